@@ -1,0 +1,1 @@
+"""Networks that recognise seven facial expressions on 48x48 grey faces."""

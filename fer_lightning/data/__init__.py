@@ -1,0 +1,1 @@
+"""Faces: where they come from, and how a network receives them."""
