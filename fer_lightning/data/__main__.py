@@ -1,0 +1,53 @@
+"""Show the faces of a data set: `python -m fer_lightning.data --help` shows what can be set."""
+
+import io
+import logging
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from fer_lightning.data.faces import CLASSES, SPLITS, FaceSplits
+from fer_lightning.errors import require, require_integer
+from fer_lightning.settings import section
+from fer_lightning.shell import command
+
+log = logging.getLogger(__name__)
+
+
+def show_faces(config: DictConfig, folder: Path, overrides: list[str]) -> None:
+    """Print how many faces of each class the splits have, and draw a contact sheet."""
+    require(config.split in SPLITS, "split", f"be one of {', '.join(SPLITS)}", config.split)
+    require_integer("per_class", config.per_class, 1, 100)
+    from fer_lightning.data.cache import load  # PyTorch takes a second to import
+    from fer_lightning.data.contact_sheet import contact_sheet
+
+    with section("data"):
+        source = instantiate(config.data.source, _convert_="all")
+    splits = load(source, config.data.cache_dir)
+    log.info("%s, fingerprint %s\n%s", source.name, splits.fingerprint(), count_table(splits))
+    sheet = folder / f"{config.split}.png"
+    contact_sheet(getattr(splits, config.split), config.per_class).save(sheet)
+    log.info("%s", sheet)
+
+
+def count_table(splits: FaceSplits) -> str:
+    """Number of faces by class and split."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    counts = [faces.class_counts() for _, faces in splits]
+    for name in (*SPLITS, "all"):
+        table.add_column(name, justify="right")
+    for name, row in zip(CLASSES, zip(*counts, strict=True), strict=True):
+        table.add_row(name, *map(str, row), str(sum(row)))
+    totals = [sum(column) for column in counts]
+    table.add_row("all", *map(str, totals), str(sum(totals)))
+    out = io.StringIO()
+    Console(file=out, width=80).print(table)
+    return out.getvalue().rstrip()
+
+
+if __name__ == "__main__":
+    command("faces", show_faces)

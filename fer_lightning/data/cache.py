@@ -1,0 +1,133 @@
+"""Decoded faces kept on disk, so that a data set is decoded once."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fer_lightning.atomic import whole_file
+from fer_lightning.data.faces import SPLITS, Faces, FaceSplits
+from fer_lightning.data.source import Source
+
+VERSION = 1  # of the decoders and of the cache's own format; a new one makes all old files unused
+FIELDS = ("images", "labels", "subjects", "index")
+
+log = logging.getLogger(__name__)
+
+
+def load(source: Source, cache_dir: str | Path | None) -> FaceSplits:
+    """The faces of a source in canonical order, from the cache where they are there already.
+
+    A decoded set is filed under a hash of the content of the source's files and of its settings. A
+    second file remembers that hash for the files as they lie there (names, sizes, times, inodes),
+    so that the next start reads no more than it needs. Files are written whole under another name
+    and then renamed: two processes that start together do no harm.
+
+    Args:
+        source: Where the faces come from.
+        cache_dir: Folder of the cache, or None to decode every time.
+
+    Raises:
+        InputError: The source cannot be read.
+    """
+    if cache_dir is None:
+        return source.read().in_canonical_order()
+    folder = Path(cache_dir).expanduser()
+    seen = folder / f"{source.name}-{_look(source)}.seen"
+    key = _remembered(seen) or _content_key(source)
+    kept = folder / f"{source.name}-{key}.npz"
+    faces = _read(kept)
+    if faces is None:
+        faces = source.read().in_canonical_order()
+        _keep(kept, seen, key, faces)
+    elif not seen.exists():
+        _keep(kept, seen, key, None)
+    return faces
+
+
+def _settings(source: Source) -> str:
+    settings = dataclasses.asdict(source)  # type: ignore[call-overload]
+    settings.pop("path", None)
+    return json.dumps([VERSION, source.name, settings], default=list)
+
+
+def _walk(source: Source) -> Iterator[tuple[str, Path]]:
+    """Files of a source with their names relative to it, in order of their names."""
+    for top in source.files():
+        if top.is_dir():
+            found = (Path(root) / name for root, _, names in os.walk(top) for name in names)
+            yield from sorted((path.relative_to(top).as_posix(), path) for path in found)
+        else:
+            yield top.suffix, top
+
+
+def _look(source: Source) -> str:
+    """Hash of the settings and of what the file system says of the files, without reading them."""
+    digest = hashlib.sha256(_settings(source).encode())
+    for name, path in _walk(source):
+        stat = path.stat()
+        look = (name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev)
+        digest.update(repr(look).encode())
+    return digest.hexdigest()[:32]
+
+
+def _content_key(source: Source) -> str:
+    """Hash of the settings and of the content of the files."""
+    digest = hashlib.sha256(_settings(source).encode())
+    for name, path in _walk(source):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{name} {content}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _remembered(seen: Path) -> str | None:
+    try:
+        return seen.read_text()
+    except OSError:
+        return None
+
+
+def _read(kept: Path) -> FaceSplits | None:
+    """The faces in a file of the cache, or None if it is not there or damaged."""
+    try:
+        with np.load(kept, allow_pickle=False) as arrays:
+            return FaceSplits(
+                *(
+                    Faces.from_arrays(
+                        arrays[f"{split}_images"],
+                        *(arrays[f"{split}_{field}"] for field in FIELDS[1:]),
+                    )
+                    for split in SPLITS
+                )
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        log.warning("%s: damaged (%s); decoding the faces again", kept, error)
+        return None
+
+
+def _keep(kept: Path, seen: Path, key: str, faces: FaceSplits | None) -> None:
+    """Write the faces, if given, and then the note that says where they are."""
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if faces is not None:
+            arrays = {
+                f"{split}_{field}": getattr(part, field).numpy()
+                for split, part in faces
+                for field in FIELDS
+            }
+            with whole_file(kept) as path, path.open("wb") as file:
+                np.savez(file, **arrays)
+            log.info("decoded faces are kept in %s (data.cache_dir)", kept)
+        with whole_file(seen) as path:
+            path.write_text(key)
+    except OSError as error:
+        log.warning("%s: cannot be written (%s); going on without it", kept, error.strerror)

@@ -1,0 +1,98 @@
+"""The DataModule that both networks share."""
+
+import logging
+from pathlib import Path
+
+import lightning as L
+import torch
+
+from fer_lightning.data.cache import load
+from fer_lightning.data.faces import Faces, FaceSplits
+from fer_lightning.data.minibatches import Minibatches, TrainLoader, in_order
+from fer_lightning.data.source import Source
+from fer_lightning.errors import require_integer
+
+EVALUATION_BATCH = 512
+
+log = logging.getLogger(__name__)
+
+
+class FaceDataModule(L.LightningDataModule):
+    """Faces of any source, held as uint8 in the memory of the device that trains.
+
+    Args:
+        source: Where the faces come from, such as `Fer2013("fer2013.zip")`.
+        batch_size: Faces a training minibatch.
+        seed: Seed of the order of the training faces.
+        cache_dir: Folder where decoded faces are kept, or None to decode them every time.
+        minibatches_per_step: Minibatches that a `training_step` receives at once. The networks of
+            this project loop over them; any other LightningModule works with 1, the default, and
+            receives (images, labels).
+
+    Raises:
+        SettingError: A number breaks its rule.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int = 100,
+        seed: int = 0,
+        cache_dir: str | Path | None = None,
+        minibatches_per_step: int = 1,
+    ) -> None:
+        super().__init__()
+        require_integer("batch_size", batch_size, 1)
+        require_integer("seed", seed, 0)
+        require_integer("minibatches_per_step", minibatches_per_step, 1)
+        self.source = source
+        self.batch_size = batch_size
+        self.seed = seed
+        self.cache_dir = cache_dir
+        self.minibatches_per_step = minibatches_per_step
+        self._splits: FaceSplits | None = None
+        self._resident: dict[tuple[str, torch.device], Faces] = {}
+
+    @property
+    def splits(self) -> FaceSplits:
+        """The three splits, on the CPU; read on first use."""
+        if self._splits is None:
+            self._splits = load(self.source, self.cache_dir)
+        return self._splits
+
+    def setup(self, stage: str) -> None:
+        """Read the faces."""
+        log.debug("%d training faces", len(self.splits.train))
+
+    def resident(self, split: str) -> Faces:
+        """One split on the device that trains (the CPU without a trainer)."""
+        trainer = self.trainer
+        device = trainer.strategy.root_device if trainer else torch.device("cpu")
+        key = (split, device)
+        if key not in self._resident:
+            self._resident[key] = getattr(self.splits, split).to(device)
+        return self._resident[key]
+
+    def train_dataloader(self) -> TrainLoader:
+        """Training minibatches in the order that belongs to seed and epoch."""
+        return TrainLoader(
+            self.resident("train"),
+            self.batch_size,
+            self.seed,
+            self.minibatches_per_step,
+            epoch=self.trainer.current_epoch if self.trainer else 0,
+        )
+
+    def val_dataloader(self) -> Minibatches:
+        """Validation faces in their order."""
+        return in_order(self.resident("val"), EVALUATION_BATCH)
+
+    def test_dataloader(self) -> Minibatches:
+        """Test faces in their order."""
+        return in_order(self.resident("test"), EVALUATION_BATCH)
+
+    def transfer_batch_to_device(
+        self, batch: object, device: torch.device, dataloader_idx: int
+    ) -> object:
+        """The batch itself, which is on the device already."""
+        return batch

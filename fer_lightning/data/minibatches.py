@@ -1,0 +1,92 @@
+"""Minibatches of faces that live on one device."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fer_lightning.data.faces import Faces
+
+Batch = tuple[Tensor, Tensor]
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
+    """The order of n faces in an epoch, (n,) int64: a function of seed and epoch alone."""
+    mixed = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(mixed))
+    return torch.randperm(n, generator=generator)
+
+
+class Minibatches:
+    """An iterable of (images, labels): images (B, 1, 48, 48) uint8, labels (B,) int64.
+
+    Args:
+        faces: Where the minibatches come from, on the device where they are wanted.
+        order: Positions of the faces in the order of use, (n,), on the same device.
+        batch_size: Faces a minibatch; the last one takes what is left.
+    """
+
+    def __init__(self, faces: Faces, order: Tensor, batch_size: int) -> None:
+        self.pixels = faces.images.flatten(1)  # rows are gathered ten times as fast as pictures
+        self.shape = faces.images.shape[1:]
+        self.labels = faces.labels
+        self.order = order
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for rows in self.order.split(self.batch_size):
+            images = self.pixels.index_select(0, rows).unflatten(1, self.shape)
+            yield images, self.labels.index_select(0, rows)
+
+
+class TrainLoader:
+    """An iterable of one epoch's minibatches, reshuffled for every epoch.
+
+    Args:
+        faces: Training faces on the device.
+        batch_size: Faces a minibatch.
+        seed: Seed of the order.
+        minibatches_per_step: How many minibatches come at once. 1 yields plain (images, labels);
+            more yield `Minibatches`, so that what a training loop does around each of its steps is
+            paid for once for all of them.
+        epoch: The epoch to begin with.
+    """
+
+    def __init__(
+        self, faces: Faces, batch_size: int, seed: int, minibatches_per_step: int, epoch: int = 0
+    ) -> None:
+        self.faces = faces
+        self.batch_size = batch_size
+        self.seed = seed
+        self.minibatches_per_step = minibatches_per_step
+        self.epoch = epoch
+
+    @property
+    def sampler(self) -> "TrainLoader":
+        """Itself: Lightning announces each epoch to the `set_epoch` of a loader's sampler."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of this epoch from now on."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.faces) // (self.batch_size * self.minibatches_per_step))
+
+    def __iter__(self) -> Iterator[Minibatches | Batch]:
+        order = epoch_order(len(self.faces), self.seed, self.epoch).to(self.faces.labels.device)
+        if self.minibatches_per_step == 1:
+            yield from Minibatches(self.faces, order, self.batch_size)
+        else:
+            for part in order.split(self.batch_size * self.minibatches_per_step):
+                yield Minibatches(self.faces, part, self.batch_size)
+
+
+def in_order(faces: Faces, batch_size: int) -> Minibatches:
+    """All faces in minibatches, in the order in which they are held."""
+    order = torch.arange(len(faces), device=faces.labels.device)
+    return Minibatches(faces, order, batch_size)

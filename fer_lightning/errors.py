@@ -1,0 +1,64 @@
+"""Mistakes of the user: each is one line that says what, the rule and the value."""
+
+
+class InputError(ValueError):
+    """Something that the user gave cannot be used; the message is one readable line."""
+
+
+class SettingError(InputError):
+    """A setting breaks its rule.
+
+    Args:
+        name: The setting, as the user types it.
+        rule: What its value must be, so that "name must rule" is a sentence.
+        value: What it was.
+    """
+
+    def __init__(self, name: str, rule: str, value: object) -> None:
+        super().__init__(f"{name} must {rule}, got {value!r}")
+        self.name = name
+        self.rule = rule
+        self.value = value
+
+    def within(self, section: str) -> "SettingError":
+        """The same mistake, with the setting named as it stands in a section of the configuration."""
+        return SettingError(f"{section}.{self.name}", self.rule, self.value)
+
+
+def require(condition: bool, name: str, rule: str, value: object) -> None:
+    """Raise a `SettingError` unless the condition holds."""
+    if not condition:
+        raise SettingError(name, rule, value)
+
+
+def require_integer(name: str, value: object, minimum: int, maximum: int | None = None) -> None:
+    """Raise a `SettingError` unless the value is an integer within its limits, both included."""
+    above = f"an integer from {minimum} to {maximum}" if maximum is not None else ""
+    rule = f"be {above or f'an integer of at least {minimum}'}"
+    integer = isinstance(value, int) and not isinstance(value, bool)
+    require(
+        integer and minimum <= value and (maximum is None or value <= maximum),  # type: ignore[operator]
+        name,
+        rule,
+        value,
+    )
+
+
+def require_number(
+    name: str,
+    value: object,
+    minimum: float,
+    *,
+    open_below: bool = False,
+    below: float = float("inf"),
+) -> None:
+    """Raise a `SettingError` unless the value is a number in [minimum, below), or (minimum, below)."""
+    rule = f"be a number {'above' if open_below else 'of at least'} {minimum:g}"
+    rule += f" and below {below:g}" if below < float("inf") else ""
+    fits = (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and (value > minimum if open_below else value >= minimum)
+        and value < below
+    )
+    require(fits, name, rule, value)

@@ -1,0 +1,95 @@
+"""The study's two networks."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fer_lightning.classifier import ExpressionClassifier
+from fer_lightning.data.faces import CLASSES, SIZE
+from fer_lightning.errors import require, require_integer
+from fer_lightning.optimizers import SGD, OptimizerSettings
+
+
+class MLP(ExpressionClassifier):
+    """Linear layers with ReLU between them: 2304 - 16 - 32 - 7 in the study.
+
+    Args:
+        hidden: Units of each hidden layer, at least one layer.
+        optimizer: How to train; the study's settings by default.
+
+    Raises:
+        SettingError: A value breaks its rule.
+    """
+
+    def __init__(
+        self, hidden: Sequence[int] = (16, 32), optimizer: OptimizerSettings = SGD(lr=0.01)
+    ) -> None:
+        super().__init__(optimizer)
+        hidden = _widths("hidden", hidden)
+        self.save_hyperparameters(ignore="optimizer", logger=False)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for n_in, n_out in zip([SIZE * SIZE, *hidden], hidden, strict=False):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], len(CLASSES)))
+        initialise(self.layers)
+
+    def logits(self, images: Tensor) -> Tensor:
+        return self.layers(images)
+
+
+class CNN(ExpressionClassifier):
+    """Convolutions with ReLU and max-pooling, then a linear layer: 8 and 16 filters in the study.
+
+    The first pooling is 3x3, the others 2x2, as long as there are pixels to pool: 48 - 16 - 8 - 4 -
+    2 - 1.
+
+    Args:
+        filters: Filters of each convolution, at least one convolution.
+        kernel_size: Side of the filters, odd, so that zero padding keeps the size.
+        optimizer: How to train; the study's settings by default.
+
+    Raises:
+        SettingError: A value breaks its rule.
+    """
+
+    def __init__(
+        self,
+        filters: Sequence[int] = (8, 16),
+        kernel_size: int = 5,
+        optimizer: OptimizerSettings = SGD(lr=0.1),
+    ) -> None:
+        super().__init__(optimizer)
+        filters = _widths("filters", filters)
+        require_integer("kernel_size", kernel_size, 1)
+        require(kernel_size % 2 == 1, "kernel_size", "be odd", kernel_size)
+        self.save_hyperparameters(ignore="optimizer", logger=False)
+        layers: list[nn.Module] = []
+        side = SIZE
+        for n_in, n_out in zip([1, *filters], filters, strict=False):
+            layers += [nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2), nn.ReLU()]
+            pool = 3 if side == SIZE else min(2, side)
+            layers.append(nn.MaxPool2d(pool))
+            side //= pool
+        features = filters[-1] * side * side
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, len(CLASSES)))
+        initialise(self.layers)
+
+    def logits(self, images: Tensor) -> Tensor:
+        return self.layers(images)
+
+
+@torch.no_grad()
+def initialise(layers: nn.Sequential) -> None:
+    """Draw weights as the study did: Normal(0, 0.1^2), the last layer's Normal(0, 0.01^2), biases 0."""
+    weighted = [layer for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
+    for layer in weighted:
+        layer.weight.normal_(0, 0.01 if layer is weighted[-1] else 0.1)
+        layer.bias.zero_()  # type: ignore[union-attr]
+
+
+def _widths(name: str, widths: Sequence[int]) -> list[int]:
+    rule = "be a list of at least one positive integer"
+    fits = not isinstance(widths, str) and isinstance(widths, Sequence) and len(widths) > 0
+    require(fits and all(type(w) is int and w > 0 for w in widths), name, rule, widths)
+    return list(widths)

@@ -1,0 +1,94 @@
+"""Optimisers as settings: checked when they are made, applied to parameters later."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from fer_lightning.errors import require, require_number
+
+
+class OptimizerSettings(Protocol):
+    """Settings from which an optimiser can be made."""
+
+    def __call__(self, parameters: Iterable[Parameter]) -> Optimizer:
+        """An optimiser of these parameters."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent, v <- momentum v + (grad + weight_decay w); w <- w - lr v.
+
+    At a constant learning rate these are the study's updates, v <- momentum v - lr grad; w <- w + v.
+
+    Args:
+        lr: Learning rate, above 0.
+        momentum: Share of the last velocity that is kept, in [0, 1).
+        weight_decay: Factor of an L2 penalty, at least 0.
+        nesterov: Whether the gradient is taken after the step of the momentum, which must not be 0.
+
+    Raises:
+        SettingError: A value breaks its rule.
+    """
+
+    lr: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        require_number("lr", self.lr, 0, open_below=True)
+        require_number("momentum", self.momentum, 0, below=1)
+        require_number("weight_decay", self.weight_decay, 0)
+        require(isinstance(self.nesterov, bool), "nesterov", "be true or false", self.nesterov)
+        if self.nesterov:
+            require_number("momentum", self.momentum, 0, open_below=True, below=1)
+
+    def __call__(self, parameters: Iterable[Parameter]) -> Optimizer:
+        return torch.optim.SGD(
+            parameters,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+        )
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019).
+
+    Args:
+        lr: Learning rate, above 0.
+        betas: Decay of the running means of gradient and squared gradient, each in [0, 1).
+        eps: Added to the denominator, above 0.
+        weight_decay: Share of each weight, times lr, that a step takes away, at least 0.
+
+    Raises:
+        SettingError: A value breaks its rule.
+    """
+
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        require_number("lr", self.lr, 0, open_below=True)
+        require(len(self.betas) == 2, "betas", "be two numbers", self.betas)
+        for beta in self.betas:
+            require_number("betas", beta, 0, below=1)
+        require_number("eps", self.eps, 0, open_below=True)
+        require_number("weight_decay", self.weight_decay, 0)
+
+    def __call__(self, parameters: Iterable[Parameter]) -> Optimizer:
+        return torch.optim.AdamW(
+            parameters,
+            lr=self.lr,
+            betas=tuple(self.betas),
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+        )

@@ -1,0 +1,24 @@
+"""How well a network does on faces."""
+
+import torch
+import torch.nn.functional as F
+
+from fer_lightning.classifier import ExpressionClassifier
+from fer_lightning.data.datamodule import EVALUATION_BATCH
+from fer_lightning.data.faces import Faces
+from fer_lightning.data.minibatches import in_order
+
+
+@torch.inference_mode()
+def score(model: ExpressionClassifier, faces: Faces) -> dict[str, float | None]:
+    """Mean cross-entropy in nats (`ce`) and accuracy in [0, 1] (`acc`) of a network on faces.
+
+    Both are None if a logit is not finite, as those of a diverged network are.
+    """
+    model.eval()
+    outputs = [(model(images), labels) for images, labels in in_order(faces, EVALUATION_BATCH)]
+    logits, labels = map(torch.cat, zip(*outputs, strict=True))
+    if not logits.isfinite().all():
+        return {"ce": None, "acc": None}
+    correct = (logits.argmax(-1) == labels).to(logits.dtype)
+    return {"ce": F.cross_entropy(logits, labels).item(), "acc": correct.mean().item()}

@@ -1,0 +1,124 @@
+"""What all commands share: Hydra's entry, folders for runs, and readable mistakes."""
+
+import difflib
+import functools
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fer_lightning.errors import InputError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+CONF = PROJECT_ROOT / "conf"
+
+log = logging.getLogger(__name__)
+
+Job = Callable[[DictConfig, Path, list[str]], object]
+
+
+def command(config_name: str, job: Job) -> None:
+    """Run a command line: compose `conf/<config_name>.yaml` and call the job, or a sweep of jobs.
+
+    A mistake of the user ends it with one line on stderr and status 1, an unexpected fault with its
+    traceback. With HYDRA_FULL_ERROR=1 in the environment, mistakes keep theirs too.
+
+    Args:
+        config_name: Name of the primary configuration.
+        job: Called with the configuration, the run's folder and the overrides.
+    """
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
+    register_resolvers()
+
+    def task(config: DictConfig) -> object:
+        settings = HydraConfig.get()
+        try:
+            return job(config, Path(settings.runtime.output_dir), list(settings.overrides.task))
+        except InputError as error:
+            log.error("%s", one_line(error))
+            if full_error or settings.mode == RunMode.MULTIRUN:
+                raise
+            sys.exit(1)
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
+    except (HydraException, OmegaConfBaseException, InputError) as error:
+        if full_error:
+            raise
+        sys.exit(one_line(_explain(error)))
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error without line breaks."""
+    return " ".join(str(error).split())
+
+
+def register_resolvers() -> None:
+    """Make what the YAML files ask for available: `project_root`, `new_folder`, `folder_name`."""
+    OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
+    OmegaConf.register_new_resolver("new_folder", _new_folder, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)
+
+
+@functools.cache
+def _new_folder(path: str) -> str:
+    """A folder that did not exist: the one named, or with -2, -3, ... where another run was faster."""
+    for i in range(1, 10_000):
+        folder = Path(path if i == 1 else f"{path}-{i}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return str(folder)
+    raise InputError(f"{path}: there are ten thousand folders of this name already")
+
+
+def _folder_name(overrides: ListConfig) -> str:
+    """Overrides as part of a folder's name that neither shells nor Hydra's grammar trip over."""
+    told = [override for override in overrides if not override.startswith("data.path=")]
+    name = "".join("_" + re.sub(r"[^\w.+-]+", "-", override).strip("-") for override in told)
+    return name[:150]
+
+
+def _explain(error: Exception) -> Exception | str:
+    """A mistake in an override in the user's terms, or the error itself."""
+    group = re.search(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options[^:]+:\s", str(error))
+    if group:
+        options = str(error)[group.end() :].split("Config search path")[0].split()
+        return f"{group[1]} must be one of {', '.join(options)}, got {group[2]!r}"
+    unknown = re.search(r"Could not override '([^']+)'", str(error))
+    if unknown and isinstance(error.__cause__, OmegaConfBaseException):
+        if "is not in struct" in str(error.__cause__):
+            key = unknown[1]
+            return f"{key} must be a setting that exists, got an unknown key{_did_you_mean(key)}"
+        return f"{unknown[1]}: {str(error.__cause__).splitlines()[0]}"
+    return error
+
+
+def _did_you_mean(key: str) -> str:
+    """The setting most like an unknown key, among those of the default configuration."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = OmegaConf.to_container(compose("train"))
+    close = difflib.get_close_matches(key, _keys(config), n=1)
+    return f"; did you mean {close[0]}?" if close else "; `--cfg job` shows all"
+
+
+def _keys(config: object, prefix: str = "") -> list[str]:
+    if not isinstance(config, dict):
+        return [prefix]
+    dot = f"{prefix}." if prefix else ""
+    return [key for name, value in config.items() for key in _keys(value, f"{dot}{name}")]

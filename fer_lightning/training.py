@@ -1,0 +1,148 @@
+"""One run: train a network, evaluate it, and leave everything in one folder."""
+
+import logging
+import time
+import warnings
+from pathlib import Path
+
+import lightning as L
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig
+
+from fer_lightning.checkpoints import Checkpoints
+from fer_lightning.classifier import ExpressionClassifier
+from fer_lightning.data.datamodule import FaceDataModule
+from fer_lightning.epoch_log import EpochLog
+from fer_lightning.errors import InputError, require, require_integer
+from fer_lightning.progress import EpochProgress
+from fer_lightning.settings import section
+from fer_lightning.summary import Scores, Summary, commit, data_facts, score_table, versions
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+    """Train as a configuration says.
+
+    Args:
+        config: The composed configuration of `conf/train.yaml`.
+        folder: Where the run writes.
+        overrides: What the user changed, for the summary.
+
+    Returns:
+        The best validation accuracy, in [0, 1]; 0 if the run diverged before it had one.
+
+    Raises:
+        InputError: A setting breaks its rule, or the faces cannot be read.
+    """
+    require_integer("seed", config.seed, 0, 2**32 - 1)
+    require_integer("trainer.max_epochs", config.trainer.max_epochs, 1)
+    require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
+    _quieten_lightning()
+    L.seed_everything(config.seed, verbose=False)
+    datamodule = _datamodule(config)
+    model = _model(config)
+    epoch_log = EpochLog(folder)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    trainer = _trainer(config, folder, [epoch_log, checkpoints, EpochProgress()])
+    _announce(model, datamodule, trainer, folder)
+
+    started = time.perf_counter()
+    try:
+        trainer.fit(model, datamodule=datamodule)
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {error}") from error
+    seconds = time.perf_counter() - started
+
+    final = Scores.of(model, datamodule, trainer.current_epoch)
+    best = _best(final, checkpoints, model, datamodule)
+    for name, value in final.test.items():
+        if value is not None:
+            epoch_log.board.add_scalar(f"test/{name}", value, final.epoch)
+    epoch_log.board.close()
+    summary = Summary(
+        final=final,
+        best=best,
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        epochs=final.epoch,  # type: ignore[arg-type]
+        seconds=round(seconds, 3),
+        diverged=epoch_log.diverged_at is not None,
+        diverged_epoch=epoch_log.diverged_at,
+        seed=config.seed,
+        overrides=overrides,
+        data=data_facts(datamodule),
+        device=str(trainer.strategy.root_device),
+        versions=versions(),
+        commit=commit(),
+    )
+    summary.write(folder / "summary.json")
+    log.info("%s", score_table(summary))
+    if summary.diverged:
+        log.warning("diverged: the training loss of epoch %s is not finite", summary.diverged_epoch)
+    return checkpoints.best_acc
+
+
+def _quieten_lightning() -> None:
+    """Leave out its advertisements and notes on devices, and a warning of its own use of PyTorch."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
+
+
+def _datamodule(config: DictConfig) -> FaceDataModule:
+    with section("data"):
+        return FaceDataModule(
+            instantiate(config.data.source, _convert_="all"),
+            batch_size=config.data.batch_size,
+            seed=config.seed,
+            cache_dir=config.data.cache_dir,
+            minibatches_per_step=config.data.minibatches_per_step,
+        )
+
+
+def _model(config: DictConfig) -> ExpressionClassifier:
+    with section("optim"):
+        optimizer = instantiate(config.optim, _convert_="all")
+    with section("model"):
+        return instantiate(config.model, _convert_="all", _partial_=True)(optimizer=optimizer)
+
+
+def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L.Trainer:
+    make = instantiate(config.trainer, _convert_="all", _partial_=True)
+    try:
+        with section("trainer"):
+            return make(logger=False, callbacks=callbacks, default_root_dir=folder)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise InputError(f"trainer: {error}") from error  # Lightning checks its own settings
+
+
+def _announce(
+    model: ExpressionClassifier, datamodule: FaceDataModule, trainer: L.Trainer, folder: Path
+) -> None:
+    sizes = datamodule.splits.sizes()
+    log.info(
+        "%s with %s parameters on %s; %s: %s; %s",
+        type(model).__name__,
+        f"{sum(p.numel() for p in model.parameters()):,}",
+        trainer.strategy.root_device,
+        datamodule.source.name,
+        ", ".join(f"{n:,} {split}" for split, n in sizes.items()),
+        folder,
+    )
+
+
+def _best(
+    final: Scores,
+    checkpoints: Checkpoints,
+    model: ExpressionClassifier,
+    datamodule: FaceDataModule,
+) -> Scores:
+    """Scores of the best network by validation accuracy."""
+    if checkpoints.best_epoch is None:
+        return Scores.none()
+    if checkpoints.best_epoch == final.epoch:
+        return final
+    model.load_state_dict(torch.load(checkpoints.best_path, weights_only=True)["state_dict"])
+    return Scores.of(model, datamodule, checkpoints.best_epoch)

@@ -1,0 +1,18 @@
+"""Train a network: `python train.py --help` shows what can be set."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fer_lightning.shell import command
+
+
+def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+    """Train as the configuration says, and return the best validation accuracy."""
+    from fer_lightning.training import train  # Lightning takes seconds to import
+
+    return train(config, folder, overrides)
+
+
+if __name__ == "__main__":
+    command("train", main)
