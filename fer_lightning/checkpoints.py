@@ -15,7 +15,8 @@ class Checkpoints(Checkpoint):
     """Keeps the best network by validation accuracy, and the last one with all it takes to go on.
 
     An epoch of a small network takes less time than writing a file. The best weights are
-    therefore kept in memory, and both files are written every few seconds and at the end. `best.ckpt` holds
+    therefore kept in memory, and both files are written every few seconds and at the end.
+    `best.ckpt` holds
     weights and hyper-parameters; `last.ckpt` the optimiser and the position in the run as well.
 
     Args:

@@ -21,7 +21,7 @@ class SettingError(InputError):
         self.value = value
 
     def within(self, section: str) -> "SettingError":
-        """The same mistake, with the setting named as it stands in a section of the configuration."""
+        """The same mistake, with the setting named as it stands in a section of the settings."""
         return SettingError(f"{section}.{self.name}", self.rule, self.value)
 
 
@@ -52,7 +52,7 @@ def require_number(
     open_below: bool = False,
     below: float = float("inf"),
 ) -> None:
-    """Raise a `SettingError` unless the value is a number in [minimum, below), or (minimum, below)."""
+    """Raise a `SettingError` unless minimum <= value < below; `open_below`: minimum < value."""
     rule = f"be a number {'above' if open_below else 'of at least'} {minimum:g}"
     rule += f" and below {below:g}" if below < float("inf") else ""
     fits = (

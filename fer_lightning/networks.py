@@ -10,6 +10,9 @@ from fer_lightning.data.faces import CLASSES, SIZE
 from fer_lightning.errors import require, require_integer
 from fer_lightning.optimizers import SGD, OptimizerSettings
 
+MLP_OPTIMIZER = SGD(lr=0.01)
+CNN_OPTIMIZER = SGD(lr=0.1)
+
 
 class MLP(ExpressionClassifier):
     """Linear layers with ReLU between them: 2304 - 16 - 32 - 7 in the study.
@@ -23,7 +26,7 @@ class MLP(ExpressionClassifier):
     """
 
     def __init__(
-        self, hidden: Sequence[int] = (16, 32), optimizer: OptimizerSettings = SGD(lr=0.01)
+        self, hidden: Sequence[int] = (16, 32), optimizer: OptimizerSettings = MLP_OPTIMIZER
     ) -> None:
         super().__init__(optimizer)
         hidden = _widths("hidden", hidden)
@@ -57,7 +60,7 @@ class CNN(ExpressionClassifier):
         self,
         filters: Sequence[int] = (8, 16),
         kernel_size: int = 5,
-        optimizer: OptimizerSettings = SGD(lr=0.1),
+        optimizer: OptimizerSettings = CNN_OPTIMIZER,
     ) -> None:
         super().__init__(optimizer)
         filters = _widths("filters", filters)
@@ -81,7 +84,7 @@ class CNN(ExpressionClassifier):
 
 @torch.no_grad()
 def initialise(layers: nn.Sequential) -> None:
-    """Draw weights as the study did: Normal(0, 0.1^2), the last layer's Normal(0, 0.01^2), biases 0."""
+    """Draw weights as the study did: Normal(0, 0.1^2), in the last layer 0.01^2; biases are 0."""
     weighted = [layer for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
     for layer in weighted:
         layer.weight.normal_(0, 0.01 if layer is weighted[-1] else 0.1)

@@ -22,7 +22,7 @@ class OptimizerSettings(Protocol):
 class SGD:
     """Stochastic gradient descent, v <- momentum v + (grad + weight_decay w); w <- w - lr v.
 
-    At a constant learning rate these are the study's updates, v <- momentum v - lr grad; w <- w + v.
+    At a constant learning rate these are the study's v <- momentum v - lr grad; w <- w + v.
 
     Args:
         lr: Learning rate, above 0.
@@ -88,7 +88,7 @@ class AdamW:
         return torch.optim.AdamW(
             parameters,
             lr=self.lr,
-            betas=tuple(self.betas),
+            betas=(self.betas[0], self.betas[1]),
             eps=self.eps,
             weight_decay=self.weight_decay,
         )

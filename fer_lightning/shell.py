@@ -58,8 +58,8 @@ def command(config_name: str, job: Job) -> None:
         sys.exit(one_line(_explain(error)))
 
 
-def one_line(error: BaseException) -> str:
-    """The message of an error without line breaks."""
+def one_line(error: Exception | str) -> str:
+    """A message without line breaks."""
     return " ".join(str(error).split())
 
 
@@ -72,7 +72,7 @@ def register_resolvers() -> None:
 
 @functools.cache
 def _new_folder(path: str) -> str:
-    """A folder that did not exist: the one named, or with -2, -3, ... where another run was faster."""
+    """A folder that did not exist: the one named, or with -2, -3, ... if another run was faster."""
     for i in range(1, 10_000):
         folder = Path(path if i == 1 else f"{path}-{i}")
         try:

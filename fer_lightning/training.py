@@ -85,7 +85,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
 
 def _quieten_lightning() -> None:
-    """Leave out its advertisements and notes on devices, and a warning of its own use of PyTorch."""
+    """Leave out its advertisements, its notes on devices, and a warning of how it uses PyTorch."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)

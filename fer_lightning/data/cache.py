@@ -97,7 +97,7 @@ def _remembered(seen: Path) -> str | None:
 def _read(kept: Path) -> FaceSplits | None:
     """The faces in a file of the cache, or None if it is not there or damaged."""
     try:
-        with np.load(kept, allow_pickle=False) as arrays:
+        with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return FaceSplits(
                 *(
                     Faces.from_arrays(

@@ -1,4 +1,4 @@
-"""FER2013 (Goodfellow et al., 2013) as csv file, folder or zip archive, with its official splits."""
+"""FER2013 (Goodfellow et al., 2013) as csv, folder or zip, with its official splits."""
 
 import csv
 import io
@@ -75,8 +75,8 @@ def _split_of(tree: FileTree, name: str) -> str:
     prefix = re.match(r"([A-Za-z]+)_", name.split("/")[-1])
     if prefix is None or prefix[1] not in USAGES:
         raise InputError(
-            f"{tree.path}: names of pictures must begin with Training_, PublicTest_ or PrivateTest_, "
-            f"got {name!r}; data=folder reads sets without these prefixes"
+            f"{tree.path}: names of pictures must begin with {'_, '.join(USAGES)}_, got {name!r}; "
+            "data=folder reads sets without these prefixes"
         )
     return USAGES[prefix[1]]
 

@@ -109,7 +109,8 @@ class ClassFolders:
         if None in given and len(given) > 1:
             outside = next(picture.name for picture in pictures if picture.split is None)
             raise InputError(
-                f"{where}: pictures must stand below train, val or test all or none, got {outside!r}"
+                f"{where}: all pictures or none must stand below train, val or test, "
+                f"got {outside!r}"
             )
         splits = np.array([picture.split or "train" for picture in pictures], dtype="<U5")
         shares = {"val": self.val_fraction, "test": self.test_fraction}

@@ -34,9 +34,8 @@ def decode(data: bytes, name: str, size: int) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise InputError(
-                    f"{name}: must have at most {MAX_PIXELS} pixels, got {image.width}x{image.height}"
-                )
+                size_given = f"{image.width}x{image.height}"
+                raise InputError(f"{name}: must have at most {MAX_PIXELS} pixels, got {size_given}")
             grey = _to_grey(image)
             if grey.size != (size, size):
                 grey = grey.resize((size, size), Image.Resampling.LANCZOS)
@@ -72,7 +71,7 @@ def _decode_chunk(path: Path, size: int, names: Sequence[str]) -> np.ndarray:
 def in_parallel(
     function: Callable[[Sequence[Item]], np.ndarray], items: Sequence[Item]
 ) -> np.ndarray:
-    """Concatenated results of a function on chunks of the items, on all cores where forking is safe.
+    """Concatenated results of a function on chunks of the items, on all cores if forking is safe.
 
     Elsewhere (macOS, Windows) this process works all of them off: starting fresh
     interpreters there would run the caller's script again.

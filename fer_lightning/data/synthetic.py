@@ -10,7 +10,9 @@ from torch import Tensor
 
 from fer_lightning.data.action_units import sample_units
 from fer_lightning.data.faces import CLASSES, Faces, FaceSplits
-from fer_lightning.data.rendering import Identity, Photo, render
+from fer_lightning.data.landmarks import Identity, Photo
+from fer_lightning.data.rendering import render
+from fer_lightning.errors import require_integer
 
 N_FACES = {"train": 3374, "val": 419, "test": 385}
 CLASS_COUNTS = (437, 457, 424, 758, 441, 459, 1202)  # of the Toronto Face Dataset
@@ -87,14 +89,13 @@ class Synthetic:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
-            raise ValueError(f"data.seed must be an integer of at least 0, got {self.seed!r}")
+        require_integer("seed", self.seed, 0)
 
     def files(self) -> list[Path]:
         """The code that draws the faces: another version of it draws others."""
         return [
             Path(__file__).with_name(f"{name}.py")
-            for name in ("action_units", "rendering", "synthetic")
+            for name in ("action_units", "landmarks", "rendering", "soft_shapes", "synthetic")
         ]
 
     def read(self) -> FaceSplits:

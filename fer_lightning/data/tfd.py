@@ -75,12 +75,13 @@ def _read_mat(path: Path, fold: int) -> FaceSplits:
     if folds.ndim != 2 or folds.shape[1] != N_FOLDS:
         raise InputError(f"{path}: folds must be (N, {N_FOLDS}), got {folds.shape}")
     splits = _whole_numbers(folds[:, fold], f"{path}: folds", 0, len(SPLITS))
-    for name in ("labs_ex", "labs_id", "folds"):
-        _require_length(f"{path}: {name}", arrays[name], images, "images")
+    people = _column(arrays["labs_id"], f"{path}: labs_id")
+    for name, array in (("labs_ex", arrays["labs_ex"]), ("labs_id", people), ("folds", folds)):
+        _require_length(f"{path}: {name}", array, images, "images")
     used = np.flatnonzero(splits)  # 0 marks the unlabelled faces
     pixels = _pixels(images, f"{path}: images")[used]
     labels = _labels(arrays["labs_ex"], f"{path}: labs_ex", first=1, rows=used)
-    subjects = _whole_numbers(arrays["labs_id"], f"{path}: labs_id", -1, 2**31)[used]
+    subjects = _whole_numbers(people, f"{path}: labs_id", -1, 2**31)[used]
     split_names = np.array(["", *SPLITS])[splits[used]]
     require_faces(split_names, f"{path}: fold {fold}")
     rows = [np.flatnonzero(split_names == split) for split in SPLITS]
@@ -92,7 +93,7 @@ def _read_mat(path: Path, fold: int) -> FaceSplits:
 def _open_npz(path: Path, names: list[str]) -> Mapping[str, Any]:
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: not an npz file, or a truncated one")
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: _load_array(path, arrays, name) for name in names if name in arrays}
 
 
@@ -140,18 +141,23 @@ def _pixels(array: np.ndarray, where: str) -> np.ndarray:
         raise InputError(
             f"{where} must be (N, {SIZE * SIZE}) or (N, {SIZE}, {SIZE}), got {array.shape}"
         )
-    return _whole_numbers(array.reshape(len(array), -1), where, 0, 255).astype(np.uint8)
+    return _whole_numbers(array.reshape(len(array), SIZE * SIZE), where, 0, 255).astype(np.uint8)
 
 
 def _labels(
     array: np.ndarray, where: str, first: int, rows: np.ndarray | None = None
 ) -> np.ndarray:
     """Labels from 0, (N,), of an array that counts classes from `first`."""
+    column = _column(array, where)
+    values = column if rows is None else column[rows]
+    return _whole_numbers(values, where, first, first + len(CLASSES) - 1, rows) - first
+
+
+def _column(array: np.ndarray, where: str) -> np.ndarray:
+    """An array of (N,), (N, 1) or (1, N) as (N,)."""
     if array.ndim != 1 and not (array.ndim == 2 and 1 in array.shape):
         raise InputError(f"{where} must be (N,) or (N, 1), got {array.shape}")
-    array = array.reshape(-1)
-    values = array if rows is None else array[rows]
-    return _whole_numbers(values, where, first, first + len(CLASSES) - 1, rows) - first
+    return array.reshape(-1)
 
 
 def _whole_numbers(

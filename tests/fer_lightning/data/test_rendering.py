@@ -4,7 +4,8 @@ from scipy.ndimage import rotate
 from torch import Tensor
 
 from fer_lightning.data.action_units import COLUMN, UNITS
-from fer_lightning.data.rendering import Identity, Photo, render
+from fer_lightning.data.landmarks import Identity, Photo
+from fer_lightning.data.rendering import render
 from fer_lightning.data.synthetic import IDENTITY, PHOTO
 
 SCALE = 18.5  # pixels per face unit, with the face's origin in the middle of the picture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import RidgeClassifier
-from sklearn.neighbors import NearestCentroid
+from torch.nn.functional import avg_pool2d
 
 from fer_lightning.data import synthetic
 from fer_lightning.data.action_units import COLUMN, UNITS, sample_units
@@ -43,9 +43,10 @@ def test_classes_are_shuffled(faces):
     assert faces.train.labels[:100].unique().numel() == 7
 
 
-def test_no_face_is_drawn_twice(faces):
-    images = torch.cat([getattr(faces, split).images for split in COUNTS]).flatten(1)
-    assert len(images.unique(dim=0)) == 3374 + 419 + 385
+def test_no_test_face_is_a_training_face(faces):
+    # Two photographs of one drawing would differ by their noise alone: 48 sqrt(2) 5.1 = 346.
+    test, train = (part.images.flatten(1).float() for part in (faces.test, faces.train))
+    assert torch.cdist(test, train).min() > 2 * 346
 
 
 def test_grey_levels_are_spread_like_a_photographs(faces):
@@ -55,11 +56,12 @@ def test_grey_levels_are_spread_like_a_photographs(faces):
     assert ((levels == 0) | (levels == 1)).double().mean() < 0.1
 
 
-@pytest.mark.parametrize("classifier", [NearestCentroid(), RidgeClassifier(alpha=1e3)])
-def test_linear_classifiers_do_better_than_chance_but_not_well(faces, classifier):
+def test_a_linear_classifier_does_better_than_chance_but_not_well(faces):
     # A majority vote is right for 29 %.
-    pixels, unseen = (part.images.flatten(1).numpy() / 255 for part in (faces.train, faces.val))
-    classifier.fit(pixels, faces.train.labels.numpy())
+    pixels, unseen = (
+        avg_pool2d(part.images / 255, 2).flatten(1).numpy() for part in (faces.train, faces.val)
+    )
+    classifier = RidgeClassifier(alpha=100).fit(pixels, faces.train.labels.numpy())
     assert 0.35 < classifier.score(unseen, faces.val.labels.numpy()) < 0.85
 
 
@@ -105,7 +107,7 @@ def test_another_seed_gives_other_faces():
 
 @pytest.mark.parametrize("seed", [-1, 0.5, 1.0, "0", None, True])
 def test_an_invalid_seed_is_refused_by_name(seed):
-    with pytest.raises(ValueError, match=r"data\.seed must be .*, got "):
+    with pytest.raises(ValueError, match=r"seed must be .*, got "):
         Synthetic(seed)
 
 

@@ -1,0 +1,118 @@
+"""Small face sets on disk, in every format that is read."""
+
+import csv
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+USAGES = ("Training", "PublicTest", "PrivateTest")
+FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Faces that a test wrote: pixels (N, 48, 48), labels (N,), split 0, 1 or 2 of each (N,)."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+
+
+@pytest.fixture
+def drawn() -> Drawn:
+    """Two faces of each class in training, one each in validation and test, in a mixed order."""
+    rng = np.random.default_rng(7)
+    labels = np.tile(np.arange(7), 4)
+    splits = np.repeat([0, 0, 1, 2], 7)
+    order = rng.permutation(28)
+    pixels = rng.integers(0, 256, (28, 48, 48), dtype=np.uint8)
+    return Drawn(pixels, labels[order], splits[order])
+
+
+@pytest.fixture
+def write_csv(tmp_path: Path) -> Callable[..., Path]:
+    """Write a csv file of FER2013; `header` and `rows` replace what would be written."""
+
+    def write(drawn: Drawn, header: str = "emotion,pixels,Usage", rows: list | None = None) -> Path:
+        path = tmp_path / "fer2013.csv"
+        columns = [name.strip() for name in header.split(",")]
+        with path.open("w", newline="") as file:
+            file.write(header + "\n")
+            writer = csv.writer(file)
+            writer.writerows(csv_rows(drawn, columns) if rows is None else rows)
+        return path
+
+    return write
+
+
+def csv_rows(drawn: Drawn, columns: list[str]) -> list[list[object]]:
+    """The rows of a csv file of FER2013, with its columns in this order."""
+    return [
+        [
+            {"emotion": label, "pixels": " ".join(map(str, face.ravel())), "Usage": USAGES[split]}[
+                c
+            ]
+            for c in columns
+        ]
+        for face, label, split in zip(drawn.pixels, drawn.labels, drawn.splits, strict=True)
+    ]
+
+
+@pytest.fixture
+def write_folder(tmp_path: Path) -> Callable[[Drawn], Path]:
+    """Write the folder of FER2013, as lossless pictures."""
+
+    def write(drawn: Drawn) -> Path:
+        top = tmp_path / "fer2013"
+        for i in range(len(drawn.labels)):
+            split = drawn.splits[i]
+            folder = top / ("train" if split == 0 else "test") / FOLDERS[drawn.labels[i]]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(drawn.pixels[i]).save(folder / f"{USAGES[split]}_{9 - i % 10}{i}.png")
+        return top
+
+    return write
+
+
+@pytest.fixture
+def zip_folder() -> Callable[[Path], Path]:
+    """Pack a folder with its own name at the top, as people download it."""
+
+    def pack(folder: Path) -> Path:
+        path = folder.with_suffix(".zip")
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted(folder.rglob("*"), reverse=True):
+                archive.write(file, file.relative_to(folder.parent))
+        return path
+
+    return pack
+
+
+@pytest.fixture
+def npz_arrays(drawn: Drawn) -> dict[str, np.ndarray]:
+    """The arrays of toronto_face.npz."""
+    arrays = {}
+    for number, split in enumerate(("train", "valid", "test")):
+        rows = drawn.splits == number
+        arrays[f"inputs_{split}"] = drawn.pixels[rows].reshape(-1, 2304)
+        arrays[f"target_{split}"] = drawn.labels[rows]
+    return arrays
+
+
+@pytest.fixture
+def mat_arrays(drawn: Drawn) -> dict[str, np.ndarray]:
+    """The arrays of TFD_48x48.mat: the faces, then five that have no label."""
+    folds = np.stack([(drawn.splits + 1 + k) % 3 + 1 for k in range(5)], 1)
+    rng = np.random.default_rng(1)
+    unlabelled = rng.integers(0, 256, (5, 48, 48), dtype=np.uint8)
+    return {
+        "images": np.concatenate([drawn.pixels, unlabelled]),
+        "labs_ex": np.append(drawn.labels + 1, [-1] * 5)[:, None],
+        "labs_id": np.append(np.arange(28) // 2, [-1] * 5)[:, None],
+        "folds": np.concatenate([folds, np.zeros((5, 5), int)]),
+    }

@@ -1,0 +1,67 @@
+import torch
+
+from fer_lightning.data.faces import Faces
+from fer_lightning.data.minibatches import Minibatches, TrainLoader, epoch_order, in_order
+
+
+def numbered(n):
+    """Faces whose label and first pixel are their number."""
+    images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 1, 48, 48)
+    numbers = torch.arange(n)
+    return Faces(images.contiguous(), numbers, numbers, numbers)
+
+
+def labels_of(loader):
+    return [labels.tolist() for _, labels in loader]
+
+
+def flat(loader):
+    return [[label for part in labels_of(step) for label in part] for step in loader]
+
+
+def test_the_order_is_a_function_of_seed_and_epoch_alone():
+    torch.manual_seed(1)
+    first = epoch_order(50, seed=3, epoch=4)
+    torch.manual_seed(2)
+    assert torch.equal(first, epoch_order(50, seed=3, epoch=4))
+    others = [epoch_order(50, 3, 5), epoch_order(50, 4, 4), epoch_order(50, 4, 3)]
+    assert not any(torch.equal(first, other) for other in others)
+    assert sorted(first.tolist()) == list(range(50))
+
+
+def test_an_epoch_has_every_face_once_and_its_last_minibatch_takes_what_is_left():
+    loader = TrainLoader(numbered(25), batch_size=10, seed=0, minibatches_per_step=1)
+    labels = labels_of(loader)
+    assert list(map(len, labels)) == [10, 10, 5]
+    assert len(loader) == 3
+    assert sorted(sum(labels, [])) == list(range(25))
+
+
+def test_pictures_stay_with_their_labels():
+    for images, labels in TrainLoader(numbered(25), 10, seed=0, minibatches_per_step=1):
+        assert images.shape == (len(labels), 1, 48, 48)
+        assert images.dtype == torch.uint8
+        assert torch.equal(images[:, 0, 20, 30].long(), labels)
+
+
+def test_many_minibatches_at_once_are_the_same_minibatches():
+    single = labels_of(TrainLoader(numbered(95), 10, seed=1, minibatches_per_step=1))
+    loader = TrainLoader(numbered(95), 10, seed=1, minibatches_per_step=4)
+    steps = list(loader)
+    assert len(loader) == len(steps) == 3
+    assert all(isinstance(step, Minibatches) for step in steps)
+    assert [len(step) for step in steps] == [4, 4, 2]
+    assert [labels for step in steps for labels in labels_of(step)] == single
+
+
+def test_each_epoch_has_an_order_of_its_own():
+    loader = TrainLoader(numbered(20), 10, seed=0, minibatches_per_step=2)
+    epochs = []
+    for epoch in (0, 1, 0):
+        loader.sampler.set_epoch(epoch)
+        epochs.append(flat(loader))
+    assert epochs[0] == epochs[2] != epochs[1]
+
+
+def test_evaluation_takes_faces_in_their_order():
+    assert labels_of(in_order(numbered(5), 2)) == [[0, 1], [2, 3], [4]]
