@@ -11,7 +11,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -53,8 +53,8 @@ def command(config_name: str, job: Job) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
     except (HydraException, OmegaConfBaseException, InputError) as error:
-        if full_error:
-            raise
+        if full_error or isinstance(error, InstantiationException):
+            raise  # what went wrong in there is a fault, or it would be an InputError
         sys.exit(one_line(_explain(error)))
 
 

@@ -52,15 +52,12 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
 
 def csv_rows(drawn: Drawn, columns: list[str]) -> list[list[object]]:
     """The rows of a csv file of FER2013, with its columns in this order."""
-    return [
-        [
-            {"emotion": label, "pixels": " ".join(map(str, face.ravel())), "Usage": USAGES[split]}[
-                c
-            ]
-            for c in columns
-        ]
-        for face, label, split in zip(drawn.pixels, drawn.labels, drawn.splits, strict=True)
-    ]
+    rows = []
+    for face, label, split in zip(drawn.pixels, drawn.labels, drawn.splits, strict=True):
+        pixels = " ".join(map(str, face.ravel()))
+        cells = {"emotion": label, "pixels": pixels, "Usage": USAGES[split]}
+        rows.append([cells[column] for column in columns])
+    return rows
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_names_without_the_official_prefix_are_refused(drawn, write_folder):
 
 
 def test_nothing_there_is_said(tmp_path):
-    with pytest.raises(InputError, match="no such file or folder: .*nowhere"):
+    with pytest.raises(InputError, match=r"no such file or folder: .*nowhere"):
         Fer2013(tmp_path / "nowhere")
     with pytest.raises(InputError, match="path must be given"):
         Fer2013(None)

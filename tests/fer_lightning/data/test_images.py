@@ -37,7 +37,7 @@ def test_other_kinds_of_pictures_are_read(mode):
 def test_a_truncated_picture_is_named(form, share):
     levels = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
     data = encoded(Image.fromarray(levels), form)
-    with pytest.raises(InputError, match="who.png: not a readable picture"):
+    with pytest.raises(InputError, match=r"who\.png: not a readable picture"):
         decode(data[: int(len(data) * share)], "who.png", 48)
 
 
