@@ -12,7 +12,7 @@ LINE_SECONDS = 10.0
 
 
 class EpochProgress(Checkpoint):
-    """A bar with epoch, cross-entropy and accuracy; away from a terminal a line every ten seconds.
+    """A bar with epoch, cross-entropy and accuracy; away from a terminal a line now and then.
 
     It draws only when a quarter of a second has passed, without a thread of its own. A `Checkpoint`
     because Lightning calls those after the network has logged its epoch.
@@ -47,7 +47,9 @@ class EpochProgress(Checkpoint):
         batch: object,
         batch_idx: int,
     ) -> None:
-        self._show(trainer, trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches)
+        if self._bar:
+            part = (batch_idx + 1) / trainer.num_training_batches
+            self._show(trainer, trainer.current_epoch + part)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._show(trainer, trainer.current_epoch + 1)
@@ -68,9 +70,10 @@ class EpochProgress(Checkpoint):
             return
         self._drawn = now
         if self._bar:
-            task = self._bar.task_ids[0]
-            epoch = int(done)
-            self._bar.update(task, completed=done, epoch=epoch, figures=_figures(trainer))
+            epoch = min(int(done) + 1, trainer.max_epochs or 0)
+            self._bar.update(
+                self._bar.task_ids[0], completed=done, epoch=epoch, figures=_figures(trainer)
+            )
             self._bar.refresh()
         else:
             self.console.print(f"epoch {int(done)}/{trainer.max_epochs}  {_figures(trainer)}")
