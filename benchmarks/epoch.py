@@ -9,6 +9,7 @@ and checkpoints. `python -m benchmarks.epoch` prints the ratios and writes them 
 import argparse
 import csv
 import json
+import platform
 import statistics
 import tempfile
 import time
@@ -24,7 +25,7 @@ from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.synthetic import Synthetic
 from fer_lightning.networks import CNN, MLP
 from fer_lightning.shell import CONF, PROJECT_ROOT, register_resolvers
-from fer_lightning.training import train
+from fer_lightning.training import ALL_THREADS, train
 
 CACHE = PROJECT_ROOT / "multirun" / ".cache"
 EPOCHS = {"mlp": 60, "cnn": 4}
@@ -79,16 +80,20 @@ def project_epochs(model: str, epochs: int) -> list[float]:
 
 
 def compare(model: str, rounds: int, splits: FaceSplits) -> dict[str, float]:
-    """Medians over all epochs but the first of each run, which warm up, in milliseconds."""
-    bare, project = [], []
+    """Medians in milliseconds over all epochs but the first of each run, which warms up.
+
+    The bare loop is timed with one thread and with all; the ratio is to the faster of the two.
+    """
+    seconds: dict[str, list[float]] = {"bare, 1 thread": [], "bare, all": [], "project": []}
     for _ in range(rounds):
-        network = (MLP if model == "mlp" else CNN)().layers
-        bare += bare_epochs(network, splits, LR[model], EPOCHS[model])[1:]
-        project += project_epochs(model, EPOCHS[model])[1:]
-    medians = {
-        name: 1e3 * statistics.median(s) for name, s in (("bare", bare), ("project", project))
-    }
-    return {**medians, "ratio": medians["project"] / medians["bare"]}
+        for name, threads in (("bare, 1 thread", 1), ("bare, all", ALL_THREADS)):
+            torch.set_num_threads(threads)
+            network = (MLP if model == "mlp" else CNN)().layers
+            seconds[name] += bare_epochs(network, splits, LR[model], EPOCHS[model])[1:]
+        seconds["project"] += project_epochs(model, EPOCHS[model])[1:]
+    medians = {name: 1e3 * statistics.median(times) for name, times in seconds.items()}
+    best = min(medians["bare, 1 thread"], medians["bare, all"])
+    return {**medians, "ratio": medians["project"] / best}
 
 
 def main() -> None:
@@ -100,10 +105,11 @@ def main() -> None:
     register_resolvers()
     splits = load(Synthetic(), CACHE)
     results = {model: compare(model, args.rounds, splits) for model in EPOCHS}
-    print(f"{'':8}{'bare ms':>10}{'project ms':>12}{'ratio':>8}")
+    columns = list(results["mlp"])
+    print(" " * 4 + "".join(f"{name:>18}" for name in columns) + "   (milliseconds an epoch)")
     for model, row in results.items():
-        print(f"{model:8}{row['bare']:10.1f}{row['project']:12.1f}{row['ratio']:8.2f}")
-    facts = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+        print(f"{model:4}" + "".join(f"{row[name]:18.2f}" for name in columns))
+    facts = {"torch": torch.__version__, "threads": ALL_THREADS, "machine": platform.processor()}
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps({**facts, **results}, indent=2) + "\n")
 

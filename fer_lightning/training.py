@@ -20,6 +20,8 @@ from fer_lightning.progress import EpochProgress
 from fer_lightning.settings import section
 from fer_lightning.summary import Scores, Summary, commit, data_facts, score_table, versions
 
+ALL_THREADS = torch.get_num_threads()
+
 log = logging.getLogger(__name__)
 
 
@@ -40,6 +42,9 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     require_integer("seed", config.seed, 0, 2**32 - 1)
     require_integer("trainer.max_epochs", config.trainer.max_epochs, 1)
     require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
+    if config.threads is not None:
+        require_integer("threads", config.threads, 1)
+    torch.set_num_threads(config.threads or ALL_THREADS)
     _quieten_lightning()
     L.seed_everything(config.seed, verbose=False)
     datamodule = _datamodule(config)

@@ -1,0 +1,54 @@
+"""Every shipped choice composes, and what it makes is what its name says."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+from fer_lightning.shell import CONF, register_resolvers
+
+
+@pytest.fixture
+def composed():
+    def make(*overrides):
+        register_resolvers()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("train", overrides=list(overrides))
+
+    return make
+
+
+@pytest.mark.parametrize(("model", "lr", "epochs"), [("mlp", 0.01, 1000), ("cnn", 0.1, 30)])
+def test_each_network_has_the_learning_rate_and_epochs_of_the_study(composed, model, lr, epochs):
+    config = composed(f"model={model}")
+    assert (config.optim.lr, config.trainer.max_epochs) == (lr, epochs)
+    assert (config.optim.momentum, config.data.batch_size) == (0, 100)
+    given = composed(f"model={model}", "optim.lr=0.3", "trainer.max_epochs=7")
+    assert (given.optim.lr, given.trainer.max_epochs) == (0.3, 7)
+
+
+def test_the_shipped_shapes_are_those_of_the_study(composed):
+    sizes = {
+        model: sum(p.numel() for p in instantiate(composed(f"model={model}").model).parameters())
+        for model in ("mlp", "cnn")
+    }
+    assert sizes == {"mlp": 37_655, "cnn": 10_599}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "data").glob("*.yaml")))
+def test_every_source_can_be_made_from_its_settings(composed, name, tmp_path):
+    paths = {"tfd": tmp_path / "toronto_face.npz", "fer2013": tmp_path, "folder": tmp_path}
+    (tmp_path / "toronto_face.npz").touch()
+    given = [f"data={name}"] + ([f"data.path={paths[name]}"] if name in paths else [])
+    source = instantiate(composed(*given).data.source, _convert_="all")
+    assert source.name == name
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "trainer").glob("*.yaml")))
+def test_every_trainer_composes(composed, name):
+    assert composed(f"trainer={name}").trainer.devices == 1
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "optim").glob("*.yaml")))
+def test_every_optimiser_can_be_made_from_its_settings(composed, name):
+    settings = instantiate(composed(f"optim={name}").optim, _convert_="all")
+    assert type(settings).__name__.lower() == name
