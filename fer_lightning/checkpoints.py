@@ -1,5 +1,6 @@
 """`best.ckpt` and `last.ckpt` of a run."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from fer_lightning.atomic import whole_file
 
+log = logging.getLogger(__name__)
+
 
 class Checkpoints(Checkpoint):
     """Keeps the best network by validation accuracy, and the last one with all it takes to go on.
 
     An epoch of a small network takes less time than writing a file. The best weights are
-    therefore kept in memory, and both files are written every few seconds and at the end.
-    `best.ckpt` holds
-    weights and hyper-parameters; `last.ckpt` the optimiser and the position in the run as well.
+    therefore kept in memory, and both files are written every few seconds, at the end and on
+    Ctrl-C. `best.ckpt` holds weights and hyper-parameters; `last.ckpt` the optimiser and the
+    position in the run as well.
 
     Args:
         folder: Where the files go.
@@ -60,6 +63,13 @@ class Checkpoints(Checkpoint):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._write(trainer)
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        if isinstance(exception, KeyboardInterrupt) and self.best_epoch is not None:
+            self._write(trainer)
+            log.warning("interrupted; the networks so far are in %s", self.folder)
 
     def _snapshot(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """What `load_from_checkpoint` needs, with weights of its own."""

@@ -2,9 +2,14 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
+from fer_lightning.networks import MLP
 from fer_lightning.shell import PROJECT_ROOT
 
 OPTIONS = {
@@ -97,6 +102,27 @@ def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_pat
         names.append(shell._new_folder(str(tmp_path / "run")))
     assert names == [str(tmp_path / name) for name in ("run", "run-2", "run-3")]
     assert shell._new_folder(str(tmp_path / "run")) == names[-1]
+
+
+def test_an_interrupted_run_keeps_its_networks(tmp_path, csv_path):
+    run = tmp_path / "run"
+    command = [sys.executable, str(PROJECT_ROOT / "train.py"), "data=fer2013"]
+    command += [f"data.path={csv_path}", "data.cache_dir=null", "trainer.max_epochs=1000000"]
+    process = subprocess.Popen(
+        [*command, f"hydra.run.dir={run}"], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        if (run / "metrics.csv").exists() and (run / "metrics.csv").read_text().count("\n") > 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert f"interrupted; the networks so far are in {run / 'checkpoints'}" in messages
+    assert "Traceback" not in messages
+    for name in ("best", "last"):
+        MLP.load_from_checkpoint(run / "checkpoints" / f"{name}.ckpt")
 
 
 def test_faces_are_counted_and_shown(shell, tmp_path, csv_path):
