@@ -38,6 +38,10 @@ def command(config_name: str, job: Job) -> None:
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
+    # shells leave the ~ of `data.path=~/faces.zip` alone, and Hydra's grammar does not know it
+    sys.argv[1:] = [
+        re.sub(r"(?<==)~(?=/)", str(Path.home()), argument) for argument in sys.argv[1:]
+    ]
     register_resolvers()
 
     def task(config: DictConfig) -> object:

@@ -35,6 +35,12 @@ def drawn() -> Drawn:
 
 
 @pytest.fixture
+def csv_rows() -> Callable[[Drawn, list[str]], list[list[object]]]:
+    """The rows of a csv file of FER2013, with its columns in an order."""
+    return _csv_rows
+
+
+@pytest.fixture
 def write_csv(tmp_path: Path) -> Callable[..., Path]:
     """Write a csv file of FER2013; `header` and `rows` replace what would be written."""
 
@@ -44,14 +50,13 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
         with path.open("w", newline="") as file:
             file.write(header + "\n")
             writer = csv.writer(file)
-            writer.writerows(csv_rows(drawn, columns) if rows is None else rows)
+            writer.writerows(_csv_rows(drawn, columns) if rows is None else rows)
         return path
 
     return write
 
 
-def csv_rows(drawn: Drawn, columns: list[str]) -> list[list[object]]:
-    """The rows of a csv file of FER2013, with its columns in this order."""
+def _csv_rows(drawn: Drawn, columns: list[str]) -> list[list[object]]:
     rows = []
     for face, label, split in zip(drawn.pixels, drawn.labels, drawn.splits, strict=True):
         pixels = " ".join(map(str, face.ravel()))

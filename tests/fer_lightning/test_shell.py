@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,10 @@ def test_help_shows_groups_options_and_examples(shell):
         (["+optim.foo=1"], "optim.foo must be a setting that exists, got an unknown key"),
         (["trainer.accelerator=abacus"], "trainer: You selected an invalid accelerator name"),
         (["data=fer2013", "data.path=gone.zip"], "no such file or folder: gone.zip"),
+        (
+            ["data=fer2013", "data.path=~/gone.zip"],
+            f"no such file or folder: {Path.home()}/gone.zip",
+        ),
         (["optim.lr=0.1,0.2"], "Ambiguous value for argument 'optim.lr=0.1,0.2'"),
     ],
 )

@@ -70,9 +70,7 @@ def change(row, column, value):
         (lambda rows: [], ("train", "none")),
     ],
 )
-def test_a_bad_row_is_named(drawn, write_csv, spoil, words):
-    from conftest import csv_rows
-
+def test_a_bad_row_is_named(drawn, write_csv, csv_rows, spoil, words):
     rows = spoil(csv_rows(drawn, ["emotion", "pixels", "Usage"]))
     with pytest.raises(InputError) as caught:
         faces_of(write_csv(drawn, rows=rows))
