@@ -88,6 +88,7 @@ class ExpressionClassifier(L.LightningModule):
     def _log_epoch(self, split: str) -> None:
         """Log the means over an epoch: one update of each metric for all of its minibatches."""
         logits, labels = map(torch.cat, zip(*self._outputs.pop(split), strict=True))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # from half precision
         self._ce.update(F.cross_entropy(logits, labels, reduction="none"))
         self._acc.update((logits.argmax(-1) == labels).to(logits.dtype))
         for name, metric in (("ce", self._ce), ("acc", self._acc)):

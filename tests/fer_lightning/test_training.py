@@ -112,6 +112,18 @@ def test_a_diverged_run_ends_with_its_epoch_and_what_it_had(train_here, tmp_path
     assert best == pytest.approx(max(finite, default=0.0))
 
 
+def test_other_precisions_give_nearly_the_same_curve(train_here, tmp_path):
+    for precision in ("32-true", "64-true", "bf16-mixed"):
+        train_here(precision, f"+trainer.precision={precision}", "optim.lr=0.05", "model=cnn")
+    losses = {
+        precision: [float(row["val_ce"]) for row in rows_of(tmp_path / precision)]
+        for precision in ("32-true", "64-true", "bf16-mixed")
+    }
+    np.testing.assert_allclose(losses["32-true"], losses["64-true"], rtol=1e-4)
+    np.testing.assert_allclose(losses["bf16-mixed"], losses["64-true"], rtol=0.02)
+    assert losses["32-true"] != losses["64-true"]
+
+
 @pytest.mark.parametrize("optim", ["sgd", "adamw"])
 def test_optimisers_learn_a_few_faces_by_heart(train_here, tmp_path, optim):
     lr = {"sgd": 0.05, "adamw": 0.003}[optim]
