@@ -60,6 +60,8 @@ def test_checkpoints_hold_the_networks_of_the_summary(train_here, tmp_path, name
     assert summary["best"]["epoch"] < 8  # or both files would hold the same network
     model = CNN.load_from_checkpoint(tmp_path / "run" / "checkpoints" / f"{name}.ckpt").eval()
     scores = summary["best" if name == "best" else "final"]
+    row = rows_of(tmp_path / "run")[scores["epoch"] - 1]
+    assert scores["val"]["ce"] == pytest.approx(float(row["val_ce"]))
     for split, faces in Fer2013(csv_path).read():
         with torch.no_grad():
             logits = model(faces.images)
