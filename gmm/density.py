@@ -1,0 +1,88 @@
+"""Log densities of many mixtures on blocks of points: the E-step."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gmm.columns import Columns
+from gmm.covariances import Joint, structure
+from gmm.points import Block
+
+_UNDECIDED = 1e-6
+_SHARE_OFF_CPU = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """M mixtures for each of G data sets, relative to the centres of these, in float64.
+
+    Attributes:
+        log_weights: (G, M, K), -inf in slots without a component.
+        means: (G, M, K, D).
+        covariances: (G, M, *shape), see `Covariance.shape`.
+        covariance_type: Name of the structure.
+    """
+
+    log_weights: Tensor
+    means: Tensor
+    covariances: Tensor
+    covariance_type: str
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.log_weights, self.means, self.covariances
+
+    def at(self, sets: slice, mixtures: slice | Tensor) -> "Parameters":
+        """Return some mixtures of some data sets."""
+        return Parameters(*(t[sets][:, mixtures] for t in self.tensors()), self.covariance_type)
+
+
+class Density:
+    """The E-step of mixtures whose factors have been prepared once for all blocks."""
+
+    def __init__(self, parameters: Parameters, columns: Columns | None = None) -> None:
+        self.parameters = parameters
+        self.columns = columns or Columns.of(parameters.log_weights)
+        self._joint = self._prepare(parameters, self.columns)
+
+    def __call__(self, block: Block) -> tuple[Tensor, Tensor]:
+        """Return log(pi_k N(x_n | k)), (G, n, M, K), and log p(x_n), (G, n, M), in float64."""
+        joint = self._joint(block)
+        log_evidence = joint.logsumexp(-1)
+        if block.x.dtype != torch.float64:
+            self._refine(block, joint, log_evidence)
+        return joint, log_evidence
+
+    def _refine(self, block: Block, joint: Tensor, log_evidence: Tensor) -> None:
+        """Repeat in float64, in place, the points that no component claims for itself.
+
+        Over thousands of features float32 leaves a few thousandths in a log density. That is
+        nothing to a point whose component is certain, and all the error of the next update to
+        one between two components.
+        """
+        log_claim = joint.amax(-1) - log_evidence  # (G, n, M)
+        if block.x.is_cpu:
+            rows = (log_claim < -_UNDECIDED).sum(1).tolist()
+        else:  # A count would have to wait for the device.
+            rows = [[-(-block.x.shape[1] // _SHARE_OFF_CPU)] * joint.shape[2]] * joint.shape[0]
+        for g, row in enumerate(rows):
+            for m, n_rows in enumerate(row):
+                index = log_claim[g, :, m].topk(n_rows, largest=False, sorted=False).indices
+                self._repeat(block, g, m, index, joint, log_evidence)
+
+    def _repeat(
+        self, block: Block, g: int, m: int, index: Tensor, joint: Tensor, log_evidence: Tensor
+    ) -> None:
+        at = block.sets.start + g
+        one = self.parameters.at(slice(at, at + 1), slice(m, m + 1))
+        exact = self._prepare(one, Columns(None, 1, joint.shape[-1]))
+        for some in index.split(max(1, block.x.shape[1] // 4)):
+            rows = Block(slice(0, 1), 0, block.x[g, some].double().unsqueeze(0), None)
+            repeated = exact(rows)[0, :, 0]
+            joint[g, some, m] = repeated
+            log_evidence[g, some, m] = repeated.logsumexp(-1)
+
+    @staticmethod
+    def _prepare(parameters: Parameters, columns: Columns) -> Joint:
+        kind = structure(parameters.covariance_type)
+        return kind.log_joint(*parameters.tensors(), columns)
