@@ -27,6 +27,7 @@ class Covariance(ABC):
 
     name: str
     on_diagonal = True
+    is_shared = False
 
     @abstractmethod
     def shape(self, K: int, D: int) -> tuple[int, ...]:
@@ -266,6 +267,7 @@ class Tied(Full):
     """One matrix for all components of a mixture, (D, D)."""
 
     name = "tied"
+    is_shared = True
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         return (D, D)

@@ -34,7 +34,8 @@ class Parameters:
 
     def at(self, sets: slice, mixtures: slice | Tensor) -> "Parameters":
         """Return some mixtures of some data sets."""
-        return Parameters(*(t[sets][:, mixtures] for t in self.tensors()), self.covariance_type)
+        weights, means, covariances = (t[sets][:, mixtures] for t in self.tensors())
+        return Parameters(weights, means, covariances, self.covariance_type)
 
 
 class Density:

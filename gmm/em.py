@@ -59,6 +59,7 @@ def fit_em(
     reg_covar: float = 0.0,
     min_variance: float = 0.0,
     chunk_size: int | None = None,
+    previous: Tensor | None = None,
     callback: Callback | None = None,
 ) -> Fit:
     """Fit every mixture of a batch by EM (Bishop 2006, eqs. 9.23-9.27).
@@ -75,6 +76,8 @@ def fit_em(
         min_variance: Floor under the variances after that, in squared units; under the
             eigenvalues if tied or full.
         chunk_size: Points worked on at a time; chosen to bound memory by default.
+        previous: Mean log-likelihoods (*B) that the first ones are compared with, for a start that
+            another fit ended at.
         callback: Called with the iteration (from 1) and its mean log-likelihoods (G, M).
 
     Raises:
@@ -94,6 +97,7 @@ def fit_em(
         tol=tol,
         reg_covar=reg_covar,
         min_variance=min_variance,
+        previous=previous,
         callback=callback,
     )
 
@@ -107,6 +111,7 @@ def fit_points(
     tol: float,
     reg_covar: float,
     min_variance: float,
+    previous: Tensor | None = None,
     callback: Callback | None = None,
 ) -> Fit:
     """Fit as `fit_em` does, on points that are already open and have the batch shape given."""
@@ -122,6 +127,8 @@ def fit_points(
         )
     flat = start.flatten(len(shape)).to(points.device)
     run = _Run(points, flat, reg_covar, min_variance)
+    if previous is not None:
+        run.previous = previous.reshape(run.active.shape).to(points.device, torch.float64)
     for iteration in range(1, max_iter + 1):
         mean = run.step(tol)
         if callback is not None:
@@ -139,15 +146,17 @@ class _Run:
     ) -> None:
         self.points, self.reg_covar, self.min_variance = points, reg_covar, min_variance
         begun = start.relative_to(points.center.double())
-        self.state = Parameters(*(t.clone() for t in begun.tensors()), start.covariance_type)
+        log_weights, means, covariances = (t.clone() for t in begun.tensors())
+        self.state = Parameters(log_weights, means, covariances, start.covariance_type)
         self.structure = structure(start.covariance_type)
-        G, M, K, _ = start.means.shape
+        G, M = start.batch_shape
         self.singular = self._is_singular(self.state)
         self.active = ~self.singular.any(-1)  # (G, M)
         self.empty = torch.zeros_like(self.singular)
         self.converged = torch.zeros_like(self.active)
         self.n_iter = torch.zeros(G, M, dtype=torch.int64, device=points.device)
         self.log_likelihood: list[Tensor] = []
+        self.previous = torch.full((G, M), torch.nan, dtype=torch.float64, device=points.device)
         self._mixtures: slice | Tensor = slice(None)
         self._sets = [True] * G
         self._columns = Columns.of(self.state.log_weights)
@@ -215,11 +224,10 @@ class _Run:
         self.n_iter[some] += going_on
         history = torch.full_like(self.active, torch.nan, dtype=torch.float64)
         history[some] = torch.where(going_on, mean, torch.nan)
-        if self.log_likelihood:
-            near = (history - self.log_likelihood[-1]).abs() < tol
-            self.converged |= near & self.active
         self.active[some] = sound
+        self.converged |= ((history - self.previous).abs() < tol) & self.active
         self.active &= ~self.converged
+        self.previous = history
         self.log_likelihood.append(history)
         return history
 
@@ -273,7 +281,7 @@ def m_step(
     log_weights = (shares / shares.sum(-1, keepdim=True)).log()
     keep = empty | unused
     means = torch.where(keep.unsqueeze(-1), old.means, means)
-    if old.covariance_type != "tied":
+    if not kind.is_shared:
         shape = (*keep.shape, *[1] * (covariances.ndim - keep.ndim))
         covariances = torch.where(keep.view(shape), old.covariances, covariances)
     new = replace(old, log_weights=log_weights, means=means, covariances=covariances)

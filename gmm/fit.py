@@ -49,6 +49,17 @@ class ManyFits:
         """Components on which the best restart broke down, as all others did then, (*B, K)."""
         return self._of_best(self.restarts.singular)
 
+    @property
+    def best_fit(self) -> Fit:
+        """The outcome of the best restarts alone, *B."""
+        best = (self.log_likelihood, self.converged, self.n_iter, self.singular, self.empty)
+        return Fit(self.mixture, *best)
+
+    @property
+    def empty(self) -> Tensor:
+        """Components of the best restart that no point belongs to, (*B, K)."""
+        return self._of_best(self.restarts.empty)
+
     def _of_best(self, per_restart: Tensor) -> Tensor:
         return pick(per_restart, self.best)
 
@@ -97,22 +108,31 @@ def fit_many(
         row_numbers=lambda D: kind.row_numbers(n_mixtures, largest, D),
         wide=kind.on_diagonal,
     )
-    floors = {"reg_covar": reg_covar, "min_variance": min_variance}
     starts = start_points(
         points,
         n_components,
         start or Start(),
         covariance_type=covariance_type,
         n_init=n_init,
+        reg_covar=reg_covar,
+        min_variance=min_variance,
         generator=generator,
-        **floors,
     )
     many = () if isinstance(n_components, int) else (len(n_components),)
     starts = starts.reshape((*shape, *many, n_init))
-    fit = fit_points(points, shape, starts, max_iter=max_iter, tol=tol, callback=callback, **floors)
+    fit = fit_points(
+        points,
+        shape,
+        starts,
+        max_iter=max_iter,
+        tol=tol,
+        reg_covar=reg_covar,
+        min_variance=min_variance,
+        callback=callback,
+    )
     best = fit.final_log_likelihood.argmax(-1)
-    tensors = (fit.mixture.log_weights, fit.mixture.means, fit.mixture.covariances)
-    mixture = Mixture(*(pick(t, best) for t in tensors), covariance_type)
+    log_weights, means, covariances = (pick(t, best) for t in fit.mixture.tensors())
+    mixture = Mixture(log_weights, means, covariances, covariance_type)
     return ManyFits(mixture, best, starts, fit)
 
 

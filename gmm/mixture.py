@@ -1,7 +1,7 @@
 """A batch of Gaussian mixtures as a value: densities, predictions, samples, files."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,27 +84,34 @@ class Mixture:
 
     def __getitem__(self, index: Any) -> "Mixture":
         """Return some mixtures of the batch, without the slots that none of them uses."""
-        parts = [t[index] for t in (self.log_weights, self.means, self.covariances)]
-        used = (parts[0] > -torch.inf).flatten(0, -2).any(0) if parts[0].ndim > 1 else None
-        used = parts[0] > -torch.inf if used is None else used
-        parts[0], parts[1] = parts[0][..., used], parts[1][..., used, :]
-        if self.covariance_type != "tied":
-            dim = len(parts[0].shape) - 1
-            parts[2] = parts[2].index_select(dim, used.nonzero().squeeze(-1))
-        return Mixture(parts[0], parts[1], parts[2], self.covariance_type)
+        parts = [t[index] for t in self.tensors()]
+        at_k = parts[0].ndim - 1
+        used = (parts[0] > -torch.inf).reshape(-1, parts[0].shape[-1]).any(0)
+        slots = used.nonzero().squeeze(-1)
+        n_with_k = 2 if self.structure.is_shared else 3
+        packed = [t.index_select(at_k, slots) for t in parts[:n_with_k]]
+        return self._with([*packed, *parts[n_with_k:]])
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.log_weights, self.means, self.covariances
+
+    def _with(self, tensors: Iterable[Tensor]) -> "Mixture":
+        log_weights, means, covariances = tensors
+        return Mixture(log_weights, means, covariances, self.covariance_type)
 
     def to(self, *args: Any, **kwargs: Any) -> "Mixture":
         """Return the mixtures on another device or in another dtype, as `Tensor.to`."""
-        tensors = (self.log_weights, self.means, self.covariances)
-        return Mixture(*(t.to(*args, **kwargs) for t in tensors), self.covariance_type)
+        return self._with(t.to(*args, **kwargs) for t in self.tensors())
 
     def log_joint(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
         """Return log(pi_k N(x_n | mu_k, Sigma_k)), (*B, N, K)."""
         return self._evaluate(x, lambda joint, _: joint, chunk_size)
 
-    def score_samples(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
-        """Return log p(x_n), (*B, N)."""
-        return self._evaluate(x, lambda _, log_evidence: log_evidence, chunk_size)
+    def score_samples(
+        self, x: Tensor, chunk_size: int | None = None, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Return log p(x_n), (*B, N), in the dtype of x unless another is asked for."""
+        return self._evaluate(x, lambda _, log_evidence: log_evidence, chunk_size, dtype)
 
     def predict_proba(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
         """Return the responsibilities (Bishop 2006, eq. 9.23), (*B, N, K)."""
@@ -227,9 +234,7 @@ class Mixture:
     def reshape(self, batch_shape: tuple[int, ...]) -> "Mixture":
         """Return the same mixtures with another batch shape."""
         n = len(self.batch_shape)
-        tensors = (self.log_weights, self.means, self.covariances)
-        shaped = (t.reshape((*batch_shape, *t.shape[n:])) for t in tensors)
-        return Mixture(*shaped, self.covariance_type)
+        return self._with(t.reshape((*batch_shape, *t.shape[n:])) for t in self.tensors())
 
     def relative_to(self, center: Tensor) -> Parameters:
         """Return the parameters of (G, M) mixtures relative to the centres (G, D)."""

@@ -172,8 +172,10 @@ class Points:
                 if rows > min(self.chunk_size, 2 * (total + sizes[last])):
                     break
                 longest, total, last = max(longest, sizes[last]), total + sizes[last], last + 1
-            for start in range(0, longest, self.chunk_size):
-                plan.append((slice(first, last), start, min(longest, start + self.chunk_size)))
+            plan += [
+                (slice(first, last), start, min(longest, start + self.chunk_size))
+                for start in range(0, longest, self.chunk_size)
+            ]
             first = last
         return plan
 
@@ -215,7 +217,9 @@ def sum_of_finite(x: Tensor, offset: int = 0) -> Tensor:
         if not finite.all():
             row = int(finite.logical_not().nonzero()[0])
             kind = "NaN" if x[row].isnan().any() else "infinity"
-            raise ValueError(f"Input X contains {kind}: the first such row is {row + offset}")
+            raise ValueError(
+                f"X must be finite, got {kind} in row {row + offset}: Input X contains {kind}"
+            )
         total = x.double().sum(0)
     return total
 

@@ -120,12 +120,11 @@ def start_points(
     )
     slots = torch.arange(K) < torch.tensor(sizes).repeat_interleave(n_init).unsqueeze(-1)
     used = slots.to(points.device).expand(len(points), -1, -1)
+    ours: Sequence[Tensor | None] = (None, None, None)
     if any(value is None for value in given):
         made = _made(points, used, start, covariance_type, generator)
         floored = structure(covariance_type).floor(made.covariances, reg_covar, min_variance)
         ours = (made.log_weights, made.means + points.center.double()[:, None, None], floored)
-    else:
-        ours = (None, None, None)
     parts = []
     for theirs, own in zip(given, ours, strict=True):
         value = (
@@ -188,19 +187,19 @@ def _random(
 def _random_from_data(
     points: Points, used: Tensor, start: Start, generator: torch.Generator | None
 ) -> Tensor:
-    return random_points(points, *used.shape[1:], generator)
+    return random_points(points, used.shape[1], used.shape[2], generator)
 
 
 def _spread_points(
     points: Points, used: Tensor, start: Start, generator: torch.Generator | None
 ) -> Tensor:
-    return spread_points(points, *used.shape[1:], generator)
+    return spread_points(points, used.shape[1], used.shape[2], generator)
 
 
 def _kmeans(
     points: Points, used: Tensor, start: Start, generator: torch.Generator | None
 ) -> Tensor:
-    centers = random_points(points, *used.shape[1:], generator)
+    centers = random_points(points, used.shape[1], used.shape[2], generator)
     return lloyd(points, centers, used, start.lloyd_iter)[0]
 
 
