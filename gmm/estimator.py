@@ -238,7 +238,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         return fit
 
     def _store(self, fit: Fit, example: Any) -> None:
-        if fit.singular.any():
+        # Where EM was at its end anyway, the last sound parameters are its result.
+        if fit.singular.any() and (self.max_iter == 0 or int(fit.n_iter) < self.max_iter):
             k = int(fit.singular.nonzero()[0])
             raise ValueError(
                 f"covariance of component {k} is not positive definite; raise reg_covar "
