@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gmm.columns import Columns
-from gmm.covariances import Joint, structure
+from gmm.covariances import structure
 from gmm.points import Block
 
 _UNDECIDED = 1e-6
@@ -44,7 +44,8 @@ class Density:
     def __init__(self, parameters: Parameters, columns: Columns | None = None) -> None:
         self.parameters = parameters
         self.columns = columns or Columns.of(parameters.log_weights)
-        self._joint = self._prepare(parameters, self.columns)
+        kind = structure(parameters.covariance_type)
+        self._joint = kind.log_joint(*parameters.tensors(), self.columns)
 
     def __call__(self, block: Block) -> tuple[Tensor, Tensor]:
         """Return log(pi_k N(x_n | k)), (G, n, M, K), and log p(x_n), (G, n, M), in float64."""
@@ -62,28 +63,28 @@ class Density:
         one between two components.
         """
         log_claim = joint.amax(-1) - log_evidence  # (G, n, M)
-        if block.x.is_cpu:
-            rows = (log_claim < -_UNDECIDED).sum(1).tolist()
-        else:  # A count would have to wait for the device.
-            rows = [[-(-block.x.shape[1] // _SHARE_OFF_CPU)] * joint.shape[2]] * joint.shape[0]
-        for g, row in enumerate(rows):
-            for m, n_rows in enumerate(row):
-                index = log_claim[g, :, m].topk(n_rows, largest=False, sorted=False).indices
-                self._repeat(block, g, m, index, joint, log_evidence)
+        n = block.x.shape[1]
+        for g in range(log_claim.shape[0]):
+            claims = log_claim[g].mT  # (M, n)
+            if block.x.is_cpu:
+                n_rows = int((claims < -_UNDECIDED).sum(-1).max())
+            else:  # A count would have to wait for the device.
+                n_rows = -(-n // _SHARE_OFF_CPU)
+            if n_rows > 0:
+                rows = claims.topk(n_rows, largest=False, sorted=False).indices
+                self._repeat(block, g, rows, joint, log_evidence)
 
     def _repeat(
-        self, block: Block, g: int, m: int, index: Tensor, joint: Tensor, log_evidence: Tensor
+        self, block: Block, g: int, rows: Tensor, joint: Tensor, log_evidence: Tensor
     ) -> None:
+        """Repeat the rows (M, r) of data set g, each mixture its own, as M data sets would be."""
+        M, K = joint.shape[2:]
         at = block.sets.start + g
-        one = self.parameters.at(slice(at, at + 1), slice(m, m + 1))
-        exact = self._prepare(one, Columns(None, 1, joint.shape[-1]))
-        for some in index.split(max(1, block.x.shape[1] // 4)):
-            rows = Block(slice(0, 1), 0, block.x[g, some].double().unsqueeze(0), None)
-            repeated = exact(rows)[0, :, 0]
-            joint[g, some, m] = repeated
-            log_evidence[g, some, m] = repeated.logsumexp(-1)
-
-    @staticmethod
-    def _prepare(parameters: Parameters, columns: Columns) -> Joint:
-        kind = structure(parameters.covariance_type)
-        return kind.log_joint(*parameters.tensors(), columns)
+        weights, means, covariances = (t[at].unsqueeze(1) for t in self.parameters.tensors())
+        kind = structure(self.parameters.covariance_type)
+        exact = kind.log_joint(weights, means, covariances, Columns(None, 1, K))
+        mixtures = torch.arange(M, device=rows.device).unsqueeze(-1)
+        for some in rows.split(max(1, block.x.shape[1] // (2 * M)), 1):
+            repeated = exact(Block(slice(0, M), 0, block.x[g][some].double(), None)).squeeze(2)
+            joint[g, some, mixtures] = repeated
+            log_evidence[g, some, mixtures] = repeated.logsumexp(-1)
