@@ -205,7 +205,7 @@ class Mixture:
             )
         flat = self.flatten(len(C))
         sets = list(x.reshape(-1, *x.shape[-2:]))
-        center = torch.einsum("gmk,gmkd->gd", flat.weights, flat.means) / flat.means.shape[1]
+        center = (flat.weights.unsqueeze(-1) * flat.means).sum(-2).mean(1)
         points = Points(
             *(sets, self.means.device, None, chunk_size, center),
             *(flat.row_numbers, self.structure.on_diagonal),

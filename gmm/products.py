@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-_ROWS_PER_SUM = 2048
+_ROWS_PER_SUM = 1024
 
 
 def project(x: Tensor, w: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def project(x: Tensor, w: Tensor) -> Tensor:
 def weighted_sums(weights: Tensor, x: Tensor) -> Tensor:
     """Return the sum of the points under every component's weights, in float64.
 
-    Rows are added up two thousand at a time, and these partial sums in float64, so that the error
+    Rows are added up a thousand at a time, and these partial sums in float64, so that the error
     of float32 does not grow with the number of points.
 
     Args:
