@@ -165,7 +165,7 @@ class _Run:
         """Take an EM step with every mixture that goes on; return log-likelihoods, (G, M)."""
         old = self.state.at(slice(None), self._mixtures)
         density = Density(old, self._columns)
-        evidence = torch.zeros(old.log_weights.shape[:2], dtype=torch.float64).to(old.means.device)
+        evidence = old.log_weights.new_zeros(old.log_weights.shape[:2])
 
         def responsibilities(block: Block) -> Tensor:
             joint, log_evidence = density(block)

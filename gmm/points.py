@@ -192,9 +192,9 @@ class Points:
             if len({len(part) for part in parts}) == 1:
                 yield sets, start, torch.stack(parts) if len(parts) > 1 else parts[0][None], None
                 continue
-            lengths = torch.tensor([len(part) for part in parts], device=self.device)
             rows = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
-            valid = torch.arange(rows.shape[1], device=self.device) < lengths.unsqueeze(-1)
+            position = torch.arange(start, start + rows.shape[1], device=self.device)
+            valid = position < self.sizes[sets].unsqueeze(-1)
             yield sets, start, rows, valid
 
 

@@ -71,6 +71,13 @@ def test_k_means_plus_plus_draws_in_proportion_to_the_squared_distance():
     np.testing.assert_allclose(share, 9 / 10, atol=0.01)
 
 
+def test_k_means_plus_plus_measures_from_the_nearest_centre_so_far():
+    x = torch.tensor([[0.0], [0.0], [0.0], [4.0], [10.0]], dtype=torch.float64)
+    points = Points([x])
+    drawn = (spread_points(points, 200, 3, generator()) + points.center)[0, :, :, 0]
+    torch.testing.assert_close(drawn.sort(-1).values, drawn.new_tensor([0, 4, 10]).expand(200, 3))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
