@@ -107,6 +107,13 @@ def test_warm_start_goes_on_where_the_last_fit_ended():
     np.testing.assert_allclose(twice.means_, once.means_)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # Until the last.
+def test_convergence_is_seen_one_warm_step_at_a_time():
+    x = blobs(100, 2)
+    model = gmm.GaussianMixture(3, max_iter=1, tol=1e-3, random_state=0, warm_start=True)
+    assert any(model.fit(x).converged_ for _ in range(100))
+
+
 def test_it_drops_into_a_pipeline_and_a_grid_search():
     x = blobs(120, 2)
     pipeline = make_pipeline(StandardScaler(), gmm.GaussianMixture(random_state=0))

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +114,19 @@ def test_a_torch_file_of_something_else_is_no_model(saved, tmp_path):
     torch.save(saved, str(tmp_path / "model.pt"))
     with pytest.raises(gmm.ModelFileError):
         gmm.Mixture.load(tmp_path / "model.pt")
+
+
+class Intruder:
+    def __reduce__(self):
+        return (Path.touch, (Path("ran"),))
+
+
+def test_a_model_file_cannot_run_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"format": Intruder()}, "model.pt")
+    with pytest.raises(gmm.ModelFileError):
+        gmm.Mixture.load("model.pt")
+    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
 
 
 def test_shapes_that_do_not_agree_are_refused():
