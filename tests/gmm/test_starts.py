@@ -38,7 +38,7 @@ def test_the_random_start_is_the_study_s():
 
 def test_the_kmeans_start_takes_five_lloyd_iterations_from_random_points():
     x = torch.rand(600, 2, dtype=torch.float64, generator=generator())
-    first = gmm.make_start(x, 8, gmm.Start("kmeans", lloyd_iter=0), generator=generator())[0]
+    first = gmm.make_start(x, 8, gmm.Start("random_from_data"), generator=generator())[0]
     centers = first.means.numpy()
     for _ in range(5):
         labels = ((x.numpy()[:, None] - centers) ** 2).sum(-1).argmin(-1)
