@@ -7,12 +7,14 @@ are compared. Without a file of faces, (N, 2304) in 0..255 as .npy, smooth synth
 """
 
 import argparse
+import functools
 import resource
 import statistics
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -68,7 +70,7 @@ def gemm_rate() -> float:
     return 2 * 2048**3 / min(seconds(lambda: a @ a) for _ in range(10)) / 1e9
 
 
-def contenders(x: np.ndarray) -> dict[str, Callable[[], object]]:
+def contenders(x: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
     """Return what takes turns: every one begins at the same given parameters."""
     rng = np.random.default_rng(1)
     chosen = np.stack([rng.choice(len(x), K, replace=False) for _ in range(FITS)])
@@ -82,7 +84,7 @@ def contenders(x: np.ndarray) -> dict[str, Callable[[], object]]:
     )
     given = {"weights_init": weights, "means_init": means, "precisions_init": 1 / variances}
     options = {"covariance_type": "diag", "tol": 0, "max_iter": ITERATIONS, **given}
-    ours = {"max_iter": ITERATIONS, "tol": 0, "min_variance": VARIANCE}
+    ours: dict[str, Any] = {"max_iter": ITERATIONS, "tol": 0, "min_variance": VARIANCE}
     return {
         "scikit-learn": sklearn.mixture.GaussianMixture(K, reg_covar=VARIANCE, **options).fit,
         "estimator": gmm.GaussianMixture(K, reg_covar=0, min_variance=VARIANCE, **options).fit,
@@ -117,7 +119,7 @@ def main() -> None:
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     for _ in range(args.repeats):
         for name, run in runs.items():
-            times[name].append(seconds(lambda run=run: run(x)))
+            times[name].append(seconds(functools.partial(run, x)))
     took = {name: statistics.median(values) for name, values in times.items()}
     best = {name: min(values) for name, values in times.items()}
     for figures in (took, best):

@@ -11,7 +11,7 @@ from fer_lightning.errors import SettingError
 from fer_lightning.shell import command
 from gmm.class_mixtures import class_faces, fit_classes
 from gmm.face_points import announce, face_points
-from gmm.progress import EMProgress
+from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
 
 
@@ -36,7 +36,7 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     faces = face_points(config)
     chosen = class_faces(faces, classes, max(settings.sizes))
     announce(faces, settings, folder)
-    with EMProgress(settings.max_iter) as progress:
+    with em_progress(settings.max_iter) as progress:
         fitted = fit_classes(chosen["train"], len(classes), settings, start, config.seed, progress)
     from gmm.classify_report import report  # figures and TensorBoard take a second to import
 

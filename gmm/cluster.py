@@ -11,7 +11,7 @@ from fer_lightning.errors import require_integer
 from fer_lightning.shell import command
 from gmm.clustering import fit_starts
 from gmm.face_points import announce, face_points
-from gmm.progress import EMProgress
+from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
 
 
@@ -44,7 +44,7 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         shown = zip(names, tops.tolist(), strict=True)
         return "  ".join(f"{name} {top:,.1f}" for name, top in shown if top > -torch.inf)
 
-    with EMProgress(settings.max_iter, describe) as progress:
+    with em_progress(settings.max_iter, describe) as progress:
         found = fit_starts(x, names, settings, config.seed, progress)
     from gmm.cluster_report import report  # figures and TensorBoard take a second to import
 

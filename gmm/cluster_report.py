@@ -1,6 +1,7 @@
 """What `python -m gmm.cluster` leaves in its folder and says at its end."""
 
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def report(
         split: float(mixture.score_samples(faces.points(split), dtype=torch.float64).sum())
         for split in SPLITS
     }
+    n_parameters = int(mixture.n_parameters)
     results = {
         "log_likelihood": {name: _of_start(found, s) for s, name in enumerate(found.names)},
         "model": {
@@ -49,9 +51,9 @@ def report(
             "restart": int(found.best[found.start]) + 1,
             "log_likelihood": scores,
             "weights": mixture.weights.tolist(),
-            "n_parameters": int(mixture.n_parameters),
-            "bic": float(mixture.bic(x)),
-            "aic": float(mixture.aic(x)),
+            "n_parameters": n_parameters,
+            "bic": n_parameters * math.log(len(x)) - 2 * scores["train"],
+            "aic": n_parameters * 2 - 2 * scores["train"],
             "empty": found.fit.empty[found.start, found.best[found.start]].nonzero()[:, 0].tolist(),
         },
         "clusters": {

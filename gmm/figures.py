@@ -19,7 +19,7 @@ COLORS = (VERMILION, BLUE, GREEN, PURPLE)
 INK, GRID = "#333333", "#DDDDDD"
 DPI = 144  # three dots to a pixel of a face
 INCH = 48  # pixels of a face to an inch
-GAP, CAPTION, HEAD, MARGIN, ROW_LABEL, BAR = 4, 12, 30, 8, 62, 44
+GAP, CAPTION, HEAD, MARGIN, ROW_LABEL, BAR = 4, 12, 22, 8, 38, 44
 
 
 def face_sheet(
@@ -231,7 +231,7 @@ def _plain(axes: Axes, x: str, y: str) -> None:
 
 
 def padded(faces: Iterable[Tensor], columns: int) -> Tensor:
-    """Rows of at most `columns` faces as one, (rows * columns, P), with NaN where one is missing."""
+    """Rows of at most `columns` faces, (rows * columns, P), with NaN where one is missing."""
     rows = []
     for row in faces:
         filled = row.new_full((columns, row.shape[-1]), torch.nan)
