@@ -62,7 +62,7 @@ def class_faces(faces: FacePoints, classes: list[int], largest: int) -> dict[str
     counts = faces.splits.train.class_counts()
     for c in classes:
         if counts[c] == 0:
-            raise SettingError("classes", "have training faces of each, none of it in", CLASSES[c])
+            raise InputError(f"classes must have training faces of each, got none of {CLASSES[c]}")
     fewest = min(classes, key=lambda c: counts[c])
     if largest > counts[fewest]:
         rule = f"be at most the number of training faces of {CLASSES[fewest]} ({counts[fewest]})"

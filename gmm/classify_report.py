@@ -63,23 +63,34 @@ def report(
         "empty_components": fitted.empty,
     }
     fitted.mixtures.save(folder / "mixtures.pt")
+    panels = {"As fitted": as_fitted, f"Temperature {temperature:,.4g}": softened}
     with RunFolder(folder) as run:
         rows = zip(sizes, *([f"{e:.9g}" for e in errors[split]] for split in SPLITS), strict=True)
         run.table("error", ("n_components", *SPLITS), rows)
         for split in SPLITS:
             run.curve(f"{split}/error", errors[split], sizes)
-        run.figure("error", error_curves(sizes, errors, sizes[best]))
-        title = f"Test faces, {sizes[best]} components for each expression"
-        table = count_table(title, confusion, names, names, ("expression", "answer"))
-        run.figure("confusion", table)
-        panels = {"As fitted": as_fitted, f"Temperature {temperature:,.0f}": softened}
-        run.figure("reliability", reliability_diagram(panels, 1 / len(names)))
+        _draw(run, sizes, errors, best, confusion, names, panels)
         run.summary(results, config, overrides, faces, started)
     log.info("%s", _error_table(sizes, errors, best))
     log.info("%s", honest_words(as_fitted, softened, temperature))
     if fitted.empty:
         log.warning("%d components have no face", fitted.empty)
     return errors["val"][best]
+
+
+def _draw(
+    run: RunFolder,
+    sizes: list[int],
+    errors: dict[str, list[float]],
+    best: int,
+    confusion: Tensor,
+    names: list[str],
+    panels: dict[str, Reliability],
+) -> None:
+    run.figure("error", error_curves(sizes, errors, sizes[best]))
+    title = f"Test faces, {sizes[best]} components for each expression"
+    run.figure("confusion", count_table(title, confusion, names, names, ("expression", "answer")))
+    run.figure("reliability", reliability_diagram(panels, 1 / len(names)))
 
 
 def error_rates(log_proba: Tensor, classes: Tensor) -> list[float]:

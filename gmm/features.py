@@ -21,8 +21,11 @@ class Features(Protocol):
     def decode(self, points: Tensor) -> Tensor:
         """The faces (N, P) that points (N, D) stand for."""
 
-    def spread(self, roots: Tensor) -> Tensor:
-        """Variances of pixels (P,) from rows A (n, D) whose A^T A is a covariance of points."""
+    def spread(self, variances: Tensor) -> Tensor:
+        """Variances of pixels, (K, P), from those of uncorrelated features, (K, D)."""
+
+    def spread_roots(self, roots: Tensor) -> Tensor:
+        """Variances of pixels, (P,), from rows A (n, D) whose A^T A is a covariance."""
 
 
 class Pixels:
@@ -37,7 +40,10 @@ class Pixels:
     def decode(self, points: Tensor) -> Tensor:
         return points
 
-    def spread(self, roots: Tensor) -> Tensor:
+    def spread(self, variances: Tensor) -> Tensor:
+        return variances
+
+    def spread_roots(self, roots: Tensor) -> Tensor:
         return roots.square().sum(0)
 
 
@@ -62,14 +68,12 @@ class PrincipalComponents:
     def of(cls, faces: Tensor, n_features: int) -> "PrincipalComponents":
         """The first n_features principal components of faces (N, P)."""
         center = faces.mean(0)
-        centred = faces - center
-        covariance = (centred.mT @ centred / len(faces)).double().cpu().numpy()
-        P = len(covariance)
-        values, vectors = scipy.linalg.eigh(covariance, subset_by_index=[P - n_features, P - 1])
-        rows = vectors.T[::-1]
+        centred = (faces - center).cpu()
+        rows, variances = _principal(centred, n_features)
         largest = rows[np.arange(n_features), np.abs(rows).argmax(1)]
         components = torch.from_numpy(rows * np.sign(largest)[:, None]).to(faces)
-        return cls(center, components, float(values.sum() / covariance.trace()))
+        total = float(centred.double().square().sum()) / len(centred)
+        return cls(center, components, float(variances.sum() / total))
 
     def encode(self, faces: Tensor) -> Tensor:
         return (faces - self.center) @ self.components.mT
@@ -77,7 +81,10 @@ class PrincipalComponents:
     def decode(self, points: Tensor) -> Tensor:
         return self.center + points @ self.components
 
-    def spread(self, roots: Tensor) -> Tensor:
+    def spread(self, variances: Tensor) -> Tensor:
+        return variances @ self.components.square()
+
+    def spread_roots(self, roots: Tensor) -> Tensor:
         return (roots @ self.components).square().sum(0)
 
     def save(self, path: Path) -> None:
@@ -87,15 +94,30 @@ class PrincipalComponents:
             np.savez(file, **arrays)
 
 
+def _principal(centred: Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n directions of largest variance of centred points (N, P), (n, P), and the variances."""
+    N, P = centred.shape
+    if N < P:
+        _, singular, rows = torch.linalg.svd(centred.double(), full_matrices=False)
+        return rows[:n].numpy(), (singular[:n].square() / N).numpy()
+    covariance = (centred.mT @ centred / N).double().numpy()
+    variances, columns = scipy.linalg.eigh(covariance, subset_by_index=[P - n, P - 1])
+    return columns.T[::-1], variances[::-1]
+
+
 def pixel_variances(mixture: Mixture, features: Features) -> Tensor:
     """Variances of every component in pixels, (K, P), whatever the structure of its covariance."""
     K, D = mixture.means.shape
-    covariances = mixture.covariances.double()
+    kind, covariances = mixture.structure, mixture.covariances.double()
+    if kind.on_diagonal:
+        components = torch.arange(K, device=covariances.device)
+        deviations = kind.colour(covariances.new_ones(K, D), covariances, components)
+        return features.spread(deviations.to(mixture.means.dtype).square())
     white = torch.eye(D, dtype=covariances.dtype, device=covariances.device)
     only = torch.zeros(D, dtype=torch.int64, device=covariances.device)
     variances = []
     for k in range(K):  # one matrix (D, D) at a time bounds the memory
-        own = covariances if mixture.structure.is_shared else covariances[k : k + 1]
-        roots = mixture.structure.colour(white, own, only).to(mixture.means.dtype)
-        variances.append(features.spread(roots))
+        own = covariances if kind.is_shared else covariances[k : k + 1]
+        roots = kind.colour(white, own, only).to(mixture.means.dtype)
+        variances.append(features.spread_roots(roots))
     return torch.stack(variances)

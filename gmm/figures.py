@@ -17,9 +17,9 @@ from gmm.calibration import Reliability
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 COLORS = (VERMILION, BLUE, GREEN, PURPLE)
 INK, GRID = "#333333", "#DDDDDD"
-DPI = 144  # three dots to a pixel of a face
-INCH = 48  # pixels of a face to an inch
-GAP, CAPTION, HEAD, MARGIN, ROW_LABEL, BAR = 4, 12, 22, 8, 38, 44
+DPI = 144
+INCH = 72  # pixels of a face to an inch, so two dots to a pixel, and a point of type to each
+GAP, CAPTION, HEAD, MARGIN, ROW_LABEL, BAR = 4, 14, 24, 8, 52, 48
 
 
 def face_sheet(
@@ -52,7 +52,7 @@ def face_sheet(
         canvas[top : top + side, left : left + side] = face.reshape(side, side)
 
     before = ROW_LABEL if rows else MARGIN
-    full_width = max(before + width + (BAR if unit else MARGIN), 6 * len(title))
+    full_width = max(before + width + (BAR if unit else MARGIN), 7 * len(title))
     full_height = HEAD + height + MARGIN
     figure = Figure(figsize=(full_width / INCH, full_height / INCH), dpi=DPI)
     figure.text(MARGIN / full_width, 1 - 14 / full_height, title, size=11, color=INK, va="center")
@@ -186,17 +186,11 @@ def reliability_diagram(panels: Mapping[str, Reliability], chance: float) -> Fig
     axes_of = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, shown) in zip(axes_of, panels.items(), strict=True):
         edges = np.linspace(0, 1, len(shown.counts) + 1)
-        filled = shown.counts > 0
-        middles, width = (edges[1:] + edges[:-1]) / 2, edges[1]
-        axes.bar(
-            middles[filled.numpy()], shown.accuracy[filled], width=0.92 * width, color=BLUE,
-            alpha=0.85, label="right answers",
-        )  # fmt: skip
+        middles, filled = (edges[1:] + edges[:-1]) / 2, shown.counts.numpy() > 0
+        right, sure = shown.accuracy.numpy()[filled], shown.confidence.numpy()[filled]
+        axes.bar(middles[filled], right, 0.92 * edges[1], color=BLUE, label="right answers")
         axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--", label="calibrated")
-        axes.plot(
-            shown.confidence[filled], shown.confidence[filled], "D", color=VERMILION, markersize=5,
-            label="mean confidence",
-        )  # fmt: skip
+        axes.plot(sure, sure, "D", color=VERMILION, markersize=5, label="mean confidence")
         for x, y, n in zip(middles, shown.accuracy, shown.counts, strict=True):
             if n:
                 axes.text(x, float(y) + 0.015, f"{int(n)}", ha="center", size=7, color=INK)

@@ -1,8 +1,11 @@
 """Data and plain NumPy formulae that the tests of the mixtures compare with."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import gmm
 
@@ -58,3 +61,18 @@ def scipy_log_joint(x: np.ndarray, p: dict[str, np.ndarray], covariance_type: st
 def mixture_of(p: dict[str, np.ndarray], covariance_type: str) -> gmm.Mixture:
     weights, means, covariances = (torch.from_numpy(np.array(v)) for v in p.values())
     return gmm.Mixture(weights.log(), means, covariances, covariance_type)
+
+
+def diagonal_log_joint(x: np.ndarray, mixture: gmm.Mixture) -> np.ndarray:
+    """Return log(pi_k N(x_n | k)) of one diagonal mixture in float64, (N, K)."""
+    weights, means, variances = (t.double().numpy() for t in mixture.tensors())
+    joint = [
+        w + norm.logpdf(x, m, np.sqrt(v)).sum(-1)
+        for w, m, v in zip(weights, means, variances, strict=True)
+    ]
+    return np.stack(joint, -1)
+
+
+def board_of(folder: Path) -> EventAccumulator:
+    """Return what TensorBoard reads in a folder."""
+    return EventAccumulator(str(folder)).Reload()
