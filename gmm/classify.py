@@ -39,8 +39,12 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     with em_progress(settings.max_iter) as progress:
         fitted = fit_classes(chosen["train"], len(classes), settings, start, config.seed, progress)
     from gmm.classify_report import report  # figures and TensorBoard take a second to import
+    from gmm.run_folder import RunFolder
 
-    return report(fitted, chosen, classes, faces, settings, config, folder, overrides, started)
+    with RunFolder(folder) as run:
+        results = report(run, fitted, chosen, [CLASSES[c] for c in classes], settings)
+        run.summary(results, config, overrides, faces, started)
+    return results["best"]["val"]
 
 
 def class_numbers(classes: Any) -> list[int]:

@@ -1,18 +1,15 @@
 """What `python -m gmm.classify` leaves in its folder and says at its end."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from torch import Tensor
 
-from fer_lightning.data.faces import CLASSES, SPLITS
+from fer_lightning.data.faces import SPLITS
 from fer_lightning.tables import as_text, plain_table
 from gmm.agreement import contingency
 from gmm.calibration import Reliability, best_temperature, reliability, scaled
 from gmm.class_mixtures import ClassMixtures, Labelled
-from gmm.face_points import FacePoints
 from gmm.figures import count_table, error_curves, reliability_diagram
 from gmm.run_folder import RunFolder
 from gmm.settings import MixtureSettings
@@ -21,18 +18,22 @@ log = logging.getLogger(__name__)
 
 
 def report(
+    run: RunFolder,
     fitted: ClassMixtures,
     chosen: dict[str, Labelled],
-    classes: list[int],
-    faces: FacePoints,
+    names: list[str],
     settings: MixtureSettings,
-    config: DictConfig,
-    folder: Path,
-    overrides: list[str],
-    started: float,
-) -> float:
-    """Write everything, and return the lowest validation error."""
-    names, sizes = [CLASSES[c] for c in classes], settings.sizes
+) -> dict[str, Any]:
+    """Write and say how well the mixtures tell the classes apart, and return it for the summary.
+
+    Args:
+        run: Where to.
+        fitted: The mixtures.
+        chosen: The faces of the classes in all splits.
+        names: The classes.
+        settings: The mixtures' settings.
+    """
+    sizes = settings.sizes
     log_proba = {
         split: fitted.log_proba(part.points, settings.chunk_size) for split, part in chosen.items()
     }
@@ -62,20 +63,18 @@ def report(
         },
         "empty_components": fitted.empty,
     }
-    fitted.mixtures.save(folder / "mixtures.pt")
+    fitted.mixtures.save(run.path / "mixtures.pt")
+    rows = zip(sizes, *([f"{e:.9g}" for e in errors[split]] for split in SPLITS), strict=True)
+    run.table("error", ("n_components", *SPLITS), rows)
+    for split in SPLITS:
+        run.curve(f"{split}/error", errors[split], sizes)
     panels = {"As fitted": as_fitted, f"Temperature {temperature:,.4g}": softened}
-    with RunFolder(folder) as run:
-        rows = zip(sizes, *([f"{e:.9g}" for e in errors[split]] for split in SPLITS), strict=True)
-        run.table("error", ("n_components", *SPLITS), rows)
-        for split in SPLITS:
-            run.curve(f"{split}/error", errors[split], sizes)
-        _draw(run, sizes, errors, best, confusion, names, panels)
-        run.summary(results, config, overrides, faces, started)
+    _draw(run, sizes, errors, best, confusion, names, panels)
     log.info("%s", _error_table(sizes, errors, best))
     log.info("%s", honest_words(as_fitted, softened, temperature))
     if fitted.empty:
         log.warning("%d components have no face", fitted.empty)
-    return errors["val"][best]
+    return results
 
 
 def _draw(

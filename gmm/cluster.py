@@ -47,8 +47,12 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     with em_progress(settings.max_iter, describe) as progress:
         found = fit_starts(x, names, settings, config.seed, progress)
     from gmm.cluster_report import report  # figures and TensorBoard take a second to import
+    from gmm.run_folder import RunFolder
 
-    return report(found, faces, config, folder, overrides, started)
+    with RunFolder(folder) as run:
+        results = report(run, found, faces, config.seed)
+        run.summary(results, config, overrides, faces, started)
+    return results["model"]["log_likelihood"]["val"] / len(faces.splits.val)
 
 
 if __name__ == "__main__":

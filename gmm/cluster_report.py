@@ -3,11 +3,9 @@
 import logging
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from fer_lightning.data.faces import CLASSES, SPLITS
@@ -15,8 +13,9 @@ from fer_lightning.tables import as_text, plain_table
 from gmm.agreement import adjusted_rand, contingency, purity
 from gmm.clustering import Clustering, finite, near_end
 from gmm.face_points import FacePoints
+from gmm.face_sheet import face_sheet, padded
 from gmm.features import pixel_variances
-from gmm.figures import count_table, face_sheet, likelihood_curves, mixing_bars, padded
+from gmm.figures import count_table, likelihood_curves, mixing_bars
 from gmm.run_folder import RunFolder
 
 N_TYPICAL, N_SAMPLES = 10, 30
@@ -25,15 +24,15 @@ COLUMNS = ("start", "restart", "iteration", "log_likelihood")
 log = logging.getLogger(__name__)
 
 
-def report(
-    found: Clustering,
-    faces: FacePoints,
-    config: DictConfig,
-    folder: Path,
-    overrides: list[str],
-    started: float,
-) -> float:
-    """Write everything, and return the mean log-likelihood of a validation face."""
+def report(run: RunFolder, found: Clustering, faces: FacePoints, seed: int) -> dict[str, Any]:
+    """Write and say what was found, and return it for the summary.
+
+    Args:
+        run: Where to.
+        found: The fits.
+        faces: What they were fitted to.
+        seed: Of the faces that are sampled.
+    """
     x, mixture = faces.points("train"), found.mixture
     joint = mixture.log_joint(x).cpu()
     clusters = joint.argmax(-1)
@@ -63,17 +62,15 @@ def report(
             "adjusted_rand": adjusted_rand(counts),
         },
     }
-    mixture.save(folder / "mixture.pt")
-    with RunFolder(folder) as run:
-        run.table("log_likelihood", COLUMNS, _rows(found))
-        for s, name in enumerate(found.names):
-            curve = found.curve(s)
-            run.curve(f"log_likelihood/{name}", curve.tolist(), range(1, len(curve) + 1))
-        _draw(run, found, faces, joint, counts, config.seed)
-        run.summary(results, config, overrides, faces, started)
+    mixture.save(run.path / "mixture.pt")
+    run.table("log_likelihood", COLUMNS, _rows(found))
+    for s, name in enumerate(found.names):
+        curve = found.curve(s)
+        run.curve(f"log_likelihood/{name}", curve.tolist(), range(1, len(curve) + 1))
+    _draw(run, found, faces, joint, counts, seed)
     log.info("%s\n%s", _start_table(found), _cluster_table(results, counts))
     _warn(found)
-    return scores["val"] / len(faces.splits.val)
+    return results
 
 
 def _of_start(found: Clustering, s: int) -> dict[str, Any]:

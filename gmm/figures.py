@@ -1,12 +1,11 @@
-"""The figures of the mixtures: pictures of faces, curves, tables and probabilities."""
+"""The figures of the mixtures that are no pictures of faces: curves, tables, probabilities."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 from torch import Tensor
@@ -18,72 +17,6 @@ BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 COLORS = (VERMILION, BLUE, GREEN, PURPLE)
 INK, GRID = "#333333", "#DDDDDD"
 DPI = 144
-INCH = 72  # pixels of a face to an inch, so two dots to a pixel, and a point of type to each
-GAP, CAPTION, HEAD, MARGIN, ROW_LABEL, BAR = 4, 14, 24, 8, 52, 48
-
-
-def face_sheet(
-    title: str,
-    faces: Tensor,
-    columns: int,
-    captions: Sequence[str] = (),
-    rows: Sequence[str] = (),
-    unit: str | None = None,
-) -> Figure:
-    """Faces side by side.
-
-    Args:
-        title: Above them.
-        faces: (n, P); NaN leaves a place empty.
-        columns: Faces in a row.
-        captions: Of each face, above it.
-        rows: Of each row, to its left.
-        unit: With one, values are shown in colours with a scale that has this name; without, faces
-            are grey, from 0 to 1.
-    """
-    side = math.isqrt(faces.shape[-1])
-    above = CAPTION if captions else GAP
-    n_rows = math.ceil(len(faces) / columns)
-    width, height = columns * (side + GAP) - GAP, n_rows * (side + above)
-    canvas = np.full((height, width), np.nan, dtype=np.float32)
-    places = [divmod(i, columns) for i in range(len(faces))]
-    corners = [(r * (side + above) + above, c * (side + GAP)) for r, c in places]
-    for (top, left), face in zip(corners, faces.float().cpu().numpy(), strict=True):
-        canvas[top : top + side, left : left + side] = face.reshape(side, side)
-
-    before = ROW_LABEL if rows else MARGIN
-    full_width = max(before + width + (BAR if unit else MARGIN), 7 * len(title))
-    full_height = HEAD + height + MARGIN
-    figure = Figure(figsize=(full_width / INCH, full_height / INCH), dpi=DPI)
-    figure.text(MARGIN / full_width, 1 - 14 / full_height, title, size=11, color=INK, va="center")
-    place = (before, MARGIN, width, height)
-    axes = figure.add_axes(_share(place, full_width, full_height))
-    axes.set_axis_off()
-    limits = Normalize(0, float(np.nanmax(canvas))) if unit else Normalize(0, 1)
-    picture = axes.imshow(
-        canvas, cmap="viridis" if unit else "gray", norm=limits, interpolation="nearest"
-    )
-    for caption, (top, left) in zip(captions, corners, strict=False):
-        axes.text(left + side / 2, top - 3, caption, size=8, color=INK, ha="center", va="bottom")
-    for label, (top, _) in zip(rows, corners[::columns], strict=False):
-        axes.text(-6, top + side / 2, label, size=8, color=INK, ha="right", va="center")
-    if unit:
-        # A scale as tall as one row of faces.
-        beside = (before + width + 8, MARGIN, 6, side)
-        scale = figure.colorbar(
-            picture, cax=figure.add_axes(_share(beside, full_width, full_height))
-        )
-        scale.ax.tick_params(labelsize=6, length=2, pad=1, colors=INK)
-        scale.ax.yaxis.set_major_locator(MaxNLocator(3))
-        scale.outline.set_visible(False)
-        scale.ax.set_title(unit, size=6, color=INK, pad=4)
-    return figure
-
-
-def _share(box: Sequence[float], width: float, height: float) -> tuple[float, float, float, float]:
-    """Left, bottom, width and height of a box as shares of a figure."""
-    left, bottom, wide, tall = box
-    return left / width, bottom / height, wide / width, tall / height
 
 
 def mixing_bars(weights: Tensor) -> Figure:
@@ -108,6 +41,23 @@ def likelihood_curves(curves: Mapping[str, tuple[Tensor, int, int | None]]) -> F
             the iteration at which that came near its end.
     """
     figure, axes = _panel("EM on the training faces", "iteration", "log-likelihood, summed", 6.4)
+    _draw_curves(axes, curves)
+    axes.legend(frameon=False, loc="lower right")
+    ends = torch.cat([curve[best, 3:] for curve, best, _ in curves.values()])
+    ends = ends[ends.isfinite()]
+    if len(ends) > len(
+        curves
+    ):  # the first steps are so long that all others look alike beside them
+        inset = axes.inset_axes((0.3, 0.3, 0.68, 0.44))
+        _draw_curves(inset, curves)
+        inset.set_xlim(3.5)
+        low, high = float(ends.min()), float(ends.max())
+        inset.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low) + 1e-9 * abs(high))
+        inset.tick_params(labelsize=7)
+    return figure
+
+
+def _draw_curves(axes: Axes, curves: Mapping[str, tuple[Tensor, int, int | None]]) -> None:
     for color, (name, (curve, best, near)) in zip(COLORS, curves.items(), strict=False):
         steps = range(1, curve.shape[-1] + 1)
         for restart, values in enumerate(curve.tolist()):
@@ -118,10 +68,9 @@ def likelihood_curves(curves: Mapping[str, tuple[Tensor, int, int | None]]) -> F
         axes.plot(steps, values, color=color, linewidth=2, label=label, marker=".", markersize=4)
         if near is not None:
             axes.plot(near, values[near - 1], "o", color=color, markersize=9, fillstyle="none")
+    _plain(axes, axes.get_xlabel(), axes.get_ylabel())
     axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, loc="lower right")
-    return figure
 
 
 def count_table(
@@ -191,18 +140,18 @@ def reliability_diagram(panels: Mapping[str, Reliability], chance: float) -> Fig
         axes.bar(middles[filled], right, 0.92 * edges[1], color=BLUE, label="right answers")
         axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--", label="calibrated")
         axes.plot(sure, sure, "D", color=VERMILION, markersize=5, label="mean confidence")
-        for x, y, n in zip(middles, shown.accuracy, shown.counts, strict=True):
-            if n:
-                axes.text(x, float(y) + 0.015, f"{int(n)}", ha="center", size=7, color=INK)
+        for x, n in zip(middles[filled], shown.counts.numpy()[filled], strict=True):
+            axes.text(x, 1.03, f"{int(n):,}", ha="center", size=7, color=INK)
         axes.set_xlim(max(0, math.floor(chance * 10) / 10), 1.02)
         axes.set_ylim(0, 1.08)
         axes.set_title(
             f"{title}\nECE {shown.ece:.3f}: {shown.mean_confidence:.1%} sure, "
             f"{shown.mean_accuracy:.1%} right", size=10, color=INK, loc="left",
         )  # fmt: skip
-        _plain(axes, "p(answer | face), in bins; faces above each bar", "")
+        _plain(axes, "p(answer | face), in bins; above, their faces", "")
     axes_of[0].set_ylabel("share of right answers", color=INK)
-    axes_of[0].legend(frameon=False, loc="upper left", fontsize=8)
+    handles, labels = axes_of[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 
@@ -222,13 +171,3 @@ def _plain(axes: Axes, x: str, y: str) -> None:
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, labelsize=8)
-
-
-def padded(faces: Iterable[Tensor], columns: int) -> Tensor:
-    """Rows of at most `columns` faces, (rows * columns, P), with NaN where one is missing."""
-    rows = []
-    for row in faces:
-        filled = row.new_full((columns, row.shape[-1]), torch.nan)
-        filled[: len(row)] = row
-        rows.append(filled)
-    return torch.cat(rows)

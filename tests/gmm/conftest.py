@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-sys.path.insert(0, str(Path(__file__).parent))
+# At the end, so that `conftest` stays the one that all tests share.
+sys.path.append(str(Path(__file__).parent))
 
 PER_CLASS = (12, 5, 5)  # faces of each class for training, validation and testing
 
