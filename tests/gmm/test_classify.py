@@ -4,12 +4,21 @@ import re
 
 import numpy as np
 import pytest
-from oracles import board_of, diagonal_log_joint
+import torch
+from oracles import (
+    blobs,
+    board_of,
+    diagonal_log_joint,
+    mixture_of,
+    parameters,
+    scipy_log_joint,
+)
 from scipy.special import logsumexp
 
 import gmm
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import InputError
+from gmm.class_mixtures import ClassMixtures
 
 FIGURES = {"error", "confusion", "reliability"}
 SPLITS = ("train", "val", "test")
@@ -193,3 +202,18 @@ def test_help_shows_settings_and_examples(shell):
     assert shown.returncode == 0
     assert len(re.findall(r"^ *python -m gmm\.classify", shown.stdout, re.MULTILINE)) == 4
     assert "rand_const: 1.0" in shown.stdout
+
+
+def test_the_prior_weighs_the_densities():
+    x = blobs(20, 2)
+    given = [[parameters(x, 3, "diag", seed=2 * c + k) for k in range(2)] for c in range(3)]
+    stacked = {
+        name: np.stack([[p[name] for p in of_class] for of_class in given]) for name in given[0][0]
+    }
+    prior = np.array([0.7, 0.2, 0.1])
+    fitted = ClassMixtures(mixture_of(stacked, "diag"), torch.from_numpy(prior).log(), 0)
+    found = fitted.log_proba(torch.from_numpy(x)).exp().numpy()
+    for k in range(2):
+        density = [np.exp(scipy_log_joint(x, given[c][k], "diag")).sum(-1) for c in range(3)]
+        joint = prior * np.stack(density, -1)
+        np.testing.assert_allclose(found[k], joint / joint.sum(-1, keepdims=True), rtol=1e-6)
