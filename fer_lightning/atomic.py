@@ -1,10 +1,12 @@
 """Files that are written whole or not at all."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -21,6 +23,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write numbers, strings, lists and dicts; NaN and infinity have no place in JSON."""
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _umask() -> int:

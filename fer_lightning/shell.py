@@ -59,7 +59,7 @@ def command(config_name: str, job: Job) -> None:
     except (HydraException, OmegaConfBaseException, InputError) as error:
         if full_error or isinstance(error, InstantiationException):
             raise  # what went wrong in there is a fault, or it would be an InputError
-        sys.exit(one_line(_explain(error)))
+        sys.exit(one_line(_explain(error, config_name)))
 
 
 def one_line(error: Exception | str) -> str:
@@ -94,7 +94,7 @@ def _folder_name(overrides: ListConfig) -> str:
     return name[:150]
 
 
-def _explain(error: Exception) -> Exception | str:
+def _explain(error: Exception, config_name: str) -> Exception | str:
     """A mistake in an override in the user's terms, or the error itself."""
     group = re.search(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options[^:]+:\s", str(error))
     if group:
@@ -103,20 +103,20 @@ def _explain(error: Exception) -> Exception | str:
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown and isinstance(error.__cause__, OmegaConfBaseException):
         if "is not in struct" in str(error.__cause__):
-            key = unknown[1]
-            return f"{key} must be a setting that exists, got an unknown key{_did_you_mean(key)}"
+            hint = _hint(unknown[1], config_name)
+            return f"{unknown[1]} must be a setting that exists, got an unknown key{hint}"
         return f"{unknown[1]}: {str(error.__cause__).splitlines()[0]}"
     return error
 
 
-def _did_you_mean(key: str) -> str:
-    """The setting most like an unknown key, among those of the default configuration."""
+def _hint(key: str, config_name: str) -> str:
+    """The setting most like an unknown key, among those of the command's defaults."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(compose("train"))
+        config = OmegaConf.to_container(compose(config_name))
     close = difflib.get_close_matches(key, _keys(config), n=1)
     return f"; did you mean {close[0]}?" if close else "; `--cfg job` shows all"
 

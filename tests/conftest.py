@@ -1,6 +1,9 @@
-"""Small face sets on disk, in every format that is read."""
+"""Small face sets on disk, in every format that is read, and commands that work on them."""
 
 import csv
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from PIL import Image
+
+from fer_lightning.shell import CONF, PROJECT_ROOT, register_resolvers
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -118,3 +125,44 @@ def mat_arrays(drawn: Drawn) -> dict[str, np.ndarray]:
         "labs_id": np.append(np.arange(28) // 2, [-1] * 5)[:, None],
         "folds": np.concatenate([folds, np.zeros((5, 5), int)]),
     }
+
+
+@pytest.fixture
+def csv_path(drawn, write_csv) -> Path:
+    """A csv file with a few faces."""
+    return write_csv(drawn)
+
+
+@pytest.fixture
+def composed() -> Callable[..., DictConfig]:
+    """Compose a configuration of the project with overrides, as its command does."""
+
+    def run(config_name: str, *overrides: str) -> DictConfig:
+        register_resolvers()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose(config_name, overrides=list(overrides))
+
+    return run
+
+
+@pytest.fixture
+def shell(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
+    """Start a command of the project in a folder of its own, as a user would."""
+
+    def run(*command: str, **environment: str) -> subprocess.CompletedProcess:
+        program = (
+            [str(PROJECT_ROOT / "train.py")] if command[0] == "train.py" else ["-m", command[0]]
+        )
+        here = tmp_path / "elsewhere"
+        here.mkdir(exist_ok=True)
+        return subprocess.run(
+            [sys.executable, *program, *command[1:]],
+            cwd=here,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+
+    return run

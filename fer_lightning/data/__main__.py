@@ -1,18 +1,16 @@
 """Show the faces of a data set: `python -m fer_lightning.data --help` shows what can be set."""
 
-import io
 import logging
 from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
 
 from fer_lightning.data.faces import CLASSES, SPLITS, FaceSplits
 from fer_lightning.errors import require, require_integer
 from fer_lightning.settings import section
 from fer_lightning.shell import command
+from fer_lightning.tables import as_text, plain_table
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +33,13 @@ def show_faces(config: DictConfig, folder: Path, overrides: list[str]) -> None:
 
 def count_table(splits: FaceSplits) -> str:
     """Number of faces by class and split."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
     counts = [faces.class_counts() for _, faces in splits]
-    for name in (*SPLITS, "all"):
-        table.add_column(name, justify="right")
+    table = plain_table("", *SPLITS, "all")
     for name, row in zip(CLASSES, zip(*counts, strict=True), strict=True):
         table.add_row(name, *map(str, row), str(sum(row)))
     totals = [sum(column) for column in counts]
     table.add_row("all", *map(str, totals), str(sum(totals)))
-    out = io.StringIO()
-    Console(file=out, width=80).print(table)
-    return out.getvalue().rstrip()
+    return as_text(table)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,21 @@
+"""Tables as text, for the terminal and the log."""
+
+import io
+
+from rich.console import Console
+from rich.table import Table
+
+
+def plain_table(*columns: str) -> Table:
+    """An empty table without lines: names to the left in the first column, figures to the right."""
+    table = Table(box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left")
+    return table
+
+
+def as_text(table: Table, width: int = 100) -> str:
+    """The table as lines of at most `width` characters."""
+    out = io.StringIO()
+    Console(file=out, width=width).print(table)
+    return out.getvalue().rstrip()

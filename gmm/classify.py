@@ -1,0 +1,66 @@
+"""A mixture per expression: `python -m gmm.classify --help` shows what can be set."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.errors import SettingError
+from fer_lightning.shell import command
+from gmm.class_mixtures import class_faces, fit_classes
+from gmm.face_points import announce, face_points
+from gmm.progress import em_progress
+from gmm.settings import mixture_settings, start_names
+
+
+def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+    """Fit mixtures of every K to every class as a configuration says, all of them as one batch.
+
+    Args:
+        config: The composed configuration of `conf/gmm/classify.yaml`.
+        folder: Where the run writes.
+        overrides: What the user changed, for the summary.
+
+    Returns:
+        The lowest validation error, in [0, 1].
+
+    Raises:
+        InputError: A setting breaks its rule, or the faces cannot be read.
+    """
+    started = time.perf_counter()
+    settings = mixture_settings(config)
+    classes = class_numbers(config.classes)
+    (start,) = start_names(config.start)
+    faces = face_points(config)
+    chosen = class_faces(faces, classes, max(settings.sizes))
+    announce(faces, settings, folder)
+    with em_progress(settings.max_iter) as progress:
+        fitted = fit_classes(chosen["train"], len(classes), settings, start, config.seed, progress)
+    from gmm.classify_report import report  # figures and TensorBoard take a second to import
+    from gmm.run_folder import RunFolder
+
+    with RunFolder(folder) as run:
+        results = report(run, fitted, chosen, [CLASSES[c] for c in classes], settings)
+        run.summary(results, config, overrides, faces, started)
+    return results["best"]["val"]
+
+
+def class_numbers(classes: Any) -> list[int]:
+    """Indices into `CLASSES` of the expressions asked for.
+
+    Raises:
+        SettingError: One is unknown or there twice, or they are fewer than two.
+    """
+    if classes == "all":
+        return list(range(len(CLASSES)))
+    names = list(classes) if isinstance(classes, ListConfig | list) else [classes]
+    if len(names) < 2 or len(set(names)) < len(names) or not set(names) <= set(CLASSES):
+        rule = f"be all, or a list of at least two different ones of {', '.join(CLASSES)}"
+        raise SettingError("classes", rule, names)
+    return [CLASSES.index(name) for name in names]
+
+
+if __name__ == "__main__":
+    command("gmm/classify", classify)

@@ -1,0 +1,59 @@
+"""Cluster faces by a Gaussian mixture: `python -m gmm.cluster --help` shows what can be set."""
+
+import time
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from fer_lightning.errors import require_integer
+from fer_lightning.shell import command
+from gmm.clustering import fit_starts
+from gmm.face_points import announce, face_points
+from gmm.progress import em_progress
+from gmm.settings import mixture_settings, start_names
+
+
+def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+    """Fit a mixture to the training faces as a configuration says.
+
+    Args:
+        config: The composed configuration of `conf/gmm/cluster.yaml`.
+        folder: Where the run writes.
+        overrides: What the user changed, for the summary.
+
+    Returns:
+        The mean log-likelihood of a validation face.
+
+    Raises:
+        InputError: A setting breaks its rule, or the faces cannot be read.
+    """
+    started = time.perf_counter()
+    settings = mixture_settings(config)
+    require_integer("mixture.n_components", settings.n_components, 1)
+    names = start_names(config.start, both=True)
+    faces = face_points(config)
+    x = faces.points("train")
+    require_integer("mixture.n_components", settings.n_components, 1, len(x))
+    announce(faces, settings, folder)
+
+    def describe(mean: Tensor) -> str:
+        # Restarts that have ended count no longer.
+        tops = mean.reshape(len(names), -1).nan_to_num(-torch.inf).amax(-1) * len(x)
+        shown = zip(names, tops.tolist(), strict=True)
+        return "  ".join(f"{name} {top:,.1f}" for name, top in shown if top > -torch.inf)
+
+    with em_progress(settings.max_iter, describe) as progress:
+        found = fit_starts(x, names, settings, config.seed, progress)
+    from gmm.cluster_report import report  # figures and TensorBoard take a second to import
+    from gmm.run_folder import RunFolder
+
+    with RunFolder(folder) as run:
+        results = report(run, found, faces, config.seed)
+        run.summary(results, config, overrides, faces, started)
+    return results["model"]["log_likelihood"]["val"] / len(faces.splits.val)
+
+
+if __name__ == "__main__":
+    command("gmm/cluster", cluster)

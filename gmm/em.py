@@ -1,0 +1,295 @@
+"""Expectation-maximisation for many mixtures on many data sets at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gmm.columns import Columns
+from gmm.covariances import structure
+from gmm.density import Density, Parameters
+from gmm.mixture import Mixture
+from gmm.points import Batches, Block, Points, open_points
+
+_ABANDONED = 1e-12
+_COUNT_OFFSET = 10 * torch.finfo(torch.float64).eps
+
+Callback = Callable[[int, Tensor], None]
+Responsibilities = Callable[[Block], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The outcome of EM, for mixtures of batch shape *B.
+
+    Attributes:
+        mixture: The fitted mixtures; a mixture that broke down keeps its last sound parameters.
+        log_likelihood: Mean log-likelihood of a point before every M-step, (*B, iterations);
+            NaN after a mixture has converged or broken down.
+        converged: Whether it changed by less than tol, (*B).
+        n_iter: Number of EM steps, (*B).
+        singular: Components whose covariance lost its density, (*B, K); EM stopped there.
+        empty: Components that no point belongs to any more, (*B, K); they kept their place.
+    """
+
+    mixture: Mixture
+    log_likelihood: Tensor
+    converged: Tensor
+    n_iter: Tensor
+    singular: Tensor
+    empty: Tensor
+
+    @property
+    def final_log_likelihood(self) -> Tensor:
+        """The last log-likelihood of every mixture, (*B); -inf where it broke down."""
+        last = (self.n_iter - 1).clamp_min(0).unsqueeze(-1)
+        if self.log_likelihood.shape[-1] == 0:
+            return torch.where(self.singular.any(-1), -torch.inf, torch.nan)
+        final = self.log_likelihood.gather(-1, last).squeeze(-1)
+        return torch.where(self.singular.any(-1) | final.isnan(), -torch.inf, final)
+
+
+def fit_em(
+    data: Tensor | Sequence[Tensor] | Batches,
+    start: Mixture,
+    *,
+    max_iter: int = 100,
+    tol: float = 1e-3,
+    reg_covar: float = 0.0,
+    min_variance: float = 0.0,
+    chunk_size: int | None = None,
+    previous: Tensor | None = None,
+    callback: Callback | None = None,
+) -> Fit:
+    """Fit every mixture of a batch by EM (Bishop 2006, eqs. 9.23-9.27).
+
+    Args:
+        data: Points (*C, N, D); or a list of G data sets (N_g, D) of any sizes, then *C is (G,);
+            or an iterable of batches (n, D), read once per iteration, then *C is ().
+        start: Where to begin, batch shape *B, of which *C are the first dimensions: the mixtures
+            of the other dimensions share the data. Slots of log weight -inf stay unused.
+        max_iter: Most EM steps.
+        tol: A mixture stops once its mean log-likelihood changes by less than this; with 0 all
+            of them take max_iter steps and the device is never waited for.
+        reg_covar: Added to the variances (the diagonal) after every M-step, in squared units.
+        min_variance: Floor under the variances after that, in squared units; under the
+            eigenvalues if tied or full.
+        chunk_size: Points worked on at a time; chosen to bound memory by default.
+        previous: Mean log-likelihoods (*B) that the first ones are compared with, for a start that
+            another fit ended at.
+        callback: Called with the iteration (from 1) and its mean log-likelihoods (G, M).
+
+    Raises:
+        ValueError: If a value is not finite or shapes do not agree.
+    """
+    points, shape = open_points(
+        data,
+        chunk_size=chunk_size,
+        row_numbers=start.row_numbers,
+        wide=start.structure.on_diagonal,
+    )
+    return fit_points(
+        points,
+        shape,
+        start,
+        max_iter=max_iter,
+        tol=tol,
+        reg_covar=reg_covar,
+        min_variance=min_variance,
+        previous=previous,
+        callback=callback,
+    )
+
+
+def fit_points(
+    points: Points,
+    shape: tuple[int, ...],
+    start: Mixture,
+    *,
+    max_iter: int,
+    tol: float,
+    reg_covar: float,
+    min_variance: float,
+    previous: Tensor | None = None,
+    callback: Callback | None = None,
+) -> Fit:
+    """Fit as `fit_em` does, on points that are already open and have the batch shape given."""
+    _check(max_iter, tol, reg_covar, min_variance)
+    if shape != tuple(start.batch_shape[: len(shape)]):
+        got = tuple(start.batch_shape)
+        raise ValueError(
+            f"start must have a batch shape that begins {shape}, as the data, got {got}"
+        )
+    if points.n_features != start.n_features:
+        raise ValueError(
+            f"data must have {start.n_features} features, as the start, got {points.n_features}"
+        )
+    flat = start.flatten(len(shape)).to(points.device)
+    run = _Run(points, flat, reg_covar, min_variance)
+    if previous is not None:
+        run.previous = previous.reshape(run.active.shape).to(points.device, torch.float64)
+    for iteration in range(1, max_iter + 1):
+        mean = run.step(tol)
+        if callback is not None:
+            callback(iteration, mean)
+        if tol > 0 and run.finished():
+            break
+    return run.result(start, points.dtype)
+
+
+class _Run:
+    """The state of one call: M mixtures for each of the G data sets of points."""
+
+    def __init__(
+        self, points: Points, start: Mixture, reg_covar: float, min_variance: float
+    ) -> None:
+        self.points, self.reg_covar, self.min_variance = points, reg_covar, min_variance
+        begun = start.relative_to(points.center.double())
+        log_weights, means, covariances = (t.clone() for t in begun.tensors())
+        self.state = Parameters(log_weights, means, covariances, start.covariance_type)
+        self.structure = structure(start.covariance_type)
+        G, M = start.batch_shape
+        self.singular = self._is_singular(self.state)
+        self.active = ~self.singular.any(-1)  # (G, M)
+        self.empty = torch.zeros_like(self.singular)
+        self.converged = torch.zeros_like(self.active)
+        self.n_iter = torch.zeros(G, M, dtype=torch.int64, device=points.device)
+        self.log_likelihood: list[Tensor] = []
+        self.previous = torch.full((G, M), torch.nan, dtype=torch.float64, device=points.device)
+        self._mixtures: slice | Tensor = slice(None)
+        self._sets = [True] * G
+        self._columns = Columns.of(self.state.log_weights)
+
+    def step(self, tol: float) -> Tensor:
+        """Take an EM step with every mixture that goes on; return log-likelihoods, (G, M)."""
+        old = self.state.at(slice(None), self._mixtures)
+        density = Density(old, self._columns)
+        evidence = old.log_weights.new_zeros(old.log_weights.shape[:2])
+
+        def responsibilities(block: Block) -> Tensor:
+            joint, log_evidence = density(block)
+            evidence[block.sets] += block.mask(log_evidence).sum(1)
+            return joint.sub_(log_evidence.unsqueeze(-1)).exp_().to(block.x.dtype)
+
+        new, empty = m_step(
+            *(self.points, self._blocks(), responsibilities, old, self._columns),
+            *(self.reg_covar, self.min_variance),
+        )
+        return self._keep(new, empty, evidence / self.points.sizes.unsqueeze(-1), tol)
+
+    def finished(self) -> bool:
+        """Wait for the device, and leave out what has converged; True where all has."""
+        going_on = self.active.cpu()
+        mixtures = going_on.any(0)
+        if not bool(mixtures.any()):
+            return True
+        self._sets = going_on.any(1).tolist()
+        index = mixtures.nonzero().squeeze(-1).to(self.active.device)
+        if len(index) != self._columns.M:
+            self._mixtures = index
+            self._columns = Columns.of(self.state.log_weights[:, index])
+        return False
+
+    def result(self, start: Mixture, dtype: torch.dtype) -> Fit:
+        batch = start.batch_shape
+        means = self.state.means + self.points.center.double()[:, None, None]
+        parts = (self.state.log_weights, means, self.state.covariances)
+        shapes = (start.log_weights, start.means, start.covariances)
+        tensors = [p.reshape(t.shape).to(dtype) for p, t in zip(parts, shapes, strict=True)]
+        history = torch.stack(self.log_likelihood, -1) if self.log_likelihood else None
+        shaped = [
+            t.reshape((*batch, *t.shape[2:]))
+            for t in (self.converged, self.n_iter, self.singular, self.empty)
+        ]
+        if history is None:
+            history = torch.zeros(*self.active.shape, 0, dtype=torch.float64, device=means.device)
+        mixture = Mixture(tensors[0], tensors[1], tensors[2], start.covariance_type)
+        return Fit(mixture, history.reshape((*batch, history.shape[-1])), *shaped)
+
+    def _blocks(self) -> Iterator[Block]:
+        return (b for b in self.points.blocks() if any(self._sets[b.sets]))
+
+    def _keep(self, new: Parameters, empty: Tensor, mean: Tensor, tol: float) -> Tensor:
+        """Take over what EM made of the mixtures that go on; return log-likelihoods, (G, M)."""
+        some = (slice(None), self._mixtures)
+        going_on = self.active[some]
+        singular = self._is_singular(new) & going_on.unsqueeze(-1)
+        sound = going_on & ~singular.any(-1)
+        for kept, made in zip(self.state.tensors(), new.tensors(), strict=True):
+            shape = (*sound.shape, *[1] * (made.ndim - 2))
+            kept[some] = torch.where(sound.view(shape), made, kept[some])
+        self.singular[some] |= singular
+        self.empty[some] = torch.where(sound.unsqueeze(-1), empty, self.empty[some])
+        self.n_iter[some] += going_on
+        history = torch.full_like(self.active, torch.nan, dtype=torch.float64)
+        history[some] = torch.where(going_on, mean, torch.nan)
+        self.active[some] = sound
+        self.converged |= ((history - self.previous).abs() < tol) & self.active
+        self.active &= ~self.converged
+        self.previous = history
+        self.log_likelihood.append(history)
+        return history
+
+    def _is_singular(self, state: Parameters) -> Tensor:
+        K = state.log_weights.shape[-1]
+        return self.structure.is_singular(state.covariances, K) & (state.log_weights > -torch.inf)
+
+
+def m_step(
+    points: Points,
+    blocks: Iterator[Block],
+    responsibilities: Responsibilities,
+    old: Parameters,
+    columns: Columns,
+    reg_covar: float,
+    min_variance: float,
+) -> tuple[Parameters, Tensor]:
+    """Return the parameters that the responsibilities ask for (Bishop 2006, eqs. 9.24-9.27).
+
+    Args:
+        points: The G data sets.
+        blocks: Those of their blocks that count.
+        responsibilities: From a block to (G, n, M, K).
+        old: Parameters that components without points keep.
+        columns: Packing of the components.
+        reg_covar: See `fit_em`.
+        min_variance: See `fit_em`.
+
+    Returns:
+        The new parameters, and which components are empty, (G, M, K).
+    """
+    kind, device = structure(old.covariance_type), points.device
+    counts = torch.zeros_like(old.log_weights)
+    moments: list[Tensor] = []
+    for block in blocks:
+        resp = block.mask(responsibilities(block))
+        counts[block.sets] += resp.sum(1, dtype=torch.float64)
+        parts = kind.moments(block, resp, old.means, columns)
+        if not moments:
+            shapes = [(len(points), *p.shape[1:]) for p in parts]
+            moments = [torch.zeros(s, dtype=torch.float64, device=device) for s in shapes]
+        for total, part in zip(moments, parts, strict=True):
+            total[block.sets] += part
+    empty = counts < _ABANDONED
+    # The offset is scikit-learn's.
+    counts = counts + _COUNT_OFFSET
+    means, covariances = kind.update(counts, (moments[0], moments[1]), old.means, columns)
+    covariances = kind.floor(covariances, reg_covar, min_variance)
+    unused = old.log_weights == -torch.inf
+    shares = torch.where(unused, 0, counts)
+    log_weights = (shares / shares.sum(-1, keepdim=True)).log()
+    keep = empty | unused
+    means = torch.where(keep.unsqueeze(-1), old.means, means)
+    if not kind.is_shared:
+        shape = (*keep.shape, *[1] * (covariances.ndim - keep.ndim))
+        covariances = torch.where(keep.view(shape), old.covariances, covariances)
+    new = replace(old, log_weights=log_weights, means=means, covariances=covariances)
+    return new, empty & ~unused
+
+
+def _check(max_iter: int, tol: float, reg_covar: float, min_variance: float) -> None:
+    named = {"max_iter": max_iter, "tol": tol, "reg_covar": reg_covar}
+    for name, value in {**named, "min_variance": min_variance}.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must be at least 0, got {value}")

@@ -1,0 +1,145 @@
+"""Many fits in one call: data sets of different sizes, several K, and restarts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gmm.covariances import structure
+from gmm.em import Callback, Fit, fit_points
+from gmm.mixture import Mixture
+from gmm.points import Batches, open_points
+from gmm.starts import Start, start_points
+
+
+@dataclass(frozen=True, eq=False)
+class ManyFits:
+    """The outcome of fits of batch shape *B, each the best of its restarts.
+
+    *B is that of the data, followed by the number of K where n_components was a list.
+
+    Attributes:
+        mixture: The best restart's mixture, *B; `mixture[i]` has no empty slots.
+        best: Which restart that was, (*B).
+        starts: Where every restart began, (*B, n_init).
+        restarts: The outcome of every restart, (*B, n_init).
+    """
+
+    mixture: Mixture
+    best: Tensor
+    starts: Mixture
+    restarts: Fit
+
+    @property
+    def log_likelihood(self) -> Tensor:
+        """Mean log-likelihood of a point before every M-step of the best restart, (*B, T)."""
+        return self._of_best(self.restarts.log_likelihood)
+
+    @property
+    def converged(self) -> Tensor:
+        return self._of_best(self.restarts.converged)
+
+    @property
+    def n_iter(self) -> Tensor:
+        return self._of_best(self.restarts.n_iter)
+
+    @property
+    def singular(self) -> Tensor:
+        """Components on which the best restart broke down, as all others did then, (*B, K)."""
+        return self._of_best(self.restarts.singular)
+
+    @property
+    def best_fit(self) -> Fit:
+        """The outcome of the best restarts alone, *B."""
+        best = (self.log_likelihood, self.converged, self.n_iter, self.singular, self.empty)
+        return Fit(self.mixture, *best)
+
+    @property
+    def empty(self) -> Tensor:
+        """Components of the best restart that no point belongs to, (*B, K)."""
+        return self._of_best(self.restarts.empty)
+
+    def _of_best(self, per_restart: Tensor) -> Tensor:
+        return pick(per_restart, self.best)
+
+
+def fit_many(
+    data: Tensor | Sequence[Tensor] | Batches,
+    n_components: int | Sequence[int],
+    *,
+    n_init: int = 1,
+    start: Start | None = None,
+    covariance_type: str = "diag",
+    max_iter: int = 100,
+    tol: float = 1e-3,
+    reg_covar: float = 0.0,
+    min_variance: float = 0.0,
+    chunk_size: int | None = None,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    callback: Callback | None = None,
+) -> ManyFits:
+    """Fit mixtures of every K to every data set, n_init times each, as one batch.
+
+    Args:
+        data: Points (*C, N, D), a list of G data sets (N_g, D) of any sizes, or an iterable of
+            batches (n, D) that can be read again and again.
+        n_components: K, or a list of K.
+        n_init: Restarts, of which the best is kept.
+        start: How they begin.
+        covariance_type: diag, spherical, tied or full.
+        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size and callback.
+        generator: Source of randomness, on the CPU.
+        device: Where to work; where the data are by default.
+        dtype: Of the results; that of the data by default.
+
+    Raises:
+        ValueError: If a value is not finite or an argument breaks its rule.
+    """
+    kind, K = structure(covariance_type), n_components
+    largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
+    points, shape = open_points(
+        data,
+        device=device,
+        dtype=dtype,
+        chunk_size=chunk_size,
+        row_numbers=lambda D: kind.row_numbers(n_mixtures, largest, D),
+        wide=kind.on_diagonal,
+    )
+    starts = start_points(
+        points,
+        n_components,
+        start or Start(),
+        covariance_type=covariance_type,
+        n_init=n_init,
+        reg_covar=reg_covar,
+        min_variance=min_variance,
+        generator=generator,
+    )
+    many = () if isinstance(n_components, int) else (len(n_components),)
+    starts = starts.reshape((*shape, *many, n_init))
+    fit = fit_points(
+        points,
+        shape,
+        starts,
+        max_iter=max_iter,
+        tol=tol,
+        reg_covar=reg_covar,
+        min_variance=min_variance,
+        callback=callback,
+    )
+    best = fit.final_log_likelihood.argmax(-1)
+    log_weights, means, covariances = (pick(t, best) for t in fit.mixture.tensors())
+    mixture = Mixture(log_weights, means, covariances, covariance_type)
+    return ManyFits(mixture, best, starts, fit)
+
+
+def pick(per_restart: Tensor, best: Tensor) -> Tensor:
+    """Return per_restart (*B, n_init, ...) at best (*B)."""
+    n = best.ndim
+    index = best.reshape(*best.shape, 1, *[1] * (per_restart.ndim - n - 1))
+    return per_restart.gather(n, index.expand(*best.shape, 1, *per_restart.shape[n + 1 :])).squeeze(
+        n
+    )

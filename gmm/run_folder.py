@@ -1,0 +1,98 @@
+"""What an entry leaves in its folder: tables, figures, TensorBoard events and the summary."""
+
+import csv
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+from fer_lightning.atomic import whole_file, write_json
+from fer_lightning.provenance import commit, data_facts, versions
+from gmm.face_points import FacePoints
+from gmm.features import PrincipalComponents
+
+
+class RunFolder:
+    """A folder that is written to once the work is done; closes the TensorBoard file at its end.
+
+    Args:
+        path: The folder, which exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._board = SummaryWriter(str(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._board.close()
+
+    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Write <name>.csv."""
+        with (
+            whole_file(self.path / f"{name}.csv") as part,
+            part.open("w", newline="") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(rows)
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Write <name>.png, and the same picture for TensorBoard."""
+        path = self.path / f"{name}.png"
+        figure.savefig(path)
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        self._board.add_image(name, pixels, dataformats="HWC")
+
+    def curve(self, tag: str, values: Iterable[float], steps: Iterable[int]) -> None:
+        """Write a curve for TensorBoard."""
+        for value, step in zip(values, steps, strict=True):
+            self._board.add_scalar(tag, value, step)
+
+    def summary(
+        self,
+        results: dict[str, Any],
+        config: DictConfig,
+        overrides: list[str],
+        faces: FacePoints,
+        started: float,
+    ) -> None:
+        """Write summary.json, and the basis of the features if they have one.
+
+        Args:
+            results: What the run found.
+            config: The run's configuration.
+            overrides: What the user changed in it.
+            faces: What it worked on.
+            started: When it began, by `time.perf_counter`.
+        """
+        features: dict[str, Any] = {"name": config.features}
+        if isinstance(faces.features, PrincipalComponents):
+            faces.features.save(self.path / "features.npz")
+            features |= {"n": config.n_features, "explained": faces.features.explained}
+        facts = {
+            "seconds": round(time.perf_counter() - started, 3),
+            "seed": config.seed,
+            "overrides": overrides,
+            "features": features,
+            "data": data_facts(faces.source, faces.splits),
+            "device": str(faces.device),
+            "versions": versions(),
+            "commit": commit(),
+        }
+        write_json(self.path / "summary.json", {**results, **facts})

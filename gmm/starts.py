@@ -1,0 +1,211 @@
+"""Where EM begins: random, k-means and data-point starts, or given parameters."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gmm.columns import Columns
+from gmm.covariances import structure
+from gmm.density import Parameters
+from gmm.em import m_step
+from gmm.given import given_means, given_precisions, given_weights
+from gmm.kmeans import check_size, lloyd, nearest, one_hot, random_points, spread_points
+from gmm.mixture import Mixture
+from gmm.points import Block, Points, open_points
+
+
+@dataclass(frozen=True)
+class Start:
+    """How EM begins.
+
+    Attributes:
+        init_params: Where the means begin. "random": at mean(x) + Normal(0, 1) std(x) /
+            rand_const; "kmeans": after lloyd_iter Lloyd iterations from random points;
+            "k-means++": at points far from each other; "random_from_data": at random points.
+        rand_const: With a number, weights begin in proportion to rand_const + U(0, 1) and
+            variances at twice those of the data. With None, weights and covariances are those of
+            the points nearest to each mean; "random", which has no such points, then takes 1.
+        lloyd_iter: See init_params.
+        weights_init: Given weights, (K,), instead of these.
+        means_init: Given means, (K, D).
+        precisions_init: Given inverse covariances, shaped as the covariances of one mixture.
+    """
+
+    init_params: str = "kmeans"
+    rand_const: float | None = None
+    lloyd_iter: int = 5
+    weights_init: Tensor | None = None
+    means_init: Tensor | None = None
+    precisions_init: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.init_params not in MEANS:
+            known = sorted(MEANS)
+            raise ValueError(f"init_params must be one of {known}, got {self.init_params!r}")
+        if self.rand_const is not None and not self.rand_const > 0:
+            raise ValueError(f"rand_const must be above 0, got {self.rand_const}")
+        if self.lloyd_iter < 0:
+            raise ValueError(f"lloyd_iter must be at least 0, got {self.lloyd_iter}")
+
+
+def make_start(
+    data: Any,
+    n_components: int | Sequence[int],
+    start: Start | None = None,
+    *,
+    covariance_type: str = "diag",
+    n_init: int = 1,
+    reg_covar: float = 0.0,
+    min_variance: float = 0.0,
+    chunk_size: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Mixture:
+    """Return starts for EM, batch shape (*C, n_init), or (*C, number of K, n_init) for a list.
+
+    Args:
+        data: As for `fit_em`, of batch shape *C.
+        n_components: K, or a list of K whose mixtures are padded to the largest.
+        start: How to begin.
+        covariance_type: diag, spherical, tied or full.
+        n_init: Restarts.
+        reg_covar: Added to the covariances; given ones are taken as they are.
+        min_variance: Floor under the covariances, likewise.
+        chunk_size: Points worked on at a time.
+        generator: Source of randomness, on the CPU.
+
+    Raises:
+        ValueError: If a given parameter is not possible, or K does not fit the data.
+    """
+    wide = structure(covariance_type).on_diagonal
+    points, shape = open_points(data, chunk_size=chunk_size, wide=wide)
+    made = start_points(
+        points,
+        n_components,
+        start or Start(),
+        covariance_type=covariance_type,
+        n_init=n_init,
+        reg_covar=reg_covar,
+        min_variance=min_variance,
+        generator=generator,
+    )
+    many = () if isinstance(n_components, int) else (len(n_components),)
+    return made.reshape((*shape, *many, n_init))
+
+
+def start_points(
+    points: Points,
+    n_components: int | Sequence[int],
+    start: Start,
+    *,
+    covariance_type: str,
+    n_init: int,
+    reg_covar: float,
+    min_variance: float,
+    generator: torch.Generator | None,
+) -> Mixture:
+    """Return the starts of `make_start` in float64, batch shape (G, number of K * n_init)."""
+    if n_init < 1:
+        raise ValueError(f"n_init must be at least 1, got {n_init}")
+    sizes = [n_components] if isinstance(n_components, int) else list(n_components)
+    for size in sizes:
+        check_size("n_components", size, points)
+    K, D = max(sizes), points.n_features
+    given = (
+        given_weights(start.weights_init, K),
+        given_means(start.means_init, K, D),
+        given_precisions(start.precisions_init, structure(covariance_type), K, D),
+    )
+    slots = torch.arange(K) < torch.tensor(sizes).repeat_interleave(n_init).unsqueeze(-1)
+    used = slots.to(points.device).expand(len(points), -1, -1)
+    ours: Sequence[Tensor | None] = (None, None, None)
+    if any(value is None for value in given):
+        made = _made(points, used, start, covariance_type, generator)
+        floored = structure(covariance_type).floor(made.covariances, reg_covar, min_variance)
+        ours = (made.log_weights, made.means + points.center.double()[:, None, None], floored)
+    parts = []
+    for theirs, own in zip(given, ours, strict=True):
+        value = (
+            own
+            if theirs is None
+            else theirs.to(points.device).expand(*used.shape[:2], *theirs.shape)
+        )
+        assert value is not None
+        parts.append(value)
+    return Mixture(parts[0], parts[1], parts[2], covariance_type)
+
+
+def _made(
+    points: Points,
+    used: Tensor,
+    start: Start,
+    covariance_type: str,
+    generator: torch.Generator | None,
+) -> Parameters:
+    """Return starting parameters (G, M, ...) relative to the points' centres."""
+    means = MEANS[start.init_params](points, used, start, generator)
+    means = torch.where(used.unsqueeze(-1), means, 0)
+    mean_weight = start.rand_const or 1.0
+    draws = torch.rand(used.shape, dtype=torch.float64, generator=generator).to(points.device)
+    weights = torch.where(used, mean_weight + draws, 0)
+    log_weights = (weights / weights.sum(-1, keepdim=True)).log()
+    variances = 2 * points.moments[1][:, None, None].expand_as(means)
+    spread = structure(covariance_type).from_variances(variances)
+    made = Parameters(log_weights, means, spread, covariance_type)
+    if start.rand_const is not None or start.init_params == "random":
+        return made
+    return _of_nearest_points(points, used, made)
+
+
+def _of_nearest_points(points: Points, used: Tensor, made: Parameters) -> Parameters:
+    """Return weights and covariances of the points nearest to every mean."""
+    columns = Columns(None, *used.shape[1:])
+
+    def responsibilities(block: Block) -> Tensor:
+        labels, _ = nearest(made.means, used, columns, block)
+        return one_hot(labels, used.shape[-1], block.x.dtype)
+
+    of_clusters, _ = m_step(
+        points, points.blocks(), responsibilities, made, columns, reg_covar=0, min_variance=0
+    )
+    return Parameters(
+        of_clusters.log_weights, made.means, of_clusters.covariances, made.covariance_type
+    )
+
+
+def _random(
+    points: Points, used: Tensor, start: Start, generator: torch.Generator | None
+) -> Tensor:
+    mean, variance = (moment[:, None, None] for moment in points.moments)
+    shape = (*used.shape, points.n_features)
+    noise = torch.randn(shape, dtype=torch.float64, generator=generator).to(points.device)
+    return mean + noise * variance.sqrt() / (start.rand_const or 1.0)
+
+
+def _random_from_data(
+    points: Points, used: Tensor, start: Start, generator: torch.Generator | None
+) -> Tensor:
+    return random_points(points, used.shape[1], used.shape[2], generator)
+
+
+def _spread_points(
+    points: Points, used: Tensor, start: Start, generator: torch.Generator | None
+) -> Tensor:
+    return spread_points(points, used.shape[1], used.shape[2], generator)
+
+
+def _kmeans(
+    points: Points, used: Tensor, start: Start, generator: torch.Generator | None
+) -> Tensor:
+    centers = random_points(points, used.shape[1], used.shape[2], generator)
+    return lloyd(points, centers, used, start.lloyd_iter)[0]
+
+
+MEANS: dict[str, Callable[[Points, Tensor, Start, torch.Generator | None], Tensor]] = {
+    "random": _random,
+    "kmeans": _kmeans,
+    "k-means++": _spread_points,
+    "random_from_data": _random_from_data,
+}

@@ -1,0 +1,219 @@
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from oracles import (
+    blobs,
+    board_of,
+    diagonal_log_joint,
+    mixture_of,
+    parameters,
+    scipy_log_joint,
+)
+from scipy.special import logsumexp
+
+import gmm
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.errors import InputError
+from gmm.class_mixtures import ClassMixtures
+
+FIGURES = {"error", "confusion", "reliability"}
+SPLITS = ("train", "val", "test")
+
+
+def errors_of(folder):
+    with (folder / "error.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return {int(row["n_components"]): {s: float(row[s]) for s in SPLITS} for row in rows}
+
+
+def summary_of(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def posterior_by_hand(folder, read_faces, split, classes, position):
+    """Return p(c | x) in logarithms by Bayes' rule, (N, C), and the true positions, (N,)."""
+    x, labels = read_faces(split)
+    train = read_faces("train")[1]
+    counts = np.array([(train == c).sum() for c in classes])
+    chosen = np.isin(labels, classes)
+    mixtures = gmm.Mixture.load(folder / "mixtures.pt")
+    log_joint = np.stack(
+        [
+            np.log(counts[i] / counts.sum())
+            + logsumexp(diagonal_log_joint(x[chosen], mixtures[i, position]), -1)
+            for i in range(len(classes))
+        ],
+        -1,
+    )
+    truth = np.array([classes.index(label) for label in labels[chosen]])
+    return log_joint - logsumexp(log_joint, -1)[:, None], truth
+
+
+@pytest.mark.parametrize(
+    ("setting", "classes"),
+    [("[happy,anger,sad]", [3, 0, 4]), ("all", list(range(7)))],
+    ids=["three", "all"],
+)
+def test_errors_follow_from_the_saved_mixtures_by_bayes_rule(
+    entry_here, read_faces, setting, classes
+):
+    sizes = ("mixture.n_components=[2,4]", "mixture.max_iter=3")
+    returned, run = entry_here("classify", f"classes={setting}", *sizes)
+    errors, summary = errors_of(run), summary_of(run)
+    for i, K in enumerate((2, 4)):
+        for split in SPLITS:
+            log_proba, truth = posterior_by_hand(run, read_faces, split, classes, i)
+            assert errors[K][split] == pytest.approx((log_proba.argmax(-1) != truth).mean())
+    assert any(0 < e["val"] < 1 for e in errors.values())  # or any rule would do
+    assert summary["classes"] == [CLASSES[c] for c in classes]
+    best = min((2, 4), key=lambda K: (errors[K]["val"], K))
+    assert returned == pytest.approx(errors[best]["val"])
+    assert summary["best"]["n_components"] == best
+    log_proba, truth = posterior_by_hand(run, read_faces, "test", classes, (2, 4).index(best))
+    table = np.zeros((len(classes), len(classes)), int)
+    np.add.at(table, (truth, log_proba.argmax(-1)), 1)
+    assert summary["best"]["test_confusion"] == table.tolist()
+
+
+def test_probabilities_are_held_against_the_test_faces(entry_here, read_faces):
+    _, run = entry_here("classify", "classes=all", "mixture.n_components=2")
+    found = summary_of(run)["calibration"]
+    log_proba, truth = posterior_by_hand(run, read_faces, "test", list(range(7)), 0)
+    scaled = log_proba / found["temperature"]
+    scaled -= logsumexp(scaled, -1)[:, None]
+    for name, logs in (("test_as_fitted", log_proba), ("test_scaled", scaled)):
+        expected = -logs[np.arange(len(truth)), truth].mean()
+        assert found[name]["nll"] == pytest.approx(expected, rel=1e-3)
+        assert found[name]["mean_confidence"] == pytest.approx(
+            np.exp(logs.max(-1)).mean(), rel=1e-3
+        )
+        assert found[name]["mean_accuracy"] == pytest.approx((logs.argmax(-1) == truth).mean())
+    assert found["temperature"] > 10
+    assert found["test_scaled"]["nll"] < found["test_as_fitted"]["nll"]
+
+
+def test_priors_are_the_shares_of_the_training_faces(entry_here, smooth_faces, write_csv):
+    rows = np.flatnonzero((smooth_faces.labels != 3) | (smooth_faces.splits != 0))
+    rows = np.append(
+        rows, np.flatnonzero((smooth_faces.labels == 3) & (smooth_faces.splits == 0))[:4]
+    )
+    for name in ("pixels", "labels", "splits"):
+        object.__setattr__(smooth_faces, name, getattr(smooth_faces, name)[rows])
+    write_csv(smooth_faces)
+    _, run = entry_here("classify", "mixture.n_components=2", "mixture.max_iter=1")
+    assert summary_of(run)["prior"] == pytest.approx([12 / 16, 4 / 16])
+
+
+def test_a_run_leaves_everything_in_its_folder(entry_here, caplog):
+    caplog.set_level("INFO")
+    settings = ("mixture.n_components=[1,2,3]", "mixture.max_iter=2")
+    _, run = entry_here("classify", *settings, figures=True)
+    names = {path.name.split(".tfevents")[0] for path in run.iterdir()}
+    files = {"mixtures.pt", "error.csv", "summary.json", "events.out"}
+    assert names == files | {f"{name}.png" for name in FIGURES}
+    assert (run / "error.csv").read_text().startswith("n_components,train,val,test")
+    errors, board = errors_of(run), board_of(run)
+    assert set(board.Tags()["images"]) == FIGURES
+    for split in SPLITS:
+        points = board.Scalars(f"{split}/error")
+        assert [p.step for p in points] == [1, 2, 3]
+        assert [p.value for p in points] == pytest.approx([errors[K][split] for K in (1, 2, 3)])
+    for K, error in errors.items():
+        cells = " +".join(f"{error[split]:.4f}" for split in SPLITS)
+        assert re.search(rf"^{K} +{cells}", caplog.text, re.MULTILINE)
+    found = summary_of(run)["calibration"]["test_as_fitted"]
+    assert f"{found['certain']:.1%} of the faces above 0.999" in caplog.text
+
+
+def test_one_number_of_components_is_one_row(entry_here):
+    settings = ("features=pca", "n_features=5", "mixture.covariance_type=tied")
+    _, run = entry_here("classify", *settings, "mixture.n_components=3", "start=random")
+    assert list(errors_of(run)) == [3]
+    assert gmm.Mixture.load(run / "mixtures.pt").means.shape == (2, 1, 3, 5)
+    assert summary_of(run)["features"]["n"] == 5
+    assert (run / "features.npz").exists()
+
+
+EXPRESSIONS = "anger, disgust, fear, happy, sad, surprise, neutral"
+CLASS_RULE = f"classes must be all, or a list of at least two different ones of {EXPRESSIONS}"
+MISTAKES = {
+    "classes=[anger,joy]": f"{CLASS_RULE}, got ['anger', 'joy']",
+    "classes=anger": f"{CLASS_RULE}, got ['anger']",
+    "classes=[sad,sad]": f"{CLASS_RULE}, got ['sad', 'sad']",
+    "classes=[[sad],anger]": f"{CLASS_RULE}, got [['sad'], 'anger']",
+    "start=both": "start must be one of random, kmeans, k-means++, random_from_data, got 'both'",
+    "mixture.n_components=[]": (
+        "mixture.n_components must be one number or several that differ, got []"
+    ),
+    "mixture.n_components=[2,2]": (
+        "mixture.n_components must be one number or several that differ, got [2, 2]"
+    ),
+    "mixture.n_components=[2,13]": (
+        "mixture.n_components must be at most the number of training faces of anger (12), got 13"
+    ),
+    "mixture.n_components=[2,a]": (
+        "mixture.n_components must be an integer of at least 1, got 'a'"
+    ),
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_mistake_names_the_setting_and_leaves_nothing(entry_here, tmp_path, override):
+    with pytest.raises(InputError, match=f"^{re.escape(MISTAKES[override])}$"):
+        entry_here("classify", override)
+    assert not any((tmp_path / "run0").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("split", "line"),
+    [
+        (0, "classes must have training faces of each, got none of happy"),
+        (1, "the val split must have faces of anger, happy, got none"),
+    ],
+)
+def test_expressions_without_faces_are_a_mistake(entry_here, smooth_faces, write_csv, split, line):
+    gone = (3,) if split == 0 else (0, 3)
+    smooth_faces.labels[np.isin(smooth_faces.labels, gone) & (smooth_faces.splits == split)] = 1
+    write_csv(smooth_faces)
+    with pytest.raises(InputError, match=f"^{line}$"):
+        entry_here("classify", "mixture.n_components=2")
+
+
+def test_mixtures_without_a_density_say_what_helps(entry_here):
+    settings = ("mixture.min_variance=0", "mixture.n_components=12", "features=pca", "n_features=5")
+    with pytest.raises(InputError, match=r"^2 of 2 mixtures lost a covariance; raise mixture\."):
+        entry_here("classify", *settings, "start=random_from_data", "mixture.rand_const=null")
+
+
+def test_a_mistake_in_the_shell_is_one_line(shell, tmp_path, face_settings):
+    run = tmp_path / "run"
+    done = shell("gmm.classify", *face_settings, "classes=[joy]", f"hydra.run.dir={run}")
+    assert done.returncode == 1
+    assert done.stderr == f"{CLASS_RULE}, got ['joy']\n"
+    assert {path.name for path in run.iterdir()} == {".hydra", "classify.log"}
+
+
+def test_help_shows_settings_and_examples(shell):
+    shown = shell("gmm.classify", "--help")
+    assert shown.returncode == 0
+    assert len(re.findall(r"^ *python -m gmm\.classify", shown.stdout, re.MULTILINE)) == 4
+    assert "rand_const: 1.0" in shown.stdout
+
+
+def test_the_prior_weighs_the_densities():
+    x = blobs(20, 2)
+    given = [[parameters(x, 3, "diag", seed=2 * c + k) for k in range(2)] for c in range(3)]
+    stacked = {
+        name: np.stack([[p[name] for p in of_class] for of_class in given]) for name in given[0][0]
+    }
+    prior = np.array([0.7, 0.2, 0.1])
+    fitted = ClassMixtures(mixture_of(stacked, "diag"), torch.from_numpy(prior).log(), 0)
+    found = fitted.log_proba(torch.from_numpy(x)).exp().numpy()
+    for k in range(2):
+        density = [np.exp(scipy_log_joint(x, given[c][k], "diag")).sum(-1) for c in range(3)]
+        joint = prior * np.stack(density, -1)
+        np.testing.assert_allclose(found[k], joint / joint.sum(-1, keepdims=True), rtol=1e-6)
