@@ -12,7 +12,12 @@ def train_here(csv_path, composed, tmp_path) -> Callable[..., float]:
 
     def run(name: str, *overrides: str) -> float:
         given = ["data=fer2013", f"data.path={csv_path}", "trainer.accelerator=cpu"]
-        given += [f"data.cache_dir={tmp_path / 'cache'}", "trainer.max_epochs=3", *overrides]
+        given += [
+            "threads=1",
+            f"data.cache_dir={tmp_path / 'cache'}",
+            "trainer.max_epochs=3",
+            *overrides,
+        ]
         (tmp_path / name).mkdir()
         return train(composed("train", *given), tmp_path / name, list(overrides))
 
