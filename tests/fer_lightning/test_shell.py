@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fer_lightning.networks import MLP
-from fer_lightning.shell import PROJECT_ROOT
+from fer_lightning.shell import CONF, PROJECT_ROOT
 
 OPTIONS = {
     "data": {"synthetic", "tfd", "fer2013", "folder"},
@@ -25,6 +25,7 @@ def test_help_shows_groups_options_and_examples(shell):
     shown = shell("train.py", "--help")
     assert shown.returncode == 0
     for group, options in OPTIONS.items():
+        assert options == {path.stem for path in (CONF / group).glob("*.yaml")}
         line = re.search(rf"^{group}: (.*)$", shown.stdout, re.MULTILINE)
         assert set(line[1].split(", ")) == options
     assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 5
