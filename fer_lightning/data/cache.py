@@ -14,6 +14,7 @@ import numpy as np
 from fer_lightning.atomic import whole_file
 from fer_lightning.data.faces import SPLITS, Faces, FaceSplits
 from fer_lightning.data.source import Source
+from fer_lightning.errors import InputError
 
 VERSION = 1  # of the decoders and of the cache's own format; a new one makes all old files unused
 FIELDS = ("images", "labels", "subjects", "index")
@@ -36,9 +37,15 @@ def load(source: Source, cache_dir: str | Path | None) -> FaceSplits:
     Raises:
         InputError: The source cannot be read.
     """
-    if cache_dir is None:
-        return source.read().in_canonical_order()
-    folder = Path(cache_dir).expanduser()
+    try:
+        if cache_dir is None:
+            return source.read().in_canonical_order()
+        return _load_kept(source, Path(cache_dir).expanduser())
+    except OSError as error:  # one of the source's files; trouble with the cache's own is handled
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+
+def _load_kept(source: Source, folder: Path) -> FaceSplits:
     seen = folder / f"{source.name}-{_look(source)}.seen"
     key = _remembered(seen) or _content_key(source)
     kept = folder / f"{source.name}-{key}.npz"

@@ -63,6 +63,6 @@ def _picture(tree: FileTree, name: str, left_out: Collection[str]) -> Picture | 
         what = f"class folder {folder!r}" if folder else "the folder of a picture"
         raise InputError(
             f"{tree.path}: {what} must be one of {', '.join(CLASSES)} or a synonym, got {name!r}"
-            + (f"; leave it out with 'data.leave_out=[{folder}]'" if folder else "")
+            + (f"; leave it out with data=folder 'data.leave_out=[{folder}]'" if folder else "")
         )
     return Picture(name, label, SPLIT_FOLDERS.get(above[-1].lower()))

@@ -9,6 +9,7 @@ import pytest
 from fer_lightning.data import cache
 from fer_lightning.data.fer2013 import Fer2013
 from fer_lightning.data.folder import ClassFolders
+from fer_lightning.errors import InputError
 
 
 @pytest.fixture
@@ -97,6 +98,15 @@ def test_a_damaged_cache_is_replaced(drawn, write_csv, tmp_path, reads, damage, 
     assert "damaged" in caplog.text
     cache.load(source, tmp_path / "cache")
     assert len(reads) == 2
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, kept):
+    folder = tmp_path / "faces.csv"  # a folder in the place of a file
+    (folder / "train").mkdir(parents=True)
+    (folder / "gone.png").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"faces\.csv.*cannot be read"):
+        cache.load(Fer2013(folder), tmp_path / "cache" if kept else None)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(drawn, write_csv, tmp_path, caplog):

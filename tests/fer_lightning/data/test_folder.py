@@ -50,7 +50,7 @@ def test_nobody_stands_in_two_splits(ck):
 
 def test_classes_outside_the_seven_can_be_left_out(ck):
     draw(ck / "contempt" / "S999_001.png")
-    with pytest.raises(InputError, match=r"'contempt'.*'data\.leave_out=\[contempt\]'"):
+    with pytest.raises(InputError, match=r"'contempt'.*data=folder 'data\.leave_out=\[contempt\]'"):
         ClassFolders(ck).read()
     assert sum(ClassFolders(ck, leave_out=["contempt"]).read().sizes().values()) == 140
 
