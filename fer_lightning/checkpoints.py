@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 class Checkpoints(Checkpoint):
     """Keeps the best network by validation accuracy, and the last one with all it takes to go on.
 
-    An epoch of a small network takes less time than writing a file. The best weights are
+    Files in every epoch would slow the short epochs of a small network down. The best weights are
     therefore kept in memory, and both files are written every few seconds, at the end and on
     Ctrl-C. `best.ckpt` holds weights and hyper-parameters; `last.ckpt` the optimiser and the
     position in the run as well.

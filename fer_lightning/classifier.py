@@ -51,8 +51,8 @@ class ExpressionClassifier(L.LightningModule):
     def __init__(self, optimizer: OptimizerSettings) -> None:
         super().__init__()
         self.optimizer = optimizer
-        # One training step loops over many minibatches, so that Lightning's work around a step
-        # (four times that of a small network) is paid for once for all of them.
+        # One training step loops over many minibatches: Lightning's work around a step, which
+        # rivals that of a small network, is then paid for once for all of them.
         self.automatic_optimization = False
         self._outputs: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         self._means = EpochMeans()
@@ -95,7 +95,7 @@ class ExpressionClassifier(L.LightningModule):
     def _backward(self) -> Callable[[Tensor], None]:
         """PyTorch's backward pass, or Lightning's where that scales losses or awaits processes.
 
-        Lightning's calls hooks of all callbacks around it, a tenth of the step of a small network.
+        Lightning's calls hooks of all callbacks around it, which a small network notices.
         """
         scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         return self.manual_backward if scales or self.trainer.world_size > 1 else Tensor.backward
@@ -126,7 +126,7 @@ class ExpressionClassifier(L.LightningModule):
         self._means.reset()
         if self.trainer.loggers:
             self.log_dict(means)
-        else:  # what `log` does for callbacks alone, without its millisecond for each value
+        else:  # what `log` does for callbacks alone, at a fraction of its cost
             self.trainer.callback_metrics.update(means)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

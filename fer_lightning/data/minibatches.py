@@ -28,7 +28,7 @@ class Minibatches:
     """
 
     def __init__(self, faces: Faces, order: Tensor, batch_size: int) -> None:
-        self.pixels = faces.images.flatten(1)  # rows are gathered ten times as fast as pictures
+        self.pixels = faces.images.flatten(1)  # rows are gathered far faster than pictures
         self.shape = faces.images.shape[1:]
         self.labels = faces.labels
         self.order = order
