@@ -118,7 +118,7 @@ class ExpressionClassifier(L.LightningModule):
         self._log_epoch("test")
 
     def _log_epoch(self, split: str) -> None:
-        """Log the means over an epoch: one update of each metric for all of its minibatches."""
+        """Log the means over an epoch: one update of the metric for all of its minibatches."""
         logits, labels = map(torch.cat, zip(*self._outputs.pop(split), strict=True))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # from half precision
         self._means.update(logits, labels)

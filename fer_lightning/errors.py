@@ -33,15 +33,14 @@ def require(condition: bool, name: str, rule: str, value: object) -> None:
 
 def require_integer(name: str, value: object, minimum: int, maximum: int | None = None) -> None:
     """Raise a `SettingError` unless the value is an integer within its limits, both included."""
-    above = f"an integer from {minimum} to {maximum}" if maximum is not None else ""
-    rule = f"be {above or f'an integer of at least {minimum}'}"
-    integer = isinstance(value, int) and not isinstance(value, bool)
-    require(
-        integer and minimum <= value and (maximum is None or value <= maximum),  # type: ignore[operator]
-        name,
-        rule,
-        value,
+    limits = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+    fits = (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and minimum <= value
+        and (maximum is None or value <= maximum)
     )
+    require(fits, name, f"be an integer {limits}", value)
 
 
 def require_number(

@@ -72,7 +72,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         final=final,
         best=best,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        epochs=final.epoch,  # type: ignore[arg-type]
+        epochs=trainer.current_epoch,
         seconds=round(seconds, 3),
         diverged=epoch_log.diverged_at is not None,
         diverged_epoch=epoch_log.diverged_at,

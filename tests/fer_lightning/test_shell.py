@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,5 +140,10 @@ def test_faces_are_counted_and_shown(shell, tmp_path, csv_path):
     assert (tmp_path / "run" / "train.png").exists()
 
 
-def test_folders_of_runs_lie_under_multirun():
-    assert (PROJECT_ROOT / "multirun" / "README.md").exists()
+def test_a_run_writes_under_multirun_wherever_it_is_started(shell, tmp_path):
+    before = set(PROJECT_ROOT.glob("multirun/*_train*/train.log"))
+    shell("train.py", "optim.lr=-12345")
+    new = set(PROJECT_ROOT.glob("multirun/*_train*/train.log")) - before
+    (mine,) = [log.parent for log in new if "got -12345" in log.read_text()]
+    shutil.rmtree(mine)
+    assert not any((tmp_path / "elsewhere").iterdir())
