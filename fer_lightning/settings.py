@@ -1,10 +1,12 @@
-"""From a section of the configuration to an object, with mistakes named as the user typed them."""
+"""Sections of the configuration: made into objects with readable mistakes, or told as flat keys."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.errors import InputError, SettingError
 
@@ -31,3 +33,29 @@ def section(name: str) -> Iterator[None]:
             key = f"{name}.{unknown[1]}"
             raise InputError(f"{key} must be a setting that exists, got an unknown key") from None
         raise
+
+
+def flat_settings(config: DictConfig) -> dict[str, Any]:
+    """Everything that decides a run, under the keys that users type.
+
+    Returns:
+        Such as {"model": "mlp", "model.hidden": [16, 32], "optim": "sgd", "optim.lr": 0.01, ...}:
+        numbers, strings, booleans, None and lists; of an object, its class in small letters.
+    """
+    resolved = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(resolved, dict)
+    flat = dict(_flat({name: part for name, part in resolved.items() if name != "study"}))
+    source = [key for key in flat if key.startswith("data.source")]
+    flat["data"] = flat["data.source"]
+    return {key: value for key, value in sorted(flat.items()) if key not in source}
+
+
+def _flat(section: dict[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{key}.")
+        elif name == "_target_":
+            yield prefix.rstrip("."), value.rpartition(".")[2].lower()
+        else:
+            yield key, value

@@ -51,6 +51,7 @@ class Summary:
     diverged_epoch: int | None
     seed: int
     overrides: list[str]
+    settings: dict[str, Any]
     data: dict[str, Any]
     device: str
     versions: dict[str, str]

@@ -18,7 +18,7 @@ from fer_lightning.epoch_log import EpochLog
 from fer_lightning.errors import InputError, require, require_integer
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
-from fer_lightning.settings import section
+from fer_lightning.settings import flat_settings, section
 from fer_lightning.summary import Scores, Summary, score_table
 
 ALL_THREADS = torch.get_num_threads()
@@ -78,6 +78,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         diverged_epoch=epoch_log.diverged_at,
         seed=config.seed,
         overrides=overrides,
+        settings=flat_settings(config),
         data=data_facts(datamodule.source, datamodule.splits),
         device=str(trainer.strategy.root_device),
         versions=versions(),

@@ -4,6 +4,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from fer_lightning.settings import flat_settings
 from fer_lightning.shell import CONF, register_resolvers
 
 
@@ -52,3 +53,12 @@ def test_every_trainer_composes(composed, name):
 def test_every_optimiser_can_be_made_from_its_settings(composed, name):
     settings = instantiate(composed(f"optim={name}").optim, _convert_="all")
     assert type(settings).__name__.lower() == name
+
+
+def test_flat_settings_are_the_keys_that_users_type(composed):
+    settings = flat_settings(composed("model=cnn", "optim.momentum=0.5", "data.seed=3"))
+    told = {"model": "cnn", "model.filters": [8, 16], "optim": "sgd", "optim.lr": 0.1}
+    told |= {"optim.momentum": 0.5, "data": "synthetic", "data.seed": 3, "trainer.max_epochs": 30}
+    assert told.items() <= settings.items()
+    assert not [key for key in settings if key.startswith(("study", "data.source"))]
+    assert not [key for key in settings if "_target_" in key]
