@@ -1,0 +1,103 @@
+"""Networks of one shape as one network, whose parameters have a leading axis of models."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from fer_lightning.classifier import ExpressionClassifier
+
+Parameters = dict[str, Tensor]
+
+
+class StackedNetwork:
+    """The forward pass of M = G * L networks, of which L at a time see the same faces.
+
+    The layers are those of the networks themselves. The first with weights, where L models share
+    their input, is one wide product (or convolution) for all L; a linear layer further on is one
+    batched product; any other layer is mapped over the models by `torch.func.vmap`.
+
+    Args:
+        networks: Of one class and one shape.
+        n_shared: L. Networks i * L to (i + 1) * L - 1 share the i-th batch of faces.
+    """
+
+    def __init__(self, networks: Sequence[ExpressionClassifier], n_shared: int) -> None:
+        self.n_groups, self.n_shared = len(networks) // n_shared, n_shared
+        self.layers = list(networks[0].layers)
+        sizes = (sum(1 for _ in layer.parameters()) for layer in self.layers)
+        self._ends = list(accumulate(sizes))
+        self.names = [name for name, _ in networks[0].named_parameters()]
+        stacked, _ = stack_module_state(list(networks))  # type: ignore[arg-type]
+        self.parameters = [stacked[name].detach().clone() for name in self.names]
+
+    def __len__(self) -> int:
+        return self.n_groups * self.n_shared
+
+    def state_dict(self, m: int) -> Parameters:
+        """The weights of network m, as its own `state_dict` has them; copies."""
+        return {name: p[m].clone() for name, p in zip(self.names, self.parameters, strict=True)}
+
+    def __call__(self, parameters: Sequence[Tensor], images: Tensor) -> Tensor:
+        """Logits of the networks.
+
+        Args:
+            parameters: Those of all layers in their order, (M, ...) each.
+            images: Floats in [0, 1], (G, B, 1, 48, 48).
+
+        Returns:
+            (M, B, 7).
+        """
+        x, shared = images, True
+        for layer, end in zip(self.layers, self._ends, strict=True):
+            own = list(parameters[end - sum(1 for _ in layer.parameters()) : end])
+            if not own:
+                x = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+                continue
+            wide = shared and self.n_shared > 1
+            x = self._wide(layer, own, x) if wide else _own(layer, own, x)
+            shared = False
+        return x
+
+    def _wide(self, layer: nn.Module, parameters: list[Tensor], x: Tensor) -> Tensor:
+        """From a shared input, (G, B, ...), to (M, B, ...)."""
+        G, L = self.n_groups, self.n_shared
+        if isinstance(layer, nn.Linear):
+            weight, bias = (p.unflatten(0, (G, L)).flatten(1, 2) for p in parameters)
+            out = torch.baddbmm(bias.unsqueeze(1), x, weight.mT)  # (G, B, L * out)
+            return out.unflatten(2, (L, -1)).transpose(1, 2).flatten(0, 1)
+        if isinstance(layer, nn.Conv2d):
+            weight, bias = (p.unflatten(0, (G, L)).flatten(1, 2) for p in parameters)
+            convolve = layer._conv_forward
+            maps = [convolve(x[g], weight[g], bias[g]) for g in range(G)]  # (B, L * out, H, W)
+            return torch.stack(maps).unflatten(2, (L, -1)).transpose(1, 2).flatten(0, 1)
+        return _own(layer, parameters, x.repeat_interleave(L, 0))
+
+
+def _own(layer: nn.Module, parameters: list[Tensor], x: Tensor) -> Tensor:
+    """Apply a layer whose input, (M, B, ...), is already each model's own."""
+    if isinstance(layer, nn.Linear):
+        weight, bias = parameters
+        return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+    names = [name for name, _ in layer.named_parameters()]
+
+    def one(parameters: list[Tensor], x: Tensor) -> Tensor:
+        return functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
+
+    return vmap(one)(parameters, x)
+
+
+def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of every face under every network, in nats.
+
+    Args:
+        logits: (M, B, 7).
+        labels: (M, B).
+
+    Returns:
+        (M, B).
+    """
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
