@@ -106,6 +106,8 @@ def _datamodule(config: DictConfig) -> FaceDataModule:
             seed=config.seed,
             cache_dir=config.data.cache_dir,
             minibatches_per_step=config.data.minibatches_per_step,
+            cv_folds=config.data.cv_folds,
+            cv_fold=config.data.cv_fold,
         )
 
 
@@ -128,7 +130,8 @@ def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L
 def _announce(
     model: ExpressionClassifier, datamodule: FaceDataModule, trainer: L.Trainer, folder: Path
 ) -> None:
-    sizes = datamodule.splits.sizes()
+    with section("data"):
+        sizes = datamodule.splits.sizes()
     log.info(
         "%s with %s parameters on %s; %s: %s; %s",
         type(model).__name__,

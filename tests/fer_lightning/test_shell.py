@@ -55,6 +55,7 @@ def test_help_shows_groups_options_and_examples(shell):
             ["data=fer2013", "data.path=~/gone.zip"],
             f"no such file or folder: {Path.home()}/gone.zip",
         ),
+        (["data.cv_folds=5"], "data.cv_fold must be an integer from 0 to 4, got None"),
         (["optim.lr=0.1,0.2"], "Ambiguous value for argument 'optim.lr=0.1,0.2'"),
     ],
 )

@@ -170,3 +170,12 @@ def test_tensorboard_shows_train_and_validation_in_shared_panels(train_here, tmp
     ((_, step, value),) = get(f"{data}/scalars?run=run&tag=test%2Fce")
     assert step == 3
     assert value == pytest.approx(summary_of(tmp_path / "run")["final"]["test"]["ce"])
+
+
+def test_a_fold_trains_and_validates_in_place_of_the_splits(train_here, tmp_path):
+    train_here("run", "data.cv_folds=3", "data.cv_fold=2", "trainer.max_epochs=1")
+    data = summary_of(tmp_path / "run")["data"]
+    assert [data[split] for split in ("train", "val", "test")] == [14, 7, 7]
+    train_here("other", "data.cv_folds=5", "data.cv_fold=0", "trainer.max_epochs=1", "seed=4")
+    data = summary_of(tmp_path / "other")["data"]
+    assert [data[split] for split in ("train", "val", "test")] == [16, 5, 7]
