@@ -8,7 +8,7 @@ import lightning as L
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
@@ -46,7 +46,12 @@ class ExpressionClassifier(L.LightningModule):
 
     Args:
         optimizer: How to train.
+
+    Attributes:
+        layers: The network itself.
     """
+
+    layers: nn.Sequential
 
     def __init__(self, optimizer: OptimizerSettings) -> None:
         super().__init__()
@@ -59,7 +64,7 @@ class ExpressionClassifier(L.LightningModule):
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits, (B, 7), of faces in [0, 1], (B, 1, 48, 48)."""
-        raise NotImplementedError
+        return self.layers(images)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of faces.

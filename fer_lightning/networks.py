@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.faces import CLASSES, SIZE
@@ -36,9 +36,6 @@ class MLP(ExpressionClassifier):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], len(CLASSES)))
         initialise(self.layers)
-
-    def logits(self, images: Tensor) -> Tensor:
-        return self.layers(images)
 
 
 class CNN(ExpressionClassifier):
@@ -77,9 +74,6 @@ class CNN(ExpressionClassifier):
         features = filters[-1] * side * side
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, len(CLASSES)))
         initialise(self.layers)
-
-    def logits(self, images: Tensor) -> Tensor:
-        return self.layers(images)
 
 
 @torch.no_grad()

@@ -27,6 +27,71 @@ ALL_THREADS = torch.get_num_threads()
 log = logging.getLogger(__name__)
 
 
+class Run:
+    """A run before and after its training: its faces, its network, and what it leaves behind.
+
+    Args:
+        config: The composed configuration of `conf/train.yaml`.
+        folder: Where the run writes.
+        overrides: What the user changed, for the summary.
+
+    Raises:
+        InputError: A setting breaks its rule.
+    """
+
+    def __init__(self, config: DictConfig, folder: Path, overrides: list[str]) -> None:
+        _check(config)
+        _quieten_lightning()
+        self.config, self.folder, self.overrides = config, folder, overrides
+        L.seed_everything(config.seed, verbose=False)
+        self.datamodule = _datamodule(config)
+        self.model = _model(config)
+        self.epoch_log = EpochLog(folder)
+        self.checkpoints = Checkpoints(folder / "checkpoints")
+
+    def trainer(self, *others: L.Callback) -> L.Trainer:
+        """The Trainer that the configuration asks for, with the callbacks of the run and others."""
+        return _trainer(self.config, self.folder, [self.epoch_log, self.checkpoints, *others])
+
+    def begin(self, trainer: L.Trainer) -> None:
+        """Read the faces, say what is trained on them, and open its row in TensorBoard."""
+        _announce(self.model, self.datamodule, trainer, self.folder)
+        open_row(self.epoch_log.board, self.config, self.overrides)
+
+    def finish(self, trainer: L.Trainer, seconds: float) -> float:
+        """Evaluate the network, write the summary, and return the best validation accuracy.
+
+        Args:
+            trainer: After the training.
+            seconds: That it took.
+        """
+        final = Scores.of(self.model, self.datamodule, trainer.current_epoch)
+        summary = Summary(
+            final=final,
+            best=_best(final, self.checkpoints, self.model, self.datamodule),
+            n_parameters=sum(parameter.numel() for parameter in self.model.parameters()),
+            epochs=trainer.current_epoch,
+            seconds=round(seconds, 3),
+            diverged=self.epoch_log.diverged_at is not None,
+            diverged_epoch=self.epoch_log.diverged_at,
+            seed=self.config.seed,
+            overrides=self.overrides,
+            settings=flat_settings(self.config),
+            data=data_facts(self.datamodule.source, self.datamodule.splits),
+            device=str(trainer.strategy.root_device),
+            versions=versions(),
+            commit=commit(),
+        )
+        close_row(self.epoch_log.board, summary)
+        self.epoch_log.board.close()
+        summary.write(self.folder / "summary.json")
+        log.info("%s", score_table(summary))
+        if summary.diverged:
+            told = "diverged: the training loss of epoch %s is not finite"
+            log.warning(told, summary.diverged_epoch)
+        return self.checkpoints.best_acc
+
+
 def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """Train as a configuration says.
 
@@ -41,54 +106,24 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
+    run = Run(config, folder, overrides)
+    torch.set_num_threads(config.threads or ALL_THREADS)
+    trainer = run.trainer(EpochProgress())
+    run.begin(trainer)
+    started = time.perf_counter()
+    try:
+        trainer.fit(run.model, datamodule=run.datamodule)
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {error}") from error
+    return run.finish(trainer, time.perf_counter() - started)
+
+
+def _check(config: DictConfig) -> None:
     require_integer("seed", config.seed, 0, 2**32 - 1)
     require_integer("trainer.max_epochs", config.trainer.max_epochs, 1)
     require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
     if config.threads is not None:
         require_integer("threads", config.threads, 1)
-    torch.set_num_threads(config.threads or ALL_THREADS)
-    _quieten_lightning()
-    L.seed_everything(config.seed, verbose=False)
-    datamodule = _datamodule(config)
-    model = _model(config)
-    epoch_log = EpochLog(folder)
-    checkpoints = Checkpoints(folder / "checkpoints")
-    trainer = _trainer(config, folder, [epoch_log, checkpoints, EpochProgress()])
-    _announce(model, datamodule, trainer, folder)
-    open_row(epoch_log.board, config, overrides)
-
-    started = time.perf_counter()
-    try:
-        trainer.fit(model, datamodule=datamodule)
-    except MisconfigurationException as error:
-        raise InputError(f"trainer: {error}") from error
-    seconds = time.perf_counter() - started
-
-    final = Scores.of(model, datamodule, trainer.current_epoch)
-    best = _best(final, checkpoints, model, datamodule)
-    summary = Summary(
-        final=final,
-        best=best,
-        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        epochs=trainer.current_epoch,
-        seconds=round(seconds, 3),
-        diverged=epoch_log.diverged_at is not None,
-        diverged_epoch=epoch_log.diverged_at,
-        seed=config.seed,
-        overrides=overrides,
-        settings=flat_settings(config),
-        data=data_facts(datamodule.source, datamodule.splits),
-        device=str(trainer.strategy.root_device),
-        versions=versions(),
-        commit=commit(),
-    )
-    close_row(epoch_log.board, summary)
-    epoch_log.board.close()
-    summary.write(folder / "summary.json")
-    log.info("%s", score_table(summary))
-    if summary.diverged:
-        log.warning("diverged: the training loss of epoch %s is not finite", summary.diverged_epoch)
-    return checkpoints.best_acc
 
 
 def _quieten_lightning() -> None:

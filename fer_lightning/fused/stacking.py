@@ -31,7 +31,7 @@ class StackedNetwork:
         sizes = (sum(1 for _ in layer.parameters()) for layer in self.layers)
         self._ends = list(accumulate(sizes))
         self.names = [name for name, _ in networks[0].named_parameters()]
-        stacked, _ = stack_module_state(list(networks))  # type: ignore[arg-type]
+        stacked, _ = stack_module_state(list(networks))
         self.parameters = [stacked[name].detach().clone() for name in self.names]
 
     def __len__(self) -> int:
