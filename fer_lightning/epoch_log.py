@@ -23,11 +23,13 @@ class EpochLog(Checkpoint):
         folder: Folder of the run, where `metrics.csv` and the TensorBoard events are written.
 
     Attributes:
+        share: Share of the time of an epoch that is the run's, where several are trained together.
         diverged_at: The epoch, from 1, in which the training loss was not finite, or None.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.share = 1.0
         self.diverged_at: int | None = None
         self._validated = False
         self._started = 0.0
@@ -60,7 +62,7 @@ class EpochLog(Checkpoint):
         epoch = trainer.current_epoch + 1
         tags = CURVES if self._validated else CURVES[:2]
         values = {tag: trainer.callback_metrics[tag].item() for tag in tags}
-        seconds = time.perf_counter() - self._started
+        seconds = self.share * (time.perf_counter() - self._started)
         cells = [f"{values[tag]:.9g}" if tag in values else "" for tag in CURVES]
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow([epoch, *cells, f"{seconds:.4f}"])

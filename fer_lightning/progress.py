@@ -1,4 +1,4 @@
-"""The progress of a run on the terminal."""
+"""The progress of a training on the terminal."""
 
 import time
 
@@ -11,23 +11,23 @@ REFRESH_SECONDS = 0.25
 LINE_SECONDS = 10.0
 
 
-class EpochProgress(Checkpoint):
-    """A bar with epoch, cross-entropy and accuracy; away from a terminal a line now and then.
+class EpochBar:
+    """A bar with epochs and figures; away from a terminal a line now and then.
 
-    It draws only when a quarter of a second has passed, without a thread of its own. A `Checkpoint`
-    because Lightning calls those after the network has logged its epoch.
+    It draws only when a quarter of a second has passed, without a thread of its own.
+
+    Args:
+        epochs: How many there are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
         self.console = Console(stderr=True)
-        self._bar: Progress | None = None
-        self._drawn = 0.0
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._drawn = time.monotonic()
+        self._bar: Progress | None = None
         if self.console.is_terminal:
             self._bar = Progress(
-                TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+                TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
                 BarColumn(bar_width=None),
                 TextColumn("{task.fields[figures]}"),
                 TimeElapsedColumn(),
@@ -35,9 +35,41 @@ class EpochProgress(Checkpoint):
                 console=self.console,
                 auto_refresh=False,
             )
-            epochs = trainer.max_epochs
-            self._bar.add_task("", total=epochs, epoch=0, epochs=epochs, figures="")
+            self._bar.add_task("", total=epochs, epoch=0, figures="")
             self._bar.start()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to draw again."""
+        return time.monotonic() - self._drawn >= (REFRESH_SECONDS if self._bar else LINE_SECONDS)
+
+    def draw(self, done: float, figures: str) -> None:
+        """Show epochs done, with a fraction of the one that goes on, and figures."""
+        self._drawn = time.monotonic()
+        if self._bar:
+            epoch = min(int(done) + 1, self.epochs)
+            self._bar.update(self._bar.task_ids[0], completed=done, epoch=epoch, figures=figures)
+            self._bar.refresh()
+        else:
+            self.console.print(f"epoch {int(done)}/{self.epochs}  {figures}")
+
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar:
+            self._bar.stop()
+
+
+class EpochProgress(Checkpoint):
+    """Shows the epochs of a run with cross-entropy and accuracy.
+
+    A `Checkpoint` because Lightning calls those after the network has logged its epoch.
+    """
+
+    def __init__(self) -> None:
+        self._bar: EpochBar | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._bar = EpochBar(trainer.max_epochs or 0)
 
     def on_train_batch_end(
         self,
@@ -47,38 +79,22 @@ class EpochProgress(Checkpoint):
         batch: object,
         batch_idx: int,
     ) -> None:
-        if self._bar:
+        if self._bar and self._bar.is_due and self._bar.console.is_terminal:
             part = (batch_idx + 1) / trainer.num_training_batches
-            self._show(trainer, trainer.current_epoch + part)
+            self._bar.draw(trainer.current_epoch + part, _figures(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._show(trainer, trainer.current_epoch + 1)
+        if self._bar and self._bar.is_due:
+            self._bar.draw(trainer.current_epoch + 1, _figures(trainer))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._drawn = 0.0
-        self._show(trainer, trainer.current_epoch)
-        self._stop()
+        if self._bar:
+            self._bar.draw(trainer.current_epoch, _figures(trainer))
+            self._bar.stop()
 
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
     ) -> None:
-        self._stop()
-
-    def _show(self, trainer: L.Trainer, done: float) -> None:
-        now = time.monotonic()
-        if now - self._drawn < (REFRESH_SECONDS if self._bar else LINE_SECONDS):
-            return
-        self._drawn = now
-        if self._bar:
-            epoch = min(int(done) + 1, trainer.max_epochs or 0)
-            self._bar.update(
-                self._bar.task_ids[0], completed=done, epoch=epoch, figures=_figures(trainer)
-            )
-            self._bar.refresh()
-        else:
-            self.console.print(f"epoch {int(done)}/{trainer.max_epochs}  {_figures(trainer)}")
-
-    def _stop(self) -> None:
         if self._bar:
             self._bar.stop()
 

@@ -34,12 +34,15 @@ class Run:
         config: The composed configuration of `conf/train.yaml`.
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
+        callbacks: Of the Trainer, beside those that every run has.
 
     Raises:
         InputError: A setting breaks its rule.
     """
 
-    def __init__(self, config: DictConfig, folder: Path, overrides: list[str]) -> None:
+    def __init__(
+        self, config: DictConfig, folder: Path, overrides: list[str], *callbacks: L.Callback
+    ) -> None:
         _check(config)
         _quieten_lightning()
         self.config, self.folder, self.overrides = config, folder, overrides
@@ -48,23 +51,24 @@ class Run:
         self.model = _model(config)
         self.epoch_log = EpochLog(folder)
         self.checkpoints = Checkpoints(folder / "checkpoints")
+        self.trainer = _trainer(config, folder, [self.epoch_log, self.checkpoints, *callbacks])
 
-    def trainer(self, *others: L.Callback) -> L.Trainer:
-        """The Trainer that the configuration asks for, with the callbacks of the run and others."""
-        return _trainer(self.config, self.folder, [self.epoch_log, self.checkpoints, *others])
+    def begin(self) -> None:
+        """Read the faces, say what is trained on them, and open the run's row in TensorBoard.
 
-    def begin(self, trainer: L.Trainer) -> None:
-        """Read the faces, say what is trained on them, and open its row in TensorBoard."""
-        _announce(self.model, self.datamodule, trainer, self.folder)
+        Raises:
+            InputError: The faces cannot be read.
+        """
+        _announce(self.model, self.datamodule, self.trainer, self.folder)
         open_row(self.epoch_log.board, self.config, self.overrides)
 
-    def finish(self, trainer: L.Trainer, seconds: float) -> float:
+    def finish(self, seconds: float) -> float:
         """Evaluate the network, write the summary, and return the best validation accuracy.
 
         Args:
-            trainer: After the training.
-            seconds: That it took.
+            seconds: That the training took.
         """
+        trainer = self.trainer
         final = Scores.of(self.model, self.datamodule, trainer.current_epoch)
         summary = Summary(
             final=final,
@@ -106,16 +110,15 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
-    run = Run(config, folder, overrides)
+    run = Run(config, folder, overrides, EpochProgress())
     torch.set_num_threads(config.threads or ALL_THREADS)
-    trainer = run.trainer(EpochProgress())
-    run.begin(trainer)
+    run.begin()
     started = time.perf_counter()
     try:
-        trainer.fit(run.model, datamodule=run.datamodule)
+        run.trainer.fit(run.model, datamodule=run.datamodule)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
-    return run.finish(trainer, time.perf_counter() - started)
+    return run.finish(time.perf_counter() - started)
 
 
 def _check(config: DictConfig) -> None:

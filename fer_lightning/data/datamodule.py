@@ -70,6 +70,10 @@ class FaceDataModule(L.LightningDataModule):
             self._splits = cross_validated(faces, self.cv_folds, self.cv_fold)
         return self._splits
 
+    def share(self, other: "FaceDataModule") -> None:
+        """Hold the faces of another, which has the same source and fold, instead of copies."""
+        self._splits, self._resident = other.splits, other._resident
+
     def setup(self, stage: str) -> None:
         """Read the faces."""
         log.debug("%d training faces", len(self.splits.train))

@@ -1,7 +1,7 @@
 """The optimisers, with settings of their own for each of the models that are trained together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -36,24 +36,22 @@ class StackedOptimizer(ABC):
     def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
         """Take a step with every model; the gradients are overwritten."""
 
-    def of_model(self, m: int, parameters: Sequence[Tensor]) -> Optimizer:
-        """PyTorch's optimiser of model m with the state that it would have, copied.
+    def of_model(self, m: int, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """PyTorch's optimiser of model m, whose state follows each step that is taken here.
 
         Args:
             m: Which model.
-            parameters: Its own.
+            parameters: Its own, in the order of all.
         """
-        own = [nn.Parameter(p) for p in parameters]
+        own = list(parameters)
         optimizer = self.settings[m](own)
-        for i, p in enumerate(own):
-            state = {name: tensors[i][m].clone() for name, tensors in self.state.items()}
-            if state and self.has_state(m):
-                optimizer.state[p] = state
+        for i, p in enumerate(own if self.has_state(m) else []):
+            optimizer.state[p] = {name: tensors[i][m] for name, tensors in self.state.items()}
         return optimizer
 
     def has_state(self, m: int) -> bool:
         """Whether PyTorch's optimiser would keep a state for model m."""
-        return True
+        return bool(self.state)
 
 
 class StackedSGD(StackedOptimizer):
@@ -70,7 +68,7 @@ class StackedSGD(StackedOptimizer):
         self.state = {"momentum_buffer": [torch.zeros_like(p) for p in parameters]} if moves else {}
 
     def has_state(self, m: int) -> bool:
-        return bool(self._momentum[m] > 0)
+        return bool(self.state) and bool(self._momentum[m] > 0)
 
     @torch.no_grad()
     def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:

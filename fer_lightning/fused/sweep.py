@@ -1,0 +1,165 @@
+"""A sweep whose jobs are trained together where that is possible and pays."""
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import TaskFunction
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from fer_lightning.errors import InputError, require_integer, require_number
+from fer_lightning.fused.grouping import Group, grouped
+from fer_lightning.fused.memory import bytes_of_model, free_bytes
+from fer_lightning.fused.probing import fused_cost
+from fer_lightning.fused.together import members, train_together
+from fer_lightning.settings import flat_settings
+from fer_lightning.training import ALL_THREADS, Run
+
+RunJob = Callable[[DictConfig, TaskFunction], JobReturn]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Jobs whose task is to be run now.
+
+    Attributes:
+        jobs: Their positions in the sweep.
+        finish: By folder, what is left to do for those whose network has been trained already.
+    """
+
+    jobs: Sequence[int]
+    finish: Mapping[Path, Callable[[], float]] = field(default_factory=dict)
+
+
+class FusedSweep:
+    """The jobs of a sweep, in groups of which each is trained when its turn comes.
+
+    Args:
+        jobs: Their configurations, with Hydra's part.
+        run_job: Calls a function in the place of a job's task, with its folder and its log.
+        memory_gb: See `FusedLauncher`, as for threads.
+        threads: CPU threads.
+
+    Raises:
+        InputError: A number breaks its rule.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[DictConfig],
+        run_job: RunJob,
+        memory_gb: float | None,
+        threads: int | None,
+    ) -> None:
+        if memory_gb is not None:
+            require_number("hydra.launcher.memory_gb", memory_gb, 0, open_below=True)
+        if threads is not None:
+            require_integer("hydra.launcher.threads", threads, 1)
+        self.console = Console(stderr=True, soft_wrap=True)
+        self.jobs, self.run_job = jobs, run_job
+        self.memory_gb, self.threads = memory_gb, threads
+
+    def __iter__(self) -> Iterator[Ready]:
+        for group in grouped([_settings(job) for job in self.jobs]):
+            if group.alone:
+                self._say(group.jobs, f"by itself, as {group.alone}")
+                yield Ready(group.jobs)
+            else:
+                yield from self._group(group)
+
+    def _group(self, group: Group) -> Iterator[Ready]:
+        torch.set_num_threads(self.threads or ALL_THREADS)
+        runs = self._made(group.jobs)
+        # those that cannot be made say themselves what is wrong with them
+        yield Ready([i for i in group.jobs if i not in runs])
+        if len(runs) < 2:
+            yield Ready(list(runs))
+            return
+        first = next(iter(runs.values()))
+        cost = fused_cost(members(list(runs.values())), first.datamodule.batch_size)
+        if cost > 1:
+            told = (
+                f"one after another, as a step of all at once takes {cost:.1f} times as long here"
+            )
+            self._say(list(runs), told)
+            yield Ready(list(runs))
+            return
+        for wave in self._waves(runs):
+            yield self._train({i: runs[i] for i in wave}, cost)
+
+    def _made(self, jobs: Sequence[int]) -> dict[int, Run]:
+        """The runs of the jobs, without those whose settings or faces are wrong."""
+        runs: dict[int, Run] = {}
+        holders: dict[int | None, Run] = {}  # of the faces of each fold
+        for i in jobs:
+            try:
+                run = Run(_task(self.jobs[i]), _folder(self.jobs[i]), _overrides(self.jobs[i]))
+                holder = holders.setdefault(run.datamodule.cv_fold, run)
+                run.datamodule.share(holder.datamodule)
+            except (InputError, OmegaConfBaseException):
+                continue
+            runs[i] = run
+        return runs
+
+    def _waves(self, runs: dict[int, Run]) -> Iterator[list[int]]:
+        """Part the runs so that those of a wave fit into memory together."""
+        first = next(iter(runs.values()))
+        budget = free_bytes(first.trainer.strategy.root_device)
+        if self.memory_gb is not None:
+            budget = int(1e9 * self.memory_gb)
+        n_fitting = max(1, budget // bytes_of_model(first.model, first.datamodule.batch_size))
+        jobs = list(runs)
+        for start in range(0, len(jobs), n_fitting):
+            yield jobs[start : start + n_fitting]
+
+    def _train(self, runs: dict[int, Run], cost: float) -> Ready:
+        told = (
+            f"trained together, as a step of all takes {cost:.2f} of the time of one after another"
+        )
+        self._say(list(runs), told)
+        for i in list(runs):
+            begun = self.run_job(self.jobs[i], functools.partial(_begin, runs[i]))
+            if begun.status != JobStatus.COMPLETED:
+                raise begun.return_value
+        started = time.perf_counter()
+        train_together(list(runs.values()))
+        seconds = (time.perf_counter() - started) / len(runs)
+        finish = {run.folder: functools.partial(run.finish, seconds) for run in runs.values()}
+        return Ready(list(runs), finish)
+
+    def _say(self, jobs: Sequence[int], what: str) -> None:
+        numbers = ", ".join(str(1 + self.jobs[i].hydra.job.num) for i in sorted(jobs))
+        name = "run" if len(jobs) == 1 else f"{len(jobs)} runs"
+        self.console.print(f"{name} ({numbers}): {what}", markup=False, highlight=False)
+
+
+def _begin(run: Run, config: DictConfig) -> None:
+    """Begin a run in its own log, and leave the terminal to what concerns them all."""
+    for handler in logging.getLogger().handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.WARNING)
+    run.begin()
+
+
+def _settings(job: DictConfig) -> dict[str, object]:
+    return flat_settings(_task(job))
+
+
+def _task(job: DictConfig) -> DictConfig:
+    """The configuration of a job without Hydra's part."""
+    return OmegaConf.masked_copy(job, [str(key) for key in job if key != "hydra"])
+
+
+def _folder(job: DictConfig) -> Path:
+    return (Path(job.hydra.sweep.dir) / job.hydra.sweep.subdir).resolve()
+
+
+def _overrides(job: DictConfig) -> list[str]:
+    return list(job.hydra.overrides.task)
