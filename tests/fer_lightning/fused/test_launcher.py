@@ -1,0 +1,50 @@
+"""`hydra/launcher=fused` as users type it."""
+
+import csv
+
+import pytest
+
+
+def test_a_sweep_under_the_fused_launcher(shell, csv_path, tmp_path):
+    folder = tmp_path / "sweep"
+    done = shell(
+        *("train.py", "-m", "hydra/launcher=fused", "data=fer2013", f"data.path={csv_path}"),
+        *("optim.lr=0.01,0.05,-1", "seed=0,1", "optim=sgd", "trainer.max_epochs=2"),
+        *(f"hydra.sweep.dir={folder}", f"data.cache_dir={tmp_path / 'cache'}"),
+    )
+    assert done.returncode == 1, done.stderr
+    assert "4 runs (1, 2, 3, 4): trained together" in done.stderr.replace("\n", " ")
+    assert done.stderr.count("optim.lr must be a number above 0, got -1") == 2
+    with (folder / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["done"] * 4 + ["failed"] * 2
+    for row in rows[:4]:
+        run = folder / row["run"]
+        names = {path.name.split(".")[0] for path in run.iterdir()}
+        assert names == {"", "checkpoints", "events", "metrics", "summary", "train"}
+        assert {p.name for p in (run / ".hydra").iterdir()} == {
+            "config.yaml",
+            "hydra.yaml",
+            "overrides.yaml",
+        }
+        log = (run / "train.log").read_text()
+        assert "MLP with 37,655 parameters" in log
+        assert "best by val acc" in log
+        assert f"seed={row['seed']}" in (run / ".hydra" / "overrides.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("memory_gb=0", "hydra.launcher.memory_gb must be"),
+        ("threads=0", "hydra.launcher.threads must be"),
+    ],
+)
+def test_settings_that_break_their_rule_are_named(shell, tmp_path, setting, told):
+    done = shell(
+        *("train.py", "-m", "hydra/launcher=fused", f"hydra.launcher.{setting}", "seed=0,1"),
+        f"hydra.sweep.dir={tmp_path / 'sweep'}",
+    )
+    assert done.returncode == 1
+    assert f"hydra.launcher.{setting.partition('=')[0]} must be" in done.stderr
+    assert "Traceback" not in done.stderr

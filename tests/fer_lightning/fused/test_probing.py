@@ -1,0 +1,27 @@
+import time
+
+import torch
+
+from fer_lightning.data.faces import Faces, FaceSplits
+from fer_lightning.fused import engine
+from fer_lightning.fused.engine import Member
+from fer_lightning.fused.probing import fused_cost
+from fer_lightning.networks import MLP
+from fer_lightning.optimizers import SGD
+
+
+def test_the_cost_is_the_time_of_all_over_that_of_each(monkeypatch):
+    images = torch.zeros(8, 1, 48, 48, dtype=torch.uint8)
+    index = torch.arange(8)
+    faces = Faces(images, index % 7, index, index)
+    shared = FaceSplits(faces, faces, faces)
+    members = [Member(MLP((4,)), SGD(0.1), shared, seed=0) for _ in range(4)]
+    weights = [m.network.layers[1].weight.detach().clone() for m in members]
+
+    def slow(self, epoch):
+        time.sleep(0.02 * (5 if len(self.network) == 4 else 1))
+
+    monkeypatch.setattr(engine.FusedTraining, "train_epoch", slow)
+    assert 1.1 < fused_cost(members, 8) < 1.4  # 5 / 4
+    for member, weight in zip(members, weights, strict=True):
+        assert (member.network.layers[1].weight == weight).all()

@@ -1,0 +1,127 @@
+"""A run that is trained with others leaves what a run of its own leaves."""
+
+import csv
+import json
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fer_lightning.checkpoints import Checkpoints
+from fer_lightning.fused.together import train_together
+from fer_lightning.networks import CNN, MLP
+from fer_lightning.training import Run
+
+DIFFERENT = {"seconds", "overrides"}
+
+
+@pytest.fixture
+def both(csv_path, composed, tmp_path):
+    """Train jobs together and each alone; returns the folders of both."""
+    from fer_lightning.training import train
+
+    def run(*jobs):
+        common = ["data=fer2013", f"data.path={csv_path}", "trainer.accelerator=cpu", "threads=1"]
+        common += [f"data.cache_dir={tmp_path / 'cache'}", "trainer.max_epochs=4"]
+        common += ["data.batch_size=4"]
+        folders = {kind: [tmp_path / f"{kind}{i}" for i in range(len(jobs))] for kind in "ab"}
+        configs = [composed("train", *common, *job) for job in jobs]
+        runs = []
+        for i, config in enumerate(configs):
+            for kind in "ab":
+                folders[kind][i].mkdir()
+            train(config, folders["a"][i], [])
+            runs.append(Run(config, folders["b"][i], []))
+        for each in runs:
+            each.begin()
+        for each in sorted(runs, key=lambda run: run.datamodule.seed):
+            each.datamodule.share(runs[0].datamodule)
+        train_together(runs)
+        for each in runs:
+            each.finish(0.0)
+        return list(zip(*folders.values(), strict=True))
+
+    return run
+
+
+SGDS = [["optim.momentum=0.9"], ["optim.lr=0.05", "seed=1"], ["optim.weight_decay=0.1"]]
+ADAMS = [["optim=adamw", "optim.lr=0.01"], ["optim=adamw", "seed=1"]]
+
+
+def curves(folder):
+    with (folder / "metrics.csv").open() as file:
+        return [
+            {k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)
+        ]
+
+
+def scalars(folder):
+    events = EventAccumulator(str(folder)).Reload()
+    return {
+        tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]
+    }
+
+
+def assert_alike(a, b, path=""):
+    """Equal, but for the rounding of numbers."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), path
+        for key in a.keys() - DIFFERENT:
+            assert_alike(a[key], b[key], f"{path}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), path
+        for x, y in zip(a, b, strict=True):
+            assert_alike(x, y, path)
+    elif isinstance(a, torch.Tensor):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    else:
+        assert a == (pytest.approx(b, rel=1e-4) if isinstance(a, float) else b), path
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("jobs", [SGDS, ADAMS], ids=["sgd", "adamw"])
+def test_files_are_those_of_separate_runs(both, model, jobs):
+    for alone, together in both(*([f"model={model}", *job] for job in jobs)):
+        names = [{p.name.split(".vm.")[0][:20] for p in f.rglob("*")} for f in (alone, together)]
+        assert names[0] == names[1]
+        assert_alike(curves(alone), curves(together))
+        assert_alike(scalars(alone), scalars(together))
+        summaries = [json.loads((f / "summary.json").read_text()) for f in (alone, together)]
+        assert_alike(*summaries)
+        for name in ("best.ckpt", "last.ckpt"):
+            files = [f / "checkpoints" / name for f in (alone, together)]
+            assert_alike(*(torch.load(file, weights_only=True) for file in files))
+            assert files[0].stat().st_size == pytest.approx(files[1].stat().st_size, rel=0.05)
+        network = {"mlp": MLP, "cnn": CNN}[model]
+        network.load_from_checkpoint(together / "checkpoints" / "best.ckpt")
+
+
+def test_float64_curves_agree_to_1e_9(both):
+    jobs = [["+trainer.precision=64-true", *job] for job in SGDS]
+    for alone, together in both(*jobs):
+        for a, b in zip(curves(alone), curves(together), strict=True):
+            assert a == pytest.approx(b, rel=1e-8)  # nine digits are written
+
+
+def test_a_run_that_diverges_ends_and_the_others_go_on(both):
+    (wild, its_twin), (tame, other) = both(["optim.lr=1e30"], ["optim.lr=0.01"])
+    assert json.loads((its_twin / "summary.json").read_text())["diverged"]
+    assert len(curves(its_twin)) == len(curves(wild)) < 4
+    assert_alike(curves(tame), curves(other))
+
+
+def test_an_interrupted_group_keeps_its_networks(both, monkeypatch, tmp_path):
+    seen = []
+    original = Checkpoints.on_validation_end
+
+    def interrupted(self, trainer, module):
+        original(self, trainer, module)
+        seen.append(trainer.current_epoch)
+        if str(self.folder).startswith(str(tmp_path / "b")) and trainer.current_epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "on_validation_end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        both(["optim.lr=0.01"], ["optim.lr=0.05"])
+    for i in range(2):
+        assert (tmp_path / f"b{i}" / "checkpoints" / "last.ckpt").exists()
