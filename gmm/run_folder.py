@@ -7,13 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from fer_lightning.atomic import whole_file, write_json
+from fer_lightning.figure_pixels import pixels
 from fer_lightning.provenance import commit, data_facts, versions
 from gmm.face_points import FacePoints
 from gmm.features import PrincipalComponents
@@ -53,11 +53,9 @@ class RunFolder:
 
     def figure(self, name: str, figure: Figure) -> None:
         """Write <name>.png, and the same picture for TensorBoard."""
-        path = self.path / f"{name}.png"
-        figure.savefig(path)
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
-        self._board.add_image(name, pixels, dataformats="HWC")
+        picture = pixels(figure)
+        Image.fromarray(picture).save(self.path / f"{name}.png")
+        self._board.add_image(name, picture, dataformats="HWC")
 
     def curve(self, tag: str, values: Iterable[float], steps: Iterable[int]) -> None:
         """Write a curve for TensorBoard."""
