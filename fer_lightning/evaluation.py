@@ -63,9 +63,7 @@ class Evaluation:
         }
 
 
-def evaluate(
-    model: ExpressionClassifier, data: DataSet, split: str, threshold: float
-) -> Evaluation:
+def measure(model: ExpressionClassifier, data: DataSet, split: str, threshold: float) -> Evaluation:
     """Measure a network on a split.
 
     Args:

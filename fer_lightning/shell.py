@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -26,7 +27,13 @@ log = logging.getLogger(__name__)
 Job = Callable[[DictConfig, Path, list[str]], object]
 
 
-def command(config_name: str, job: Job) -> None:
+FLAGS_WITH_A_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--info", "-i"),
+    *("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"),
+)
+
+
+def command(config_name: str, job: Job, arguments: str | None = None) -> None:
     """Run a command line: compose `conf/<config_name>.yaml` and call the job, or a sweep of jobs.
 
     A mistake of the user ends it with one line on stderr and status 1, an unexpected fault with its
@@ -35,6 +42,7 @@ def command(config_name: str, job: Job) -> None:
     Args:
         config_name: Name of the primary configuration.
         job: Called with the configuration, the run's folder and the overrides.
+        arguments: Setting, a list, that takes the words that are neither flags nor overrides.
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
@@ -42,6 +50,8 @@ def command(config_name: str, job: Job) -> None:
     sys.argv[1:] = [
         re.sub(r"(?<==)~(?=/)", str(Path.home()), argument) for argument in sys.argv[1:]
     ]
+    if arguments:
+        sys.argv[1:] = _with_arguments(sys.argv[1:], arguments)
     register_resolvers()
 
     def task(config: DictConfig) -> object:
@@ -62,6 +72,22 @@ def command(config_name: str, job: Job) -> None:
         sys.exit(one_line(_explain(error, config_name)))
 
 
+def _with_arguments(words: list[str], name: str) -> list[str]:
+    """A command line whose plain words are gathered in an override of a list.
+
+    A word with = in it is plain if there is a file or folder of that name.
+    """
+    others: list[str] = []
+    plain: list[str] = []
+    for i, word in enumerate(words):
+        is_value = i > 0 and words[i - 1] in FLAGS_WITH_A_VALUE
+        is_override = re.match(r"[+~]{0,2}[\w./@:-]+=", word) and not Path(word).exists()
+        (others if is_value or is_override or word.startswith("-") else plain).append(word)
+    # Hydra would take ${ in a name for an interpolation.
+    quoted = [QuotedString(w.replace("${", r"\${"), Quote.single).with_quotes() for w in plain]
+    return [*others, f"{name}=[{','.join(quoted)}]"] if plain else others
+
+
 def one_line(error: Exception | str) -> str:
     """A message without line breaks."""
     return " ".join(str(error).split())
@@ -70,12 +96,12 @@ def one_line(error: Exception | str) -> str:
 def register_resolvers() -> None:
     """Make what the YAML files ask for available: `project_root`, `new_folder`, `folder_name`."""
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
-    OmegaConf.register_new_resolver("new_folder", _new_folder, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)
 
 
 @functools.cache
-def _new_folder(path: str) -> str:
+def new_folder(path: str) -> str:
     """A folder that did not exist: the one named, or with -2, -3, ... if another run was faster."""
     for i in range(1, 10_000):
         folder = Path(path if i == 1 else f"{path}-{i}")

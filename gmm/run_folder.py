@@ -1,6 +1,5 @@
 """What an entry leaves in its folder: tables, figures, TensorBoard events and the summary."""
 
-import csv
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from fer_lightning.atomic import whole_file, write_json
+from fer_lightning.atomic import write_json, write_table
 from fer_lightning.figure_pixels import pixels
 from fer_lightning.provenance import commit, data_facts, versions
 from gmm.face_points import FacePoints
@@ -43,13 +42,7 @@ class RunFolder:
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Write <name>.csv."""
-        with (
-            whole_file(self.path / f"{name}.csv") as part,
-            part.open("w", newline="") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(rows)
+        write_table(self.path / f"{name}.csv", columns, rows)
 
     def figure(self, name: str, figure: Figure) -> None:
         """Write <name>.png, and the same picture for TensorBoard."""

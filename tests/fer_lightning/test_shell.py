@@ -105,10 +105,10 @@ def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_pat
 
     names = []
     for _ in range(3):  # each call stands for a process of its own
-        shell._new_folder.cache_clear()
-        names.append(shell._new_folder(str(tmp_path / "run")))
+        shell.new_folder.cache_clear()
+        names.append(shell.new_folder(str(tmp_path / "run")))
     assert names == [str(tmp_path / name) for name in ("run", "run-2", "run-3")]
-    assert shell._new_folder(str(tmp_path / "run")) == names[-1]
+    assert shell.new_folder(str(tmp_path / "run")) == names[-1]
 
 
 def test_an_interrupted_run_keeps_its_networks(tmp_path, csv_path):
