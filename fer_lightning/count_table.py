@@ -29,7 +29,8 @@ def count_table(
         for j in range(C):
             text = f"{int(counts[i, j]):,} ({float(share[i, j]):.0%})"
             color = "white" if share[i, j] > 0.55 else INK
-            axes.text(j, i, text, ha="center", va="center", size=7.5, color=color)
+            cell = axes.text(j, i, text, ha="center", va="center", size=7.5, color=color)
+            cell.set_in_layout(False)  # measuring all cells would take as long as drawing them
     axes.set_xticks(range(C), columns, size=8)
     axes.set_yticks(range(R), rows, size=8)
     axes.set_ylabel(names[0], color=INK)

@@ -12,9 +12,12 @@ from fer_lightning.data.minibatches import in_order
 
 @torch.inference_mode()
 def logits_of(model: ExpressionClassifier, faces: Faces) -> Tensor:
-    """Logits for faces on the network's device, (N, 7); puts it into evaluation mode."""
+    """Logits in evaluation mode for faces on the network's device, (N, 7)."""
+    was_training = model.training
     model.eval()
-    return torch.cat([model(images) for images, _ in in_order(faces, EVALUATION_BATCH)])
+    logits = torch.cat([model(images) for images, _ in in_order(faces, EVALUATION_BATCH)])
+    model.train(was_training)
+    return logits
 
 
 def score(model: ExpressionClassifier, faces: Faces) -> dict[str, float | None]:

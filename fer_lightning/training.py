@@ -16,6 +16,7 @@ from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.epoch_log import EpochLog
 from fer_lightning.errors import InputError, require, require_integer
+from fer_lightning.image_log import ImageLog
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
 from fer_lightning.settings import flat_settings, section
@@ -45,6 +46,8 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
     if config.threads is not None:
         require_integer("threads", config.threads, 1)
+    if config.image_every_n_epochs is not None:
+        require_integer("image_every_n_epochs", config.image_every_n_epochs, 0)
     torch.set_num_threads(config.threads or ALL_THREADS)
     _quieten_lightning()
     L.seed_everything(config.seed, verbose=False)
@@ -52,7 +55,8 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     model = _model(config)
     epoch_log = EpochLog(folder)
     checkpoints = Checkpoints(folder / "checkpoints")
-    trainer = _trainer(config, folder, [epoch_log, checkpoints, EpochProgress()])
+    image_log = ImageLog(lambda: epoch_log.board, config.image_every_n_epochs)
+    trainer = _trainer(config, folder, [epoch_log, checkpoints, image_log, EpochProgress()])
     _announce(model, datamodule, trainer, folder)
 
     started = time.perf_counter()
