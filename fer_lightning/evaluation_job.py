@@ -69,7 +69,7 @@ def _chosen_faces(config: DictConfig) -> DataSet | None:
         return None
     with section("data"):
         source = instantiate(config.data.source, _convert_="all")
-    return DataSet.of(source, config.data.cache_dir)
+        return DataSet.of(source, config.data)
 
 
 def _own_faces(network: StoredNetwork) -> DataSet:

@@ -28,7 +28,7 @@ class ImageLog(Checkpoint):
 
     Args:
         board: Gives the run's writer of TensorBoard events.
-        every_n_epochs: Epochs between two pictures; 0 for none at all, None for five times a run.
+        every_n_epochs: Epochs between two pictures; 0 for none at all, None for about five times a run.
             The last epoch has its pictures too.
     """
 

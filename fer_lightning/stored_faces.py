@@ -1,6 +1,7 @@
 """The faces that a run was made with, read again from what it has kept of its settings."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fer_lightning.data.cache import load
+from fer_lightning.data.cross_validation import cross_validated
 from fer_lightning.data.faces import FaceSplits
 from fer_lightning.data.fer2013 import Fer2013
 from fer_lightning.data.folder import ClassFolders
@@ -41,13 +43,18 @@ class DataSet:
     fingerprint: str
 
     @classmethod
-    def of(cls, source: Source, cache_dir: str | Path | None) -> "DataSet":
+    def of(cls, source: Source, loading: Mapping[Any, Any]) -> "DataSet":
         """Read a source, or its decoded faces from the cache.
+
+        Args:
+            source: Where the faces come from.
+            loading: The settings `cache_dir`, `cv_folds` and `cv_fold`; None where one is missing.
 
         Raises:
             InputError: The faces cannot be read.
         """
-        splits = load(source, cache_dir)
+        splits = load(source, loading.get("cache_dir"))
+        splits = cross_validated(splits, loading.get("cv_folds"), loading.get("cv_fold"))
         return cls(source.name, splits, splits.fingerprint())
 
 
@@ -61,13 +68,17 @@ def run_faces(folder: Path) -> DataSet:
     source = SOURCES.get(str(settings.get("data")))
     if source is None:
         raise InputError(f"{folder}: no settings of its faces; give data=... (and data.path=...)")
-    names = [field.name for field in dataclasses.fields(source)]
-    given = {name: settings[f"data.{name}"] for name in names if f"data.{name}" in settings}
+    told = {
+        key.removeprefix("data."): value
+        for key, value in settings.items()
+        if key.startswith("data.")
+    }
+    given = {f.name: told[f.name] for f in dataclasses.fields(source) if f.name in told}
     if given.get("path") is not None:
         given["path"] = _located(str(given["path"]), folder)
     try:
         with section("data"):
-            return DataSet.of(source(**given), settings.get("data.cache_dir"))
+            return DataSet.of(source(**given), told)
     except InputError as error:
         remedy = "data=... data.path=... says where its faces are now"
         raise InputError(f"{folder}: {error}; {remedy}") from error

@@ -1,7 +1,13 @@
-"""Training in this process."""
+"""Training in this process, and a TensorBoard server that shows what it wrote."""
 
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,3 +47,40 @@ def evaluate_here(composed, tmp_path) -> Callable[..., None]:
             evaluate(composed("evaluate", f"runs=[{names}]", output, *settings))
 
     return run
+
+
+@pytest.fixture
+def tensorboard(tmp_path) -> Iterator[Callable[[], Callable[..., Any]]]:
+    """Start a TensorBoard server on tmp_path, which must hold runs by then.
+
+    What it returns asks a plugin's endpoint, again until an answer passes; `body` makes it a POST.
+    """
+    servers = []
+
+    def start() -> Callable[..., Any]:
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path)]
+        command += ["--host", "127.0.0.1", "--port", "0", "--load_fast", "false"]
+        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        servers.append(server)
+        line = next(line for line in server.stderr if "http://127.0.0.1:" in line)
+        address = "http://127.0.0.1:" + line.split("http://127.0.0.1:")[1].split("/")[0]
+        return lambda *request, **options: _ask(f"{address}/data/plugin", *request, **options)
+
+    yield start
+    for server in servers:
+        server.terminate()
+        server.communicate(timeout=30)
+
+
+def _ask(plugins: str, endpoint: str, body: Any = None, until: Callable[[Any], bool] = bool) -> Any:
+    """The answer of an endpoint once it passes: TensorBoard reads runs in the background."""
+    data = None if body is None else json.dumps(body).encode()
+    json_sent = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{plugins}/{endpoint}", data, json_sent)
+    deadline = time.monotonic() + 60
+    while True:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found = json.load(answer)
+        if until(found) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)

@@ -128,6 +128,15 @@ def test_several_runs_are_compared(train_here, evaluate_here, tmp_path, caplog):
     assert "McNemar's test, exact" in caplog.text
 
 
+def test_a_run_of_cross_validation_is_evaluated_on_its_fold(train_here, evaluate_here, tmp_path):
+    train_here("run", "data.cv_folds=3", "data.cv_fold=1", "optim.lr=0.05")
+    evaluate_here(tmp_path / "run", settings=("split=val", "checkpoint=last"))
+    found = read(tmp_path / "run" / "evaluation" / "val")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert found["data"]["fingerprint"] == summary["data"]["fingerprint"]
+    assert found["ce"] == pytest.approx(summary["final"]["val"]["ce"], rel=1e-5)
+
+
 def test_faces_that_changed_since_the_run_are_told(run, evaluate_here, drawn, write_csv, caplog):
     drawn.pixels[0] = 0
     write_csv(drawn)
