@@ -50,7 +50,7 @@ def evaluate(config: DictConfig) -> None:
         pairs = paired_tests(compared)
         folder = _output(config)
         write_comparison(folder, compared, pairs)
-        log.info("%s\n%s", comparison_text(compared, pairs), folder)
+        print(comparison_text(compared, pairs), folder, sep="\n")
 
 
 def _fraction(name: str, value: object) -> float:
@@ -140,5 +140,5 @@ def _evaluate_one(
         write_evaluation(folder, found, model, facts)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
-    log.info("%s\n%s\n", evaluation_text(network.name, facts), folder)
+    print(evaluation_text(network.name, facts), folder, sep="\n", end="\n\n")
     return Compared.of(label, facts, found.predictions)

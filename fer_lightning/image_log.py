@@ -28,8 +28,8 @@ class ImageLog(Checkpoint):
 
     Args:
         board: Gives the run's writer of TensorBoard events.
-        every_n_epochs: Epochs between two pictures; 0 for none at all, None for about five times a run.
-            The last epoch has its pictures too.
+        every_n_epochs: Epochs between two pictures; 0 for none at all, None for about five times a
+            run. The last epoch has its pictures too.
     """
 
     def __init__(self, board: Callable[[], SummaryWriter], every_n_epochs: int | None) -> None:

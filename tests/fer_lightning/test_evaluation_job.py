@@ -106,8 +106,7 @@ def test_a_checkpoint_outside_of_a_run_needs_faces_and_a_folder(
     assert read(tmp_path / "output")["n"] == 7
 
 
-def test_several_runs_are_compared(train_here, evaluate_here, tmp_path, caplog):
-    caplog.set_level("INFO")
+def test_several_runs_are_compared(train_here, evaluate_here, tmp_path, capsys):
     for name, seed in (("a", 1), ("b", 2)):
         train_here(name, f"seed={seed}", "optim.lr=0.05")
     evaluate_here(tmp_path / "a", tmp_path / "b" / "checkpoints" / "last.ckpt")
@@ -125,7 +124,7 @@ def test_several_runs_are_compared(train_here, evaluate_here, tmp_path, caplog):
     (pair,) = comparison["mcnemar"]["pairs"]
     assert pair["only_first"] == (right[0] & ~right[1]).sum()
     assert pair["only_second"] == (~right[0] & right[1]).sum()
-    assert "McNemar's test, exact" in caplog.text
+    assert "McNemar's test, exact" in capsys.readouterr().out
 
 
 def test_a_run_of_cross_validation_is_evaluated_on_its_fold(train_here, evaluate_here, tmp_path):
