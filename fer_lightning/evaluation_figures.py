@@ -42,7 +42,7 @@ def risk_coverage_curve(found: Evaluation) -> Figure:
         f"Answering the surest faces only: AURC {curve.area:.3f}",
         "coverage: share of the faces that are answered",
         "risk: share of wrong answers among them",
-        5.6,
+        6.4,
     )
     axes.plot(curve.coverage, curve.risk, color=BLUE, linewidth=2, label="this network")
     overall = float(curve.risk[-1])
@@ -56,5 +56,5 @@ def risk_coverage_curve(found: Evaluation) -> Figure:
     axes.set_ylim(0, max(0.05, 1.15 * float(curve.risk.max())))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
     return figure

@@ -33,9 +33,10 @@ def right_of(figures: dict[str, Any]) -> str:
 
 
 def _part(figures: dict[str, Any]) -> str:
-    if not figures["n"]:
+    n = figures["n"]
+    if not n:
         return "no faces"
-    return f"{figures['n']:,} faces, {right_of(figures)} of them right"
+    return f"{n:,} face{'s' * (n > 1)}, {right_of(figures)} right"
 
 
 def _calibration_table(facts: dict[str, Any]) -> str:
