@@ -27,7 +27,7 @@ def reliability_diagram(panels: Mapping[str, Reliability], chance: float) -> Fig
         axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--", label="calibrated")
         axes.plot(sure, sure, "D", color=VERMILION, markersize=5, label="mean confidence")
         for x, n in zip(middles[filled], shown.counts.numpy()[filled], strict=True):
-            axes.text(x, 1.03, f"{int(n):,}", ha="center", size=7, color=INK)
+            axes.text(x, 1.03, _short(int(n)), ha="center", size=7, color=INK)
         axes.set_xlim(max(0, math.floor(chance * 10) / 10), 1.02)
         axes.set_ylim(0, 1.08)
         axes.set_title(
@@ -39,3 +39,8 @@ def reliability_diagram(panels: Mapping[str, Reliability], chance: float) -> Fig
     handles, labels = axes_of[0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
     return figure
+
+
+def _short(n: int) -> str:
+    """A number that fits above a bar."""
+    return str(n) if n < 1000 else f"{n / 1000:.1f}k"

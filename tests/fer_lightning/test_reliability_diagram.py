@@ -13,3 +13,9 @@ def test_reliability_shows_the_share_of_right_answers_of_every_bin(saved):
     assert [bar.get_height() for bar in axes.patches] == pytest.approx([1.0, 0.5])
     assert [text.get_text() for text in axes.texts] == ["1", "2"]
     assert axes.get_title(loc="left").startswith("As fitted\nECE 0.4")
+
+
+def test_thousands_of_faces_are_written_short(saved, texts):
+    proba = torch.tensor([[0.95, 0.05]]).double().expand(4670, 2)
+    shown = reliability(proba.log(), torch.zeros(4670, dtype=torch.long))
+    assert texts(saved(reliability_diagram({"As trained": shown}, 0.5))) == ["4.7k"]
