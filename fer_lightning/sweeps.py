@@ -1,10 +1,11 @@
 """Sweeps: which keys vary, how each job goes, and what the folder holds afterwards."""
 
+import csv
 import json
 import logging
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
+from fer_lightning.atomic import whole_file
 from fer_lightning.errors import InputError, one_line
 
 log = logging.getLogger(__name__)
@@ -100,6 +102,16 @@ def swept_runs(folder: Path) -> list[SweptRun]:
         facts = json.loads(summary.read_text()) if summary.exists() else None
         runs.append(SweptRun(summary.parent, {key: values.get(key, "") for key in keys}, facts))
     return sorted(runs, key=lambda run: (run.number, run.folder.name))
+
+
+def write_runs(
+    path: Path, keys: Sequence[str], figures: Sequence[str], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write `summary.csv`: a row with run, swept keys, status and figures, empty where missing."""
+    with whole_file(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["run", *keys, "status", *figures])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def override_values(overrides: Iterable[str]) -> dict[str, str]:
