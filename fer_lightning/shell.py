@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fer_lightning.command_line import gather_words
 from fer_lightning.errors import InputError, one_line
 from fer_lightning.sweeps import Jobs
 
@@ -27,7 +28,13 @@ log = logging.getLogger(__name__)
 Job = Callable[[DictConfig, Path, list[str]], object]
 
 
-def command(config_name: str, job: Job, end_sweep: Callable[[Path], None] | None = None) -> None:
+def command(
+    config_name: str,
+    job: Job,
+    *,
+    arguments: str | None = None,
+    end_sweep: Callable[[Path], None] | None = None,
+) -> None:
     """Run a command line: compose `conf/<config_name>.yaml` and call the job, or a sweep of jobs.
 
     A mistake of the user ends it with one line on stderr and status 1, an unexpected fault with its
@@ -37,6 +44,7 @@ def command(config_name: str, job: Job, end_sweep: Callable[[Path], None] | None
     Args:
         config_name: Name of the primary configuration.
         job: Called with the configuration, the run's folder and the overrides.
+        arguments: Setting, a list, that takes the words that are neither flags nor overrides.
         end_sweep: Called with the folder of a sweep at its end, also if that is Ctrl-C.
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -45,6 +53,8 @@ def command(config_name: str, job: Job, end_sweep: Callable[[Path], None] | None
     sys.argv[1:] = [
         re.sub(r"(?<==)~(?=/)", str(Path.home()), argument) for argument in sys.argv[1:]
     ]
+    if arguments:
+        sys.argv[1:] = gather_words(sys.argv[1:], arguments)
     register_resolvers()
     jobs = Jobs(full_error)
 
@@ -78,13 +88,13 @@ def command(config_name: str, job: Job, end_sweep: Callable[[Path], None] | None
 def register_resolvers() -> None:
     """Make what the YAML files ask for available."""
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
-    OmegaConf.register_new_resolver("new_folder", _new_folder, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("experiment_or", _experiment_or, replace=True)
 
 
 @functools.cache
-def _new_folder(path: str) -> str:
+def new_folder(path: str) -> str:
     """A folder that did not exist: the one named, or with -2, -3, ... if another run was faster."""
     for i in range(1, 10_000):
         folder = Path(path if i == 1 else f"{path}-{i}")
@@ -130,14 +140,17 @@ def _explain(error: Exception, config_name: str) -> Exception | str:
 
 
 def _hint(key: str, config_name: str) -> str:
-    """The setting most like an unknown key, among those of the command's defaults."""
+    """What may help with an unknown key: the setting most like it among those of the defaults."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = OmegaConf.to_container(compose(config_name))
-    close = difflib.get_close_matches(key, _keys(config), n=1)
+    keys = _keys(config)
+    if key in keys:
+        return "; it is one of another option than those chosen"
+    close = difflib.get_close_matches(key, keys, n=1)
     return f"; did you mean {close[0]}?" if close else "; `--cfg job` shows all"
 
 

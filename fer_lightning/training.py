@@ -17,6 +17,7 @@ from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.epoch_log import EpochLog
 from fer_lightning.errors import InputError, require, require_integer
 from fer_lightning.hparams import close_row, open_row
+from fer_lightning.image_log import ImageLog
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
 from fer_lightning.settings import flat_settings, section
@@ -51,7 +52,9 @@ class Run:
         self.model = _model(config)
         self.epoch_log = EpochLog(folder)
         self.checkpoints = Checkpoints(folder / "checkpoints")
-        self.trainer = _trainer(config, folder, [self.epoch_log, self.checkpoints, *callbacks])
+        images = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
+        own = [self.epoch_log, self.checkpoints, images]
+        self.trainer = _trainer(config, folder, [*own, *callbacks])
 
     def begin(self) -> None:
         """Read the faces, say what is trained on them, and open the run's row in TensorBoard.
@@ -127,6 +130,8 @@ def _check(config: DictConfig) -> None:
     require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
     if config.threads is not None:
         require_integer("threads", config.threads, 1)
+    if config.image_every_n_epochs is not None:
+        require_integer("image_every_n_epochs", config.image_every_n_epochs, 0)
 
 
 def _quieten_lightning() -> None:

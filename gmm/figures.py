@@ -1,28 +1,20 @@
 """The figures of the mixtures that are no pictures of faces: curves, tables, probabilities."""
 
-import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 from torch import Tensor
 
-from gmm.calibration import Reliability
-
-# Okabe and Ito's colours, which the colour-blind can tell apart.
-BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-COLORS = (VERMILION, BLUE, GREEN, PURPLE)
-INK, GRID = "#333333", "#DDDDDD"
-DPI = 144
+from fer_lightning.figure_style import BLUE, COLORS, GREEN, INK, VERMILION, panel, plain
 
 
 def mixing_bars(weights: Tensor) -> Figure:
     """Mixing proportions, (K,), as bars."""
     K = len(weights)
-    figure, axes = _panel("Mixing proportions", "component", "share of the faces", 3 + 0.4 * K)
+    figure, axes = panel("Mixing proportions", "component", "share of the faces", 3 + 0.4 * K)
     bars = axes.bar(range(1, K + 1), weights.tolist(), color=BLUE, width=0.7)
     axes.bar_label(bars, [f"{w:.3f}" for w in weights.tolist()], size=8, color=INK, padding=2)
     axes.axhline(1 / K, color=INK, linewidth=1, linestyle=":", label=f"1 / {K}")
@@ -40,7 +32,7 @@ def likelihood_curves(curves: Mapping[str, tuple[Tensor, int, int | None]]) -> F
         curves: From the name of a start to its log-likelihoods (restarts, T), its best restart and
             the iteration at which that came near its end.
     """
-    figure, axes = _panel("EM on the training faces", "iteration", "log-likelihood, summed", 6.4)
+    figure, axes = panel("EM on the training faces", "iteration", "log-likelihood, summed", 6.4)
     _draw_curves(axes, curves)
     axes.legend(frameon=False, loc="lower right")
     ends = torch.cat([curve[best, 3:] for curve, best, _ in curves.values()])
@@ -68,46 +60,14 @@ def _draw_curves(axes: Axes, curves: Mapping[str, tuple[Tensor, int, int | None]
         axes.plot(steps, values, color=color, linewidth=2, label=label, marker=".", markersize=4)
         if near is not None:
             axes.plot(near, values[near - 1], "o", color=color, markersize=9, fillstyle="none")
-    _plain(axes, axes.get_xlabel(), axes.get_ylabel())
+    plain(axes, axes.get_xlabel(), axes.get_ylabel())
     axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def count_table(
-    title: str, counts: Tensor, rows: Sequence[str], columns: Sequence[str], names: tuple[str, str]
-) -> Figure:
-    """Counts, (R, C), coloured by their share of the row.
-
-    Args:
-        title: Above the table.
-        counts: The table.
-        rows: Names of the rows.
-        columns: Names of the columns.
-        names: What rows are, and what columns are.
-    """
-    R, C = counts.shape
-    figure = Figure((1.9 + 0.72 * max(C, 5), 1.3 + 0.36 * max(R, 3)), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
-    share = counts / counts.sum(-1, keepdim=True).clamp_min(1)
-    axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for i in range(R):
-        for j in range(C):
-            text = f"{int(counts[i, j]):,} ({float(share[i, j]):.0%})"
-            color = "white" if share[i, j] > 0.55 else INK
-            axes.text(j, i, text, ha="center", va="center", size=7.5, color=color)
-    axes.set_xticks(range(C), columns, size=8)
-    axes.set_yticks(range(R), rows, size=8)
-    axes.set_ylabel(names[0], color=INK)
-    axes.set_xlabel(names[1], color=INK)
-    axes.tick_params(length=0, colors=INK)
-    axes.spines[:].set_visible(False)
-    axes.set_title(title, size=11, color=INK, loc="left")
-    return figure
-
-
 def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], best: int) -> Figure:
     """Error of each split against the number of components, and the best of these."""
-    figure, axes = _panel("A mixture per expression", "components of each", "error", 6.4)
+    figure, axes = panel("A mixture per expression", "components of each", "error", 6.4)
     styles = {"train": (BLUE, "o"), "val": (VERMILION, "s"), "test": (GREEN, "^")}
     for split, values in errors.items():
         color, marker = styles[split]
@@ -122,52 +82,3 @@ def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], be
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(frameon=False)
     return figure
-
-
-def reliability_diagram(panels: Mapping[str, Reliability], chance: float) -> Figure:
-    """How often answers are right against how sure they are, a panel for each way to say it.
-
-    Args:
-        panels: From a title to what it shows.
-        chance: Where confidences begin: 1 / number of classes.
-    """
-    figure = Figure(figsize=(4.3 * len(panels), 4.6), dpi=DPI, layout="constrained")
-    axes_of = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (title, shown) in zip(axes_of, panels.items(), strict=True):
-        edges = np.linspace(0, 1, len(shown.counts) + 1)
-        middles, filled = (edges[1:] + edges[:-1]) / 2, shown.counts.numpy() > 0
-        right, sure = shown.accuracy.numpy()[filled], shown.confidence.numpy()[filled]
-        axes.bar(middles[filled], right, 0.92 * edges[1], color=BLUE, label="right answers")
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--", label="calibrated")
-        axes.plot(sure, sure, "D", color=VERMILION, markersize=5, label="mean confidence")
-        for x, n in zip(middles[filled], shown.counts.numpy()[filled], strict=True):
-            axes.text(x, 1.03, f"{int(n):,}", ha="center", size=7, color=INK)
-        axes.set_xlim(max(0, math.floor(chance * 10) / 10), 1.02)
-        axes.set_ylim(0, 1.08)
-        axes.set_title(
-            f"{title}\nECE {shown.ece:.3f}: {shown.mean_confidence:.1%} sure, "
-            f"{shown.mean_accuracy:.1%} right", size=10, color=INK, loc="left",
-        )  # fmt: skip
-        _plain(axes, "p(answer | face), in bins; above, their faces", "")
-    axes_of[0].set_ylabel("share of right answers", color=INK)
-    handles, labels = axes_of[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
-    return figure
-
-
-def _panel(title: str, x: str, y: str, width: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, 4), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, size=11, color=INK, loc="left")
-    _plain(axes, x, y)
-    return figure, axes
-
-
-def _plain(axes: Axes, x: str, y: str) -> None:
-    """Axes without a box, on a light grid."""
-    axes.set_xlabel(x, color=INK)
-    axes.set_ylabel(y, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, labelsize=8)

@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,10 +23,28 @@ def train_here(csv_path, composed, tmp_path) -> Callable[..., float]:
             "threads=1",
             f"data.cache_dir={tmp_path / 'cache'}",
             "trainer.max_epochs=3",
+            "image_every_n_epochs=0",  # figures take longer than all else
             *overrides,
         ]
         (tmp_path / name).mkdir()
         return train(composed("train", *given), tmp_path / name, list(overrides))
+
+    return run
+
+
+@pytest.fixture
+def evaluate_here(composed, tmp_path) -> Callable[..., None]:
+    """Evaluate runs, by path, in this process; pictures are drawn only if asked for."""
+    from fer_lightning import evaluation_folder
+    from fer_lightning.evaluation_job import evaluate
+
+    def run(*runs: Path | str, settings: tuple[str, ...] = (), figures: bool = False) -> None:
+        names = ",".join(f"'{path}'" for path in runs)
+        output = f"output={tmp_path / 'output'}"
+        with pytest.MonkeyPatch.context() as patch:
+            if not figures:
+                patch.setattr(evaluation_folder, "evaluation_figures", lambda *_: {})
+            evaluate(composed("evaluate", f"runs=[{names}]", output, *settings))
 
     return run
 

@@ -42,6 +42,10 @@ def test_help_shows_groups_options_and_examples(shell):
     ("arguments", "line"),
     [
         (["optim.lrr=1"], "optim.lrr must be a setting that exists, got an unknown key; "),
+        (
+            ["optim=adamw", "optim.momentum=0.5"],
+            "optim.momentum must be a setting that exists, got an unknown key; it is one of",
+        ),
         (["optim.lr=-1"], "optim.lr must be a number above 0, got -1"),
         (["data.batch_size=0"], "data.batch_size must be an integer of at least 1, got 0"),
         (
@@ -187,7 +191,7 @@ def test_a_run_of_a_sweep_has_a_name_that_can_be_given_back(overrides, name):
     ],
 )
 def test_folders_are_named_after_the_experiment(monkeypatch, overrides, key, end):
-    monkeypatch.setattr("fer_lightning.shell._new_folder", lambda path: path)
+    monkeypatch.setattr("fer_lightning.shell.new_folder", lambda path: path)
     register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", ["hydra.job.name=train", *overrides], return_hydra_config=True)
@@ -201,10 +205,10 @@ def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_pat
 
     names = []
     for _ in range(3):  # each call stands for a process of its own
-        shell._new_folder.cache_clear()
-        names.append(shell._new_folder(str(tmp_path / "run")))
+        shell.new_folder.cache_clear()
+        names.append(shell.new_folder(str(tmp_path / "run")))
     assert names == [str(tmp_path / name) for name in ("run", "run-2", "run-3")]
-    assert shell._new_folder(str(tmp_path / "run")) == names[-1]
+    assert shell.new_folder(str(tmp_path / "run")) == names[-1]
 
 
 def test_an_interrupted_run_keeps_its_networks(tmp_path, csv_path):

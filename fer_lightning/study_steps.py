@@ -1,0 +1,104 @@
+"""The steps of the study: which commands each is, and about how long it takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PARTS = ("A1", "A2", "A2+", "A3", "A4", "A5", "B1", "B2", "B3", "B3+")
+EPOCHS = {"mlp": 1000, "cnn": 30}
+
+# Experiment: parts of the study, what it is about, seconds of its epochs on two cores with the
+# synthetic faces.
+NETWORKS: dict[str, tuple[tuple[str, ...], str, float]] = {
+    "mlp": (("A1", "A5"), "the default MLP", 60),
+    "cnn": (("A1", "A5"), "the default CNN", 80),
+    "mlp_learning_rate": (("A2",), "learning rates of the MLP", 60),
+    "cnn_learning_rate": (("A2",), "learning rates of the CNN", 130),
+    "mlp_momentum": (("A2",), "momenta of the MLP", 40),
+    "cnn_momentum": (("A2",), "momenta of the CNN", 80),
+    "mlp_batch_size": (("A2",), "batch sizes of the MLP", 1100),
+    "cnn_batch_size": (("A2",), "batch sizes of the CNN", 400),
+    "mlp_hidden": (("A3",), "hidden units of the MLP", 120),
+    "cnn_filters": (("A3",), "filters of the CNN", 120),
+    "cnn_matched": (("A4",), "a CNN of the MLP's size", 150),
+    "mlp_grid": (("A2+",), "the grid of 75 MLPs in five folds", 90000),
+    "cnn_grid": (("A2+",), "the grid of 75 CNNs in five folds", 150000),
+}
+SEEDED = ("mlp", "cnn", "cnn_matched")
+START_SECONDS = 8.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """Some commands that belong together.
+
+    Attributes:
+        name: Of the step, and of its folder if it has one.
+        parts: Of the study, that it answers.
+        what: In a few words.
+        seconds: About how long it takes on two cores with the synthetic faces.
+        commands: The command lines, after `python`.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    what: str
+    seconds: float
+    commands: tuple[tuple[str, ...], ...]
+
+
+def steps(folder: Path, fraction: float, seeds: Sequence[int], data: Sequence[str]) -> list[Step]:
+    """All steps in their order.
+
+    Args:
+        folder: Where they write.
+        fraction: Share of the study's epochs.
+        seeds: Of the networks of A1 and A4.
+        data: Overrides that choose the faces.
+    """
+    networks = [_network(name, folder, fraction, seeds, data) for name in NETWORKS]
+    return [*networks, _evaluation(folder), *_mixtures(folder, data)]
+
+
+def _network(
+    name: str, folder: Path, fraction: float, seeds: Sequence[int], data: Sequence[str]
+) -> Step:
+    parts, what, seconds = NETWORKS[name]
+    epochs = max(1, round(fraction * EPOCHS[name.partition("_")[0]]))
+    sweep = [f"seed={','.join(map(str, seeds))}"] if name in SEEDED else []
+    line = ["train.py", "-m", f"experiment={name}", *sweep, *data, "hydra/launcher=fused"]
+    line += [f"trainer.max_epochs={epochs}", f"hydra.sweep.dir={quoted(folder / name)}"]
+    return Step(name, parts, what, START_SECONDS + fraction * seconds, (tuple(line),))
+
+
+def _evaluation(folder: Path) -> Step:
+    sweeps = [str(folder / name) for name in SEEDED]
+    lines = [
+        ("-m", "fer_lightning.evaluate", *sweeps, f"split={split}", f"output={quoted(output)}")
+        for split in ("train", "val", "test")
+        for output in [folder / f"evaluation_{split}"]
+    ]
+    what = "first layers, uncertainty and mistakes of the networks of A1 and A4"
+    return Step("evaluation", ("A4", "A5"), what, 90, tuple(lines))
+
+
+def _mixtures(folder: Path, data: Sequence[str]) -> list[Step]:
+    planned = (
+        ("clusters", ("B1", "B2"), "clusters of the faces, from two starts", "gmm.cluster", ()),
+        ("anger_happy", ("B3",), "anger against happy, a mixture for each", "gmm.classify", ()),
+        ("classes", ("B3+",), "a mixture for each class", "gmm.classify", ("classes=all",)),
+    )
+    return [
+        Step(name, parts, what, 15, (("-m", module, *more, *data, _run_dir(folder / name)),))
+        for name, parts, what, module, more in planned
+    ]
+
+
+def _run_dir(folder: Path) -> str:
+    return f"hydra.run.dir={quoted(folder)}"
+
+
+def quoted(path: Path) -> str:
+    """A path as a value of Hydra's grammar, whatever it holds."""
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
