@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from gmm.figures import DPI, INK
+from fer_lightning.figure_style import DPI, INK
 
 INCH = 72  # pixels of a face to an inch, so two dots to a pixel, and a point of type to each
 GAP, CAPTION, HEAD, MARGIN, ROW_LABEL, BAR = 4, 14, 24, 8, 52, 48

@@ -10,19 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 from torch import Tensor
 
+from fer_lightning.figure_style import BLUE, COLORS, DPI, GREEN, INK, VERMILION, panel, plain
 from gmm.calibration import Reliability
-
-# Okabe and Ito's colours, which the colour-blind can tell apart.
-BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-COLORS = (VERMILION, BLUE, GREEN, PURPLE)
-INK, GRID = "#333333", "#DDDDDD"
-DPI = 144
 
 
 def mixing_bars(weights: Tensor) -> Figure:
     """Mixing proportions, (K,), as bars."""
     K = len(weights)
-    figure, axes = _panel("Mixing proportions", "component", "share of the faces", 3 + 0.4 * K)
+    figure, axes = panel("Mixing proportions", "component", "share of the faces", 3 + 0.4 * K)
     bars = axes.bar(range(1, K + 1), weights.tolist(), color=BLUE, width=0.7)
     axes.bar_label(bars, [f"{w:.3f}" for w in weights.tolist()], size=8, color=INK, padding=2)
     axes.axhline(1 / K, color=INK, linewidth=1, linestyle=":", label=f"1 / {K}")
@@ -40,7 +35,7 @@ def likelihood_curves(curves: Mapping[str, tuple[Tensor, int, int | None]]) -> F
         curves: From the name of a start to its log-likelihoods (restarts, T), its best restart and
             the iteration at which that came near its end.
     """
-    figure, axes = _panel("EM on the training faces", "iteration", "log-likelihood, summed", 6.4)
+    figure, axes = panel("EM on the training faces", "iteration", "log-likelihood, summed", 6.4)
     _draw_curves(axes, curves)
     axes.legend(frameon=False, loc="lower right")
     ends = torch.cat([curve[best, 3:] for curve, best, _ in curves.values()])
@@ -68,7 +63,7 @@ def _draw_curves(axes: Axes, curves: Mapping[str, tuple[Tensor, int, int | None]
         axes.plot(steps, values, color=color, linewidth=2, label=label, marker=".", markersize=4)
         if near is not None:
             axes.plot(near, values[near - 1], "o", color=color, markersize=9, fillstyle="none")
-    _plain(axes, axes.get_xlabel(), axes.get_ylabel())
+    plain(axes, axes.get_xlabel(), axes.get_ylabel())
     axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -107,7 +102,7 @@ def count_table(
 
 def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], best: int) -> Figure:
     """Error of each split against the number of components, and the best of these."""
-    figure, axes = _panel("A mixture per expression", "components of each", "error", 6.4)
+    figure, axes = panel("A mixture per expression", "components of each", "error", 6.4)
     styles = {"train": (BLUE, "o"), "val": (VERMILION, "s"), "test": (GREEN, "^")}
     for split, values in errors.items():
         color, marker = styles[split]
@@ -148,26 +143,8 @@ def reliability_diagram(panels: Mapping[str, Reliability], chance: float) -> Fig
             f"{title}\nECE {shown.ece:.3f}: {shown.mean_confidence:.1%} sure, "
             f"{shown.mean_accuracy:.1%} right", size=10, color=INK, loc="left",
         )  # fmt: skip
-        _plain(axes, "p(answer | face), in bins; above, their faces", "")
+        plain(axes, "p(answer | face), in bins; above, their faces", "")
     axes_of[0].set_ylabel("share of right answers", color=INK)
     handles, labels = axes_of[0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
     return figure
-
-
-def _panel(title: str, x: str, y: str, width: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, 4), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, size=11, color=INK, loc="left")
-    _plain(axes, x, y)
-    return figure, axes
-
-
-def _plain(axes: Axes, x: str, y: str) -> None:
-    """Axes without a box, on a light grid."""
-    axes.set_xlabel(x, color=INK)
-    axes.set_ylabel(y, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, labelsize=8)
