@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ SCHEME = {
 @contextmanager
 def drawing() -> Iterator[None]:
     """Within it, figures are made whose texts stay texts, dollar signs included."""
-    style = {
+    style: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": "report",
         "font.family": ["DejaVu Sans"],

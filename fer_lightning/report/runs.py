@@ -1,6 +1,7 @@
 """The runs of networks, as their folders tell them."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ class Run:
         settings: Every setting under the key that users type; without a summary those given.
         given: Keys of the settings that were given for this run.
         curves: Values per epoch, or None.
-        convergence: When it converged, as far as its curves tell.
     """
 
     folder: RunFolder
@@ -36,7 +36,11 @@ class Run:
     settings: dict[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     curves: Curves | None = None
-    convergence: Convergence = Convergence(None, None, None)
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """When it converged, as far as its curves tell."""
+        return Convergence.of(self.curves) if self.curves else Convergence(None, None, None)
 
     def score(self, epoch: str, split: str, measure: str) -> float | None:
         """A figure of the network of one epoch.
@@ -104,7 +108,6 @@ def read_run(folder: RunFolder) -> Run:
         settings={**given, **(told if isinstance(told, dict) else {})},
         given=tuple(given),
         curves=curves,
-        convergence=Convergence.of(curves) if curves else Convergence(None, None, None),
     )
 
 

@@ -131,7 +131,7 @@ def shown(value: object) -> str:
         return f"{value:g}"
     if isinstance(value, list):
         return "-".join(map(shown, value))
-    return "–" if value is None else str(value)
+    return "-" if value is None else str(value)
 
 
 def _rank(configuration: Configuration) -> tuple[float, float]:
@@ -149,6 +149,7 @@ def _plain(value: object) -> object:
 
 def _order(value: object) -> tuple[int, list[float], str]:
     parts = value if isinstance(value, list) else [value]
-    if parts and all(isinstance(part, int | float) for part in parts):
-        return (0, [float(part) for part in parts], "")
+    figures = [float(part) for part in parts if isinstance(part, int | float)]
+    if len(figures) == len(parts) > 0:
+        return (0, figures, "")
     return (1, [], shown(value))

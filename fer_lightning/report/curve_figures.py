@@ -1,0 +1,112 @@
+"""Curves of many runs as small multiples on shared axes."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from fer_lightning.figure_style import BLUE, INK, VERMILION, plain
+from fer_lightning.report.curves import thinned
+from fer_lightning.report.runs import Run
+from fer_lightning.report.sweeps import Configuration
+
+CE_CEILING = 3 * math.log(7)  # thrice what guessing among seven classes costs
+COLOR = {"train": BLUE, "val": VERMILION}
+NAMES = {"ce": "cross-entropy, nats", "acc": "accuracy"}
+MARKED = {"ce": "validation CE turns up", "acc": "within one point of its best"}
+WIDTH, SIDE, HEAD, FOOT = 9.6, 0.6, 0.62, 0.5  # inches
+FACET = 1.25  # height of a panel with its title, inches
+
+
+def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) -> Figure:
+    """A panel for each configuration, with training and validation of all its runs.
+
+    Args:
+        panels: The configurations, row by row.
+        measure: ce or acc.
+        columns: Panels in a row.
+    """
+    rows = math.ceil(len(panels) / columns)
+    width = min(WIDTH, SIDE + 3.2 * columns)
+    facet = FACET if rows > 1 else 1.9
+    height = HEAD + rows * facet + FOOT
+    figure = Figure((width, height))
+    figure.subplots_adjust(
+        SIDE / width, FOOT / height, 1 - 0.1 / width, 1 - HEAD / height, 0.08, 0.3
+    )
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for i, axes in enumerate(grid.flat):
+        outer = (i + columns >= len(panels), i % columns == 0)
+        if i < len(panels):
+            _panel(axes, panels[i], measure, outer)
+        else:
+            axes.set_axis_off()
+    first = grid[0, 0]
+    first.set_xlim(*_epochs(panels))
+    first.set_ylim(0, 1 if measure == "acc" else _highest(panels))
+    first.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    first.yaxis.set_major_locator(MaxNLocator(4))
+    if measure == "acc":
+        first.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    figure.supylabel(NAMES[measure], x=0.06 / width, size=8, color=INK)
+    figure.supxlabel("epoch", y=0.06 / height, size=8, color=INK)
+    _legend(figure, measure)
+    return figure
+
+
+def _panel(
+    axes: Axes, configuration: Configuration, measure: str, outer: tuple[bool, bool]
+) -> None:
+    plain(axes, "", "")
+    axes.tick_params(labelsize=7, length=2, labelbottom=outer[0], labelleft=outer[1])
+    axes.set_title(_title(configuration), size=7.5, color=INK, loc="left", pad=3)
+    line = 1.4 if len(configuration.runs) == 1 else 0.9
+    for run in configuration.runs:
+        for split, color in COLOR.items():
+            if run.curves is not None:
+                x, y = thinned(run.curves.epoch, run.curves.of(split, measure))
+                axes.plot(x, y, color=color, linewidth=line)
+        _mark(axes, run, measure)
+
+
+def _title(configuration: Configuration) -> str:
+    label = configuration.label
+    return label if len(label) <= 60 else label[:59] + "…"
+
+
+def _mark(axes: Axes, run: Run, measure: str) -> None:
+    at = run.convergence.ce_turns if measure == "ce" else run.convergence.near_best
+    if run.curves is None or at is None:
+        return
+    y = run.curves.of("val", measure)[np.flatnonzero(run.curves.epoch == at)[:1]]
+    axes.plot([at], y, "o", color=INK, markersize=5, fillstyle="none", markeredgewidth=1)
+
+
+def _epochs(panels: Sequence[Configuration]) -> tuple[float, float]:
+    """The limits of all epochs, and a little room where there is only one."""
+    last = [run.n_epochs or 1 for panel in panels for run in panel.runs]
+    return (0, 1.02 * max(last)) if max(last) > 1 else (0, 2)
+
+
+def _highest(panels: Sequence[Configuration]) -> float:
+    """The highest CE of all curves, or the ceiling."""
+    curves = [run.curves for panel in panels for run in panel.runs if run.curves is not None]
+    values = [c.of(split, "ce") for c in curves for split in COLOR]
+    finite = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.empty(0)
+    return min(CE_CEILING, 1.05 * float(finite.max())) if finite.size and finite.max() > 0 else 1.0
+
+
+def _legend(figure: Figure, measure: str) -> None:
+    names = {"train": "training", "val": "validation"}
+    handles = [Line2D([], [], color=COLOR[split], label=name) for split, name in names.items()]
+    circle = Line2D([], [], color=INK, marker="o", fillstyle="none", linewidth=0, markersize=5)
+    circle.set_label(MARKED[measure])
+    height = figure.get_figheight()
+    figure.legend(
+        handles=[*handles, circle], loc="upper left", ncols=3, frameon=False, fontsize=8,
+        labelcolor=INK, bbox_to_anchor=(SIDE / figure.get_figwidth() - 0.01, 1 - 0.02 / height),
+    )  # fmt: skip

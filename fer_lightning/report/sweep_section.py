@@ -1,0 +1,135 @@
+"""Every sweep: its ranking, its curves, and maps of its grid."""
+
+from collections import Counter
+
+from fer_lightning.report.collection import Collection
+from fer_lightning.report.convergence import DEFINITION
+from fer_lightning.report.curve_figures import CE_CEILING, curve_panels
+from fer_lightning.report.heat_maps import MOST_MAPS, heat_maps, map_keys
+from fer_lightning.report.markup import Markup, element, joined
+from fer_lightning.report.pictures import figure_image
+from fer_lightning.report.section import Section, figure_box, paragraph
+from fer_lightning.report.sweeps import Configuration, Spread, Sweep, short
+from fer_lightning.report.tables import Cell, figure, setting, spread, table
+
+MOST_PANELS = 75
+ALONE = "Runs outside sweeps"
+
+
+def sweep_section(found: Collection) -> Section:
+    """All sweeps, and then the runs that are in none."""
+    parts = [(f"sweep-{i}", _name(sweep)) for i, sweep in enumerate(found.sweeps, 1)]
+    shown_sweeps = [
+        element("section", element("h3", name), _facts(sweep), _ranking(sweep), *_figures(sweep),
+                id=id_)
+        for (id_, name), sweep in zip(parts, found.sweeps, strict=True)
+    ]  # fmt: skip
+    content = joined([paragraph(DEFINITION, class_="note"), *shown_sweeps])
+    return Section("sweeps", "Sweeps: ranking, convergence and curves", content, tuple(parts))
+
+
+def _name(sweep: Sweep) -> str:
+    return ALONE if sweep.path is None else sweep.path.name
+
+
+def _facts(sweep: Sweep) -> Markup:
+    """How many runs, what they vary, and the best of them."""
+    runs = sweep.runs
+    counts = Counter(run.status for run in runs)
+    text = f"{len(runs)} runs ({', '.join(f'{n} {status}' for status, n in counts.items())})"
+    if sweep.path is not None:
+        varied = ", ".join(f"{key} ({len(sweep.values(key))})" for key in sweep.keys)
+        text += f", varying {varied}" if varied else ""
+        text += f"; mean ± standard deviation over {', '.join(sweep.repeated)}" * bool(
+            sweep.repeated
+        )
+    best = sweep.ranking()[0]
+    acc = best.score("best", "val", "acc")
+    if acc is None:
+        return paragraph(f"{text}. No run has a validation accuracy.")
+    near = Spread.of(run.convergence.near_best for run in best.runs)
+    name = best.label or "this configuration"
+    return paragraph(
+        f"{text}. Best on validation: ",
+        element("strong", f"{name}: {spread(acc, '.1f', 100).text} %"),
+        f", within one point of it from epoch {spread(near, '.0f').text}." if near else ".",
+    )
+
+
+def _ranking(sweep: Sweep) -> Markup:
+    keys = sweep.keys or (["run"] if sweep.path is None else [])
+    columns = [
+        "Rank", *(short(key) if key != "run" else "Run" for key in keys),
+        *(["Runs"] if sweep.repeated else []),
+        "Status", "Val acc, %", "Val CE", "Train acc, %", "Test acc, %", "Test CE",
+        "Last val acc, %", "Last val CE", "Best epoch", "Within one point", "Val CE turns",
+        "Seconds",
+    ]  # fmt: skip
+    ranked = enumerate(sweep.ranking(), 1)
+    return table(columns, [_row(rank, c, keys, bool(sweep.repeated)) for rank, c in ranked])
+
+
+def _row(rank: int, of: Configuration, keys: list[str], repeated: bool) -> list[Cell | str]:
+    counts = Counter(run.status for run in of.runs)
+    status = ", ".join(f"{n} {name}" if len(of.runs) > 1 else name for name, n in counts.items())
+    best, near, turns = (
+        Spread.of(getattr(run.convergence, name) for run in of.runs)
+        for name in ("best", "near_best", "ce_turns")
+    )
+    turned = spread(turns, ".0f")
+    if turns and turns.n < len(of.runs):
+        turned = Cell(f"{turned.text} ({turns.n} of {len(of.runs)})", turns.mean)
+    return [
+        figure(rank, "d"),
+        *(setting(of.values[key]) for key in keys),
+        *([figure(len(of.runs), "d")] if repeated else []),
+        status,
+        spread(of.score("best", "val", "acc"), ".1f", 100),
+        spread(of.score("best", "val", "ce"), ".3f"),
+        spread(of.score("best", "train", "acc"), ".1f", 100),
+        spread(of.score("best", "test", "acc"), ".1f", 100),
+        spread(of.score("best", "test", "ce"), ".3f"),
+        spread(of.score("final", "val", "acc"), ".1f", 100),
+        spread(of.score("final", "val", "ce"), ".3f"),
+        spread(best, ".0f"),
+        spread(near, ".0f"),
+        turned,
+        spread(Spread.of(run.seconds for run in of.runs), ".1f"),
+    ]
+
+
+def _figures(sweep: Sweep) -> list[Markup]:
+    """Curves of cross-entropy and accuracy, and maps if the sweep is a grid."""
+    panels, said = sweep.configurations, ""
+    if len(panels) > MOST_PANELS:
+        best = {id(c) for c in sweep.ranking()[:MOST_PANELS]}
+        said = f" The {MOST_PANELS} best of {len(panels)} configurations on validation are shown."
+        panels = [c for c in panels if id(c) in best]
+    if any(len(c.runs) > 1 for c in panels):
+        said += " Each line is one run; a panel holds all seeds and folds of a configuration."
+    columns = _columns(sweep)
+    captions = {
+        "ce": f"Cross-entropy of every epoch. Curves that exceed {CE_CEILING:.1f} leave the panel.",
+        "acc": "Accuracy of every epoch.",
+    }
+    boxes = [
+        figure_box(figure_image(curve_panels(panels, measure, columns), f"{measure} curves"),
+                   caption + said)
+        for measure, caption in captions.items()
+    ]  # fmt: skip
+    keys = map_keys(sweep)
+    if keys is None:
+        return boxes
+    caption = "Best validation accuracy in percent, mean and standard deviation of each cell."
+    if len(sweep.configurations) > MOST_PANELS:
+        caption += f" At most {MOST_MAPS} maps are drawn."
+    return [*boxes, figure_box(figure_image(heat_maps(sweep, *keys), "heat maps"), caption)]
+
+
+def _columns(sweep: Sweep) -> int:
+    """As many panels in a row as the last key has values, or four."""
+    if len(sweep.keys) > 1 and len(sweep.configurations) <= MOST_PANELS:
+        last = len(sweep.values(sweep.keys[-1]))
+        if 2 < last <= 6:
+            return last
+    return min(4, max(1, len(sweep.configurations)))
