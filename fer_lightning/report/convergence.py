@@ -9,8 +9,8 @@ from fer_lightning.report.curves import Curves, Values
 DEFINITION = (
     "A run is “within one point” from the first epoch on whose validation accuracy is at most one "
     "percentage point below the best of all epochs. Validation CE “turns” in the epoch in which "
-    "its smoothed curve is lowest, if that ends at least 1 % above this minimum; smoothed means "
-    "each epoch's mean with its neighbours, 2.5 % of all epochs to either side, fewer at the ends. "
+    "its smoothed curve is lowest, if that ends at least 5 % above this minimum; smoothed means "
+    "each epoch's mean with its neighbours, 5 % of all epochs to either side, where there are any. "
     "A dash: it did not turn."
 )
 
@@ -45,7 +45,7 @@ def first_within(acc: Values, margin: float) -> int | None:
     return int(np.argmax(acc >= np.nanmax(acc) - margin - 1e-9))
 
 
-def turning_point(ce: Values, rise: float = 0.01) -> int | None:
+def turning_point(ce: Values, rise: float = 0.05) -> int | None:
     """Position at which a smoothed curve is lowest, or None if it does not turn up after it.
 
     Args:
@@ -55,16 +55,16 @@ def turning_point(ce: Values, rise: float = 0.01) -> int | None:
     rows = np.flatnonzero(np.isfinite(ce))
     if not len(rows):
         return None
-    smooth = smoothed(ce[rows], round(len(rows) / 40))
+    smooth = smoothed(ce[rows], round(len(rows) / 20))
     lowest = int(smooth.argmin())
     turns = smooth[-1] >= (1 + rise) * smooth[lowest] and lowest < len(rows) - 1
     return int(rows[lowest]) if turns else None
 
 
 def smoothed(values: Values, reach: int) -> Values:
-    """Each value's mean with `reach` neighbours to either side, or as many as both sides have."""
+    """Each value's mean with `reach` neighbours to either side, where there are any."""
     n = len(values)
-    at = np.arange(n)
-    reaches = np.minimum(reach, np.minimum(at, n - 1 - at))
+    first, after = np.arange(n) - reach, np.arange(n) + reach + 1
+    first, after = first.clip(0), after.clip(max=n)
     sums = np.concatenate([[0.0], values.cumsum()])
-    return (sums[at + reaches + 1] - sums[at - reaches]) / (2 * reaches + 1)
+    return (sums[after] - sums[first]) / (after - first)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
 from fer_lightning.figure_style import BLUE, COLORS, GREEN, INK, VERMILION, plain
 
@@ -54,6 +54,8 @@ def cost_figure(costs: Sequence[Cost]) -> Figure:
 
 def _name(axes: Axes, x: str, y: str) -> None:
     plain(axes, x, y)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.7g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.label.set_fontsize(9)
     axes.yaxis.label.set_fontsize(9)

@@ -18,7 +18,7 @@ CE_CEILING = 3 * math.log(7)  # thrice what guessing among seven classes costs
 COLOR = {"train": BLUE, "val": VERMILION}
 NAMES = {"ce": "cross-entropy, nats", "acc": "accuracy"}
 MARKED = {"ce": "validation CE turns up", "acc": "within one point of its best"}
-WIDTH, SIDE, HEAD, FOOT = 9.6, 0.6, 0.62, 0.5  # inches
+WIDTH, LEAST_WIDTH, SIDE, HEAD, FOOT = 9.6, 5.2, 0.6, 0.62, 0.5  # inches
 FACET = 1.25  # height of a panel with its title, inches
 
 
@@ -31,7 +31,7 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
         columns: Panels in a row.
     """
     rows = math.ceil(len(panels) / columns)
-    width = min(WIDTH, SIDE + 3.2 * columns)
+    width = max(LEAST_WIDTH, min(WIDTH, SIDE + 3.2 * columns))
     facet = FACET if rows > 1 else 1.9
     height = HEAD + rows * facet + FOOT
     figure = Figure((width, height))
@@ -53,7 +53,7 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
     if measure == "acc":
         first.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.supylabel(NAMES[measure], x=0.06 / width, size=8, color=INK)
-    figure.supxlabel("epoch", y=0.06 / height, size=8, color=INK)
+    figure.supxlabel("epoch", x=SIDE / width, y=0.06 / height, size=8, color=INK, ha="left")
     _legend(figure, measure)
     return figure
 

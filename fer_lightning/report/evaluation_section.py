@@ -9,7 +9,7 @@ from fer_lightning.figure_style import COLORS, INK, panel
 from fer_lightning.report.collection import Collection
 from fer_lightning.report.evaluations import Evaluation
 from fer_lightning.report.files import number_at
-from fer_lightning.report.markup import Markup, element, joined
+from fer_lightning.report.markup import Markup, joined
 from fer_lightning.report.pictures import figure_image, picture_image
 from fer_lightning.report.section import Section, command, figure_box, folded, paragraph
 from fer_lightning.report.tables import NOTHING, Cell, figure, percent, table
@@ -41,7 +41,7 @@ def uncertainty_section(found: Collection) -> Section:
     if not shown:
         return Section("uncertainty", title, joined([_how(found), *broken]))
     parts = [table(COLUMNS, map(_row, shown)), *broken, *_risk(shown)]
-    parts += [_pictures(e) for e in shown[:MOST]]
+    parts += [_pictures(e, e is shown[0]) for e in shown[:MOST]]
     if len(shown) > MOST:
         parts.append(paragraph(f"Pictures of the first {MOST} of {len(shown)} evaluations."))
     return Section("uncertainty", title, joined([*parts, _how(found)]))
@@ -121,7 +121,7 @@ def _risk(shown: Iterable[Evaluation]) -> list[Markup]:
     return [figure_box(figure_image(drawn, "Risk against coverage"), caption)]
 
 
-def _pictures(of: Evaluation) -> Markup:
+def _pictures(of: Evaluation, unfolded: bool) -> Markup:
     boxes = []
     for name, caption in PICTURES.items():
         path = of.path / f"{name}.png"
@@ -130,7 +130,7 @@ def _pictures(of: Evaluation) -> Markup:
             boxes.append(figure_box(image, caption) if image else _unreadable(caption, name))
     acc = number_at(of.facts, "acc")
     said = "" if acc is None else f": {acc:.1%} right"
-    return folded(f"{of.run.folder.name}, {of.split}{said}", [element("div", *boxes)])
+    return folded(f"{of.run.folder.name}, {of.split}{said}", boxes, unfolded=unfolded)
 
 
 def _unreadable(what: str, name: str) -> Markup:

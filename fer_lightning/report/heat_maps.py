@@ -9,74 +9,56 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fer_lightning.figure_style import GRID, INK
+from fer_lightning.report.grids import Grid
 from fer_lightning.report.sweeps import Configuration, Sweep, short, shown
 
-PREFERRED = ("optim.lr", "optim.momentum")
 MOST_MAPS = 12
 ON_LIGHT, ON_DARK = "#111111", "#FEFEFE"  # text on a cell, in light and dark pages alike
 
 
-def map_keys(sweep: Sweep) -> tuple[str, str, list[str]] | None:
-    """The settings across and down, and all others; None if the sweep is no two-way grid."""
-    keys = [key for key in sweep.keys if len(sweep.values(key)) > 1]
-    keys.sort(
-        key=lambda key: (key not in PREFERRED, PREFERRED.index(key) if key in PREFERRED else 0)
-    )
-    if len(keys) < 2 or len(sweep.configurations) < 4:
-        return None
-    across, down, *others = keys
-    filled = len(sweep.configurations) / math.prod(len(sweep.values(key)) for key in keys)
-    return (across, down, others) if filled > 0.5 else None  # settings that go together: no grid
-
-
-def heat_maps(sweep: Sweep, across: str, down: str, others: list[str]) -> Figure:
+def heat_maps(sweep: Sweep, grid: Grid) -> Figure:
     """Mean and spread of the best validation accuracy in every cell of a grid.
 
     Args:
-        sweep: The grid.
-        across: Setting of the columns.
-        down: Setting of the rows.
-        others: The settings that tell the maps apart.
+        sweep: What is shown.
+        grid: How its settings lie on paper.
     """
-    maps = list(itertools.product(*(sweep.values(key) for key in others)))[:MOST_MAPS]
-    R, C = len(sweep.values(down)), len(sweep.values(across))
+    maps = list(itertools.product(*(sweep.values(key) for key in grid.others)))[:MOST_MAPS]
+    R, C = len(sweep.values(grid.down)), len(sweep.values(grid.across))
     wide, tall = 0.8 + 0.72 * C, 0.75 + 0.42 * R
     columns = max(1, min(len(maps), int(9.6 / wide)))
     rows = math.ceil(len(maps) / columns)
     figure = Figure((columns * wide + 0.9, rows * tall + 0.2), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    places = figure.subplots(rows, columns, squeeze=False)
     lowest, highest = _limits(sweep)
-    for axes in grid.flat[len(maps) :]:
+    for axes in places.flat[len(maps) :]:
         axes.set_axis_off()
-    for axes, values in zip(grid.flat, maps, strict=False):
-        fixed = dict(zip(others, values, strict=True))
-        cells = _cells(sweep, across, down, fixed)
-        _draw(axes, cells, (lowest, highest))
-        axes.set_xticks(range(C), [shown(v) for v in sweep.values(across)])
-        axes.set_yticks(range(R), [shown(v) for v in sweep.values(down)])
-        axes.set_xlabel(short(across), size=8, color=INK)
-        axes.set_ylabel(short(down), size=8, color=INK)
+    for axes, values in zip(places.flat, maps, strict=False):
+        fixed = dict(zip(grid.others, values, strict=True))
+        _draw(axes, _cells(sweep, grid, fixed), (lowest, highest))
+        axes.set_xticks(range(C), [shown(v) for v in sweep.values(grid.across)])
+        axes.set_yticks(range(R), [shown(v) for v in sweep.values(grid.down)])
+        axes.set_xlabel(short(grid.across), size=8, color=INK)
+        axes.set_ylabel(short(grid.down), size=8, color=INK)
         title = ", ".join(f"{short(key)} {shown(value)}" for key, value in fixed.items())
         axes.set_title(title, size=8, color=INK, loc="left")
-    scale = figure.colorbar(grid.flat[0].images[0], ax=grid, shrink=0.9, aspect=25, pad=0.02)
+    scale = figure.colorbar(places.flat[0].images[0], ax=places, shrink=0.9, aspect=25, pad=0.02)
     scale.set_label("best validation accuracy, %", size=8, color=INK)
     scale.ax.tick_params(labelsize=7, colors=INK)
     scale.outline.set_visible(False)
     return figure
 
 
-def _cells(
-    sweep: Sweep, across: str, down: str, fixed: dict[str, Any]
-) -> list[list[Configuration | None]]:
+def _cells(sweep: Sweep, grid: Grid, fixed: dict[str, Any]) -> list[list[Configuration | None]]:
     """The configuration of every row and column, or None."""
     place = {
-        (shown(c.values[down]), shown(c.values[across])): c
+        (shown(c.values[grid.down]), shown(c.values[grid.across])): c
         for c in sweep.configurations
         if all(c.values[key] == value for key, value in fixed.items())
     }
     return [
-        [place.get((shown(row), shown(column))) for column in sweep.values(across)]
-        for row in sweep.values(down)
+        [place.get((shown(row), shown(column))) for column in sweep.values(grid.across)]
+        for row in sweep.values(grid.down)
     ]
 
 

@@ -53,14 +53,15 @@ def _part(kind: str, found: Collection) -> list[Markup]:
         caption = "Share of wrong answers against the number of components of each expression."
         drawn = error_panels(few) if few else None
     box = [figure_box(figure_image(drawn, caption), caption + limit)] if drawn else []
-    return [told, *box, *(_pictures(run, pictures) for run in runs[:MOST])]
+    return [told, *box, *(_pictures(run, pictures, run is runs[0]) for run in runs[:MOST])]
 
 
 def _title(run: MixtureRun) -> str:
     classes = value_at(run.summary, "classes")
     told = f", {len(classes)} expressions" if isinstance(classes, list) else ""
     features = text_at(run.summary, "features", "name")
-    return f"{shown(run.setting('mixture.covariance_type'))}, {features}{told}, {run.folder.name}"
+    structure = shown(run.setting("mixture.covariance_type"))
+    return f"{run.folder.name}\n{structure}, {features}{told}"
 
 
 def _clusterings(runs: list[MixtureRun]) -> Markup:
@@ -122,11 +123,11 @@ def _classification(run: MixtureRun) -> list[Cell | str]:
     ]
 
 
-def _pictures(run: MixtureRun, pictures: dict[str, str]) -> Markup:
+def _pictures(run: MixtureRun, pictures: dict[str, str], unfolded: bool) -> Markup:
     boxes = []
     for name, caption in pictures.items():
         path = run.folder.path / f"{name}.png"
         image = picture_image(path, f"{caption} of {run.folder.name}") if path.is_file() else None
         if image:
             boxes.append(figure_box(image, caption))
-    return folded(f"Pictures of {run.folder.name}", boxes)
+    return folded(f"Pictures of {run.folder.name}", boxes, unfolded=unfolded)

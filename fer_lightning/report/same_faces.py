@@ -14,8 +14,8 @@ from fer_lightning.report.tables import Cell, figure, spread, table
 
 NO_MATTER = (*REPLICATES, "threads", "data.cache_dir")
 COLUMNS = (
-    "What", "Chosen", "Runs", "Parameters", "Train acc, %", "Val acc, %", "Test acc, %", "Test CE",
-    "Seconds",
+    "What", "Chosen", "Test acc, %", "Test CE", "Val acc, %", "Train acc, %", "Parameters",
+    "Seconds", "Runs",
 )  # fmt: skip
 
 
@@ -24,15 +24,14 @@ def same_faces_section(found: Collection) -> Section:
     title = "Networks and mixtures on the same test faces"
     runs = [run for run in found.runs if run.status == "done" and not _is_fold(run)]
     mixtures = [run for run in found.of_kind("classify") if run.tells_all_test_faces_apart]
-    everything: list[Run | MixtureRun] = [*runs, *mixtures]
-    prints = dict.fromkeys(text_at(run.summary, "data", "fingerprint") for run in everything)
+    prints = dict.fromkeys([*map(_fingerprint, runs), *map(_fingerprint, mixtures)])
     parts = []
     for fingerprint in prints:
-        networks = [r for r in runs if text_at(r.summary, "data", "fingerprint") == fingerprint]
-        others = [r for r in mixtures if text_at(r.summary, "data", "fingerprint") == fingerprint]
+        networks = [run for run in runs if _fingerprint(run) == fingerprint]
+        others = [run for run in mixtures if _fingerprint(run) == fingerprint]
         rows = [*map(_network_row, _best_networks(networks)), *map(_mixture_row, _best(others))]
-        data = ([*networks, *others])[0].summary
-        parts += [_faces(data, fingerprint), table(COLUMNS, rows)]
+        summary = networks[0].summary if networks else others[0].summary
+        parts += [_faces(summary, fingerprint), table(COLUMNS, rows)]
     note = paragraph(
         "Of each kind, the settings that are best on validation faces, chosen without a look at "
         "the test faces; of a network, its best epoch. Parts of a cross-validation and runs that "
@@ -40,6 +39,10 @@ def same_faces_section(found: Collection) -> Section:
         "are made by ", command("python -m gmm.classify classes=all"), ".", class_="note",
     )  # fmt: skip
     return Section("same-faces", title, joined([note, *parts]))
+
+
+def _fingerprint(run: Run | MixtureRun) -> str | None:
+    return text_at(run.summary, "data", "fingerprint")
 
 
 def _is_fold(run: Run) -> bool:
@@ -84,11 +87,13 @@ def _network_row(row: tuple[str, Configuration]) -> list[Cell | str]:
     return [
         kind,
         chosen or "-",
-        figure(len(of.runs), "d"),
-        figure(number_at(of.runs[0].summary, "n_parameters"), ",.0f"),
-        *(spread(of.score("best", split, "acc"), ".1f", 100) for split in ("train", "val", "test")),
+        spread(of.score("best", "test", "acc"), ".1f", 100),
         spread(of.score("best", "test", "ce"), ".3f"),
+        spread(of.score("best", "val", "acc"), ".1f", 100),
+        spread(of.score("best", "train", "acc"), ".1f", 100),
+        figure(number_at(of.runs[0].summary, "n_parameters"), ",.0f"),
         spread(Spread.of(run.seconds for run in of.runs), ".1f"),
+        figure(len(of.runs), "d"),
     ]
 
 
@@ -110,17 +115,19 @@ def _error(run: MixtureRun, split: str) -> float | None:
 
 
 def _mixture_row(run: MixtureRun) -> list[Cell | str]:
-    right = [
-        None if error is None else 100 * (1 - error)
-        for error in (_error(run, split) for split in ("train", "val", "test"))
-    ]
+    errors = [_error(run, split) for split in ("test", "val", "train")]
+    test, val, train = (
+        figure(None if error is None else 100 * (1 - error), ".1f") for error in errors
+    )
     n_components = number_at(run.summary, "best", "n_components")
     return [
         _kind(run),
         "-" if n_components is None else f"K = {n_components}",
-        figure(1, "d"),
-        figure(number_at(run.summary, "best", "n_parameters"), ",.0f"),
-        *(figure(value, ".1f") for value in right),
+        test,
         figure(number_at(run.summary, "calibration", "test_as_fitted", "nll"), ".3f"),
+        val,
+        train,
+        figure(number_at(run.summary, "best", "n_parameters"), ",.0f"),
         figure(number_at(run.summary, "seconds"), ".1f"),
+        figure(1, "d"),
     ]

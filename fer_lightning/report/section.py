@@ -54,6 +54,6 @@ def figure_box(image: Markup, caption: str) -> Markup:
     return element("figure", box, element("figcaption", caption))
 
 
-def folded(summary: str, children: Iterable[str]) -> Markup:
-    """What the reader may unfold."""
-    return element("details", element("summary", summary), joined(children))
+def folded(summary: str, children: Iterable[str], *, unfolded: bool) -> Markup:
+    """What the reader may fold and unfold."""
+    return element("details", element("summary", summary), joined(children), open=unfolded)

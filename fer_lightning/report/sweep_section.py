@@ -1,11 +1,13 @@
 """Every sweep: its ranking, its curves, and maps of its grid."""
 
+import math
 from collections import Counter
 
 from fer_lightning.report.collection import Collection
 from fer_lightning.report.convergence import DEFINITION
 from fer_lightning.report.curve_figures import CE_CEILING, curve_panels
-from fer_lightning.report.heat_maps import MOST_MAPS, heat_maps, map_keys
+from fer_lightning.report.grids import arranged, grid_of
+from fer_lightning.report.heat_maps import MOST_MAPS, heat_maps
 from fer_lightning.report.markup import Markup, element, joined
 from fer_lightning.report.pictures import figure_image
 from fer_lightning.report.section import Section, figure_box, paragraph
@@ -59,17 +61,15 @@ def _facts(sweep: Sweep) -> Markup:
 def _ranking(sweep: Sweep) -> Markup:
     keys = sweep.keys or (["run"] if sweep.path is None else [])
     columns = [
-        "Rank", *(short(key) if key != "run" else "Run" for key in keys),
-        *(["Runs"] if sweep.repeated else []),
-        "Status", "Val acc, %", "Val CE", "Train acc, %", "Test acc, %", "Test CE",
-        "Last val acc, %", "Last val CE", "Best epoch", "Within one point", "Val CE turns",
-        "Seconds",
+        "Rank", *map(short, keys), "Val acc, %", "Val CE", "Best epoch", "Within one point",
+        "CE turns", "Test acc, %", "Test CE", "Train acc, %", "Last val acc, %", "Last val CE",
+        "Seconds", "Status",
     ]  # fmt: skip
     ranked = enumerate(sweep.ranking(), 1)
-    return table(columns, [_row(rank, c, keys, bool(sweep.repeated)) for rank, c in ranked])
+    return table(columns, [_row(rank, c, keys) for rank, c in ranked])
 
 
-def _row(rank: int, of: Configuration, keys: list[str], repeated: bool) -> list[Cell | str]:
+def _row(rank: int, of: Configuration, keys: list[str]) -> list[Cell | str]:
     counts = Counter(run.status for run in of.runs)
     status = ", ".join(f"{n} {name}" if len(of.runs) > 1 else name for name, n in counts.items())
     best, near, turns = (
@@ -82,54 +82,41 @@ def _row(rank: int, of: Configuration, keys: list[str], repeated: bool) -> list[
     return [
         figure(rank, "d"),
         *(setting(of.values[key]) for key in keys),
-        *([figure(len(of.runs), "d")] if repeated else []),
-        status,
         spread(of.score("best", "val", "acc"), ".1f", 100),
         spread(of.score("best", "val", "ce"), ".3f"),
-        spread(of.score("best", "train", "acc"), ".1f", 100),
-        spread(of.score("best", "test", "acc"), ".1f", 100),
-        spread(of.score("best", "test", "ce"), ".3f"),
-        spread(of.score("final", "val", "acc"), ".1f", 100),
-        spread(of.score("final", "val", "ce"), ".3f"),
         spread(best, ".0f"),
         spread(near, ".0f"),
         turned,
+        spread(of.score("best", "test", "acc"), ".1f", 100),
+        spread(of.score("best", "test", "ce"), ".3f"),
+        spread(of.score("best", "train", "acc"), ".1f", 100),
+        spread(of.score("final", "val", "acc"), ".1f", 100),
+        spread(of.score("final", "val", "ce"), ".3f"),
         spread(Spread.of(run.seconds for run in of.runs), ".1f"),
+        status,
     ]
 
 
 def _figures(sweep: Sweep) -> list[Markup]:
     """Curves of cross-entropy and accuracy, and maps if the sweep is a grid."""
-    panels, said = sweep.configurations, ""
-    if len(panels) > MOST_PANELS:
-        best = {id(c) for c in sweep.ranking()[:MOST_PANELS]}
-        said = f" The {MOST_PANELS} best of {len(panels)} configurations on validation are shown."
-        panels = [c for c in panels if id(c) in best]
-    if any(len(c.runs) > 1 for c in panels):
+    panels, columns = arranged(sweep, MOST_PANELS)
+    n, said = len(sweep.configurations), ""
+    if len(panels) < n:
+        said = f" Of {n} configurations, the {len(panels)} best on validation are shown."
+    if any(len(configuration.runs) > 1 for configuration in panels):
         said += " Each line is one run; a panel holds all seeds and folds of a configuration."
-    columns = _columns(sweep)
     captions = {
         "ce": f"Cross-entropy of every epoch. Curves that exceed {CE_CEILING:.1f} leave the panel.",
         "acc": "Accuracy of every epoch.",
     }
-    boxes = [
-        figure_box(figure_image(curve_panels(panels, measure, columns), f"{measure} curves"),
-                   caption + said)
-        for measure, caption in captions.items()
-    ]  # fmt: skip
-    keys = map_keys(sweep)
-    if keys is None:
+    boxes = []
+    for measure, caption in captions.items():
+        image = figure_image(curve_panels(panels, measure, columns), caption)
+        boxes.append(figure_box(image, caption + said))
+    grid = grid_of(sweep)
+    if grid is None:
         return boxes
-    caption = "Best validation accuracy in percent, mean and standard deviation of each cell."
-    if len(sweep.configurations) > MOST_PANELS:
-        caption += f" At most {MOST_MAPS} maps are drawn."
-    return [*boxes, figure_box(figure_image(heat_maps(sweep, *keys), "heat maps"), caption)]
-
-
-def _columns(sweep: Sweep) -> int:
-    """As many panels in a row as the last key has values, or four."""
-    if len(sweep.keys) > 1 and len(sweep.configurations) <= MOST_PANELS:
-        last = len(sweep.values(sweep.keys[-1]))
-        if 2 < last <= 6:
-            return last
-    return min(4, max(1, len(sweep.configurations)))
+    caption = "Best validation accuracy in percent, with the standard deviation of repeated cells."
+    if math.prod(len(sweep.values(key)) for key in grid.others) > MOST_MAPS:
+        caption += f" The first {MOST_MAPS} maps are shown."
+    return [*boxes, figure_box(figure_image(heat_maps(sweep, grid), caption), caption)]

@@ -80,7 +80,7 @@ class Sweep:
     def values(self, key: str) -> list[Any]:
         """The different values of a swept key, in their order."""
         found = {_hashable(c.values[key]): c.values[key] for c in self.configurations}
-        return sorted(found.values(), key=_order)
+        return sorted(found.values(), key=value_order)
 
 
 def sweep_of(path: Path | None, runs: Sequence[Run]) -> Sweep:
@@ -94,7 +94,7 @@ def sweep_of(path: Path | None, runs: Sequence[Run]) -> Sweep:
         Configuration({key: group[0].settings.get(key) for key in keys}, group)
         for group in groups.values()
     ]
-    configurations.sort(key=lambda c: [_order(value) for value in c.values.values()])
+    configurations.sort(key=lambda c: [value_order(value) for value in c.values.values()])
     repeated = [key for key in differing if key in REPLICATES]
     return Sweep(path, keys, repeated, configurations)
 
@@ -147,7 +147,8 @@ def _plain(value: object) -> object:
     return value if isinstance(value, int | float | str | None) else str(value)
 
 
-def _order(value: object) -> tuple[int, list[float], str]:
+def value_order(value: object) -> tuple[int, list[float], str]:
+    """What values of a setting are sorted by: figures by size, then all others by name."""
     parts = value if isinstance(value, list) else [value]
     figures = [float(part) for part in parts if isinstance(part, int | float)]
     if len(figures) == len(parts) > 0:

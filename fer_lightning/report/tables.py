@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fer_lightning.report.markup import Markup, element
 from fer_lightning.report.sweeps import Spread, shown
 
+LONG = 25  # characters; the page cuts longer cells off and shows all on hovering
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -65,7 +67,12 @@ def table(
         rows: Their cells.
         id_: Of the table, for links and scripts.
     """
-    heads = [element("th", element("button", name, type="button"), scope="col") for name in columns]
+    rows = list(rows)
+    below = list(zip(*rows, strict=True)) or [()] * len(columns)
+    heads = [
+        element("th", element("button", name, type="button"), scope="col", class_=_side(cells))
+        for name, cells in zip(columns, below, strict=True)
+    ]
     body = [element("tr", *map(_cell, row)) for row in rows]
     inner = element(
         "table",
@@ -77,9 +84,15 @@ def table(
     return element("div", inner, class_="wide", tabindex="0")
 
 
+def _side(cells: Iterable[Cell | str]) -> str | None:
+    """The class of a column's head: that of figures if there is one below it."""
+    return "n" if any(isinstance(cell, Cell) and cell.value is not None for cell in cells) else None
+
+
 def _cell(cell: Cell | str) -> Markup:
     if isinstance(cell, str):
-        return element("td", cell)
+        cell = Cell(cell)
     if cell.value is None:
-        return element("td", cell.text, class_="n" if cell is NOTHING else None)
+        title = cell.text if len(cell.text) > LONG else None
+        return element("td", cell.text, class_="n" if cell is NOTHING else None, title=title)
     return element("td", cell.text, class_="n", data_v=f"{cell.value:.6g}")
