@@ -30,40 +30,51 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
         measure: ce or acc.
         columns: Panels in a row.
     """
-    rows = math.ceil(len(panels) / columns)
-    width = max(LEAST_WIDTH, min(WIDTH, SIDE + 3.2 * columns))
-    facet = FACET if rows > 1 else 1.9
-    height = HEAD + rows * facet + FOOT
-    figure = Figure((width, height))
-    figure.subplots_adjust(
-        SIDE / width, FOOT / height, 1 - 0.1 / width, 1 - HEAD / height, 0.08, 0.3
-    )
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for i, axes in enumerate(grid.flat):
-        outer = (i + columns >= len(panels), i % columns == 0)
+    alike = like_long(panels)
+    figure, grid = _grid(math.ceil(len(panels) / columns), columns, measure, alike)
+    for i, axes in enumerate(grid):
         if i < len(panels):
-            _panel(axes, panels[i], measure, outer)
+            plain(axes, "", "")
+            lowest = i + columns >= len(panels)
+            axes.tick_params(labelbottom=lowest or not alike, labelleft=i % columns == 0)
+            axes.tick_params(labelsize=7, bottom=False, left=False)
+            _draw(axes, panels[i], measure)
+            if i == 0 or not alike:
+                axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+                axes.set_xlim(0, _last_epoch(panels if alike else panels[i : i + 1]))
         else:
             axes.set_axis_off()
-    first = grid[0, 0]
-    first.set_xlim(*_epochs(panels))
-    first.set_ylim(0, 1 if measure == "acc" else _highest(panels))
-    first.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    first.yaxis.set_major_locator(MaxNLocator(4))
+    grid[0].set_ylim(0, 1 if measure == "acc" else _highest(panels))
+    grid[0].yaxis.set_major_locator(MaxNLocator(4))
     if measure == "acc":
-        first.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.supylabel(NAMES[measure], x=0.06 / width, size=8, color=INK)
-    figure.supxlabel("epoch", x=SIDE / width, y=0.06 / height, size=8, color=INK, ha="left")
-    _legend(figure, measure)
+        grid[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return figure
 
 
-def _panel(
-    axes: Axes, configuration: Configuration, measure: str, outer: tuple[bool, bool]
-) -> None:
-    plain(axes, "", "")
-    axes.tick_params(labelsize=7, length=2, labelbottom=outer[0], labelleft=outer[1])
-    axes.set_title(_title(configuration), size=7.5, color=INK, loc="left", pad=3)
+def like_long(panels: Sequence[Configuration]) -> bool:
+    """Whether all runs were to be trained for about as long, so that epochs can share an axis."""
+    planned = [run.planned_epochs for panel in panels for run in panel.runs]
+    return max(planned) <= 4 * min(planned)
+
+
+def _grid(rows: int, columns: int, measure: str, alike: bool) -> tuple[Figure, list[Axes]]:
+    """A figure with its legend and labels, and its panels row by row."""
+    width = max(LEAST_WIDTH, min(WIDTH, SIDE + 3.2 * columns))
+    facet = 1.9 if rows == 1 else FACET if alike else 1.2 * FACET
+    height = HEAD + rows * facet + FOOT
+    figure = Figure((width, height))
+    left, right, foot, head = SIDE / width, 1 - 0.1 / width, FOOT / height, 1 - HEAD / height
+    figure.subplots_adjust(left, foot, right, head, wspace=0.08, hspace=0.3 if alike else 0.55)
+    grid = figure.subplots(rows, columns, sharex=alike, sharey=True, squeeze=False)
+    figure.supylabel(NAMES[measure], x=0.06 / width, size=8, color=INK)
+    figure.supxlabel("epoch", x=left, y=0.06 / height, size=8, color=INK, ha="left")
+    _legend(figure, measure)
+    return figure, list(grid.flat)
+
+
+def _draw(axes: Axes, configuration: Configuration, measure: str) -> None:
+    # with a height of its own, matplotlib need not search for one, which would take half the time
+    axes.set_title(_title(configuration), size=7.5, color=INK, loc="left", y=1.0, pad=3)
     line = 1.4 if len(configuration.runs) == 1 else 0.9
     for run in configuration.runs:
         for split, color in COLOR.items():
@@ -86,10 +97,9 @@ def _mark(axes: Axes, run: Run, measure: str) -> None:
     axes.plot([at], y, "o", color=INK, markersize=5, fillstyle="none", markeredgewidth=1)
 
 
-def _epochs(panels: Sequence[Configuration]) -> tuple[float, float]:
-    """The limits of all epochs, and a little room where there is only one."""
-    last = [run.n_epochs or 1 for panel in panels for run in panel.runs]
-    return (0, 1.02 * max(last)) if max(last) > 1 else (0, 2)
+def _last_epoch(panels: Sequence[Configuration]) -> float:
+    """Where the axis of epochs ends, with a little room where there is only one."""
+    return max(2, 1.02 * max(run.n_epochs or 1 for panel in panels for run in panel.runs))
 
 
 def _highest(panels: Sequence[Configuration]) -> float:

@@ -14,7 +14,7 @@ from fer_lightning.report.pictures import figure_image, picture_image
 from fer_lightning.report.section import Section, command, figure_box, folded, paragraph
 from fer_lightning.report.tables import NOTHING, Cell, figure, percent, table
 
-MOST = 12  # runs of which pictures are embedded, so that the page stays a few megabytes
+MOST = 8  # runs of which pictures are embedded, so that the page stays a few megabytes
 PICTURES = {
     "uncertain": "Uncertain faces",
     "mistakes": "The most confident mistakes",

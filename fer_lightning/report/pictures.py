@@ -2,7 +2,6 @@
 
 import base64
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +11,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fer_lightning.figure_style import BLUE, GRID, INK, VERMILION
+from fer_lightning.figure_style import DPI
 from fer_lightning.report.markup import Markup, element
+from fer_lightning.report.svg import svg_of
 
-WIDEST = 1400  # pixels of an embedded picture
-# Colours that a dark page needs otherwise: the CSS variable, in light and in dark.
-SCHEME = {
-    INK: ("ink", INK, "#D8D8DC"),
-    GRID: ("grid", GRID, "#3A3A42"),
-    BLUE: ("blue", BLUE, "#56B4E9"),
-    VERMILION: ("vermilion", VERMILION, "#F0803C"),
-}
+LARGE = 300_000  # bytes of a picture that is embedded as it is
+WIDEST = 1200  # pixels of one that is not
 
 
 @contextmanager
@@ -45,47 +39,42 @@ def figure_image(figure: Figure, alt: str) -> Markup:
         figure: The figure.
         alt: What it shows, for those who do not see it.
     """
-    out = io.StringIO()
-    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    svg = out.getvalue()
-    svg = re.sub(r' d="[^"]+"', lambda path: _rounded(path[0]), svg)
-    for color, (name, _, _) in SCHEME.items():
-        svg = svg.replace(color.lower(), f"var(--{name})")
-    light, dark = (
-        "".join(f"--{row[0]}:{row[column]};" for row in SCHEME.values()) for column in (1, 2)
-    )
-    style = f"svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}"
-    svg = svg[svg.index("<svg") :].replace("<defs>", f"<style>{style}</style><defs>", 1)
-    inches = figure.get_size_inches()
-    return _image("image/svg+xml", svg.encode(), alt, *(round(96 * inch) for inch in inches))
+    width, height = figure.get_size_inches()
+    size = (round(96 * width), round(96 * height))
+    return _image("image/svg+xml", svg_of(figure).encode(), alt, size, "figure")
 
 
 def picture_image(path: Path, alt: str) -> Markup | None:
-    """A picture that a run left, made smaller where it is very large; None without a readable one.
+    """A picture that a run left, in fewer colours where it is large; None without a readable one.
 
     Args:
         path: The file.
         alt: What it shows.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            picture.thumbnail((WIDEST, 4 * WIDEST))
-            out = io.BytesIO()
-            picture.save(out, "PNG", optimize=True)
-            return _image("image/png", out.getvalue(), alt, *picture.size, class_="paper")
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            picture.load()
+            if len(content) > LARGE:
+                content = _smaller(picture)
+            width, height = picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
+    size = (round(96 * width / DPI), round(96 * height / DPI))
+    return _image("image/png", content, alt, size, "paper")
 
 
-def _image(
-    kind: str, content: bytes, alt: str, width: int, height: int, class_: str = "figure"
-) -> Markup:
+def _smaller(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    shrunk = picture.convert("RGB")
+    shrunk.thumbnail((WIDEST, 4 * WIDEST))
+    shrunk.quantize(64).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _image(kind: str, content: bytes, alt: str, size: tuple[int, int], class_: str) -> Markup:
     data = base64.b64encode(content).decode()
     return element(
-        "img", src=f"data:{kind};base64,{data}", alt=alt, width=width, height=height,
+        "img", src=f"data:{kind};base64,{data}", alt=alt, width=size[0], height=size[1],
         class_=class_, decoding="async",
     )  # fmt: skip
-
-
-def _rounded(path: str) -> str:
-    return re.sub(r"(\.\d\d)\d+", r"\1", path)

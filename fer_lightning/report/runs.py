@@ -67,6 +67,12 @@ class Run:
         return text_at(self.settings, "model")
 
     @property
+    def planned_epochs(self) -> int:
+        """How many epochs it was to be trained for, as far as that is known; at least 1."""
+        planned = self.settings.get("trainer.max_epochs")
+        return max(planned if isinstance(planned, int) else 0, self.n_epochs or 0, 1)
+
+    @property
     def n_epochs(self) -> int | None:
         """How many epochs it was trained for."""
         return None if self.curves is None else len(self.curves.epoch)

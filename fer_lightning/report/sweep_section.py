@@ -5,7 +5,7 @@ from collections import Counter
 
 from fer_lightning.report.collection import Collection
 from fer_lightning.report.convergence import DEFINITION
-from fer_lightning.report.curve_figures import CE_CEILING, curve_panels
+from fer_lightning.report.curve_figures import CE_CEILING, curve_panels, like_long
 from fer_lightning.report.grids import arranged, grid_of
 from fer_lightning.report.heat_maps import MOST_MAPS, heat_maps
 from fer_lightning.report.markup import Markup, element, joined
@@ -59,17 +59,16 @@ def _facts(sweep: Sweep) -> Markup:
 
 
 def _ranking(sweep: Sweep) -> Markup:
-    keys = sweep.keys or (["run"] if sweep.path is None else [])
     columns = [
-        "Rank", *map(short, keys), "Val acc, %", "Val CE", "Best epoch", "Within one point",
-        "CE turns", "Test acc, %", "Test CE", "Train acc, %", "Last val acc, %", "Last val CE",
-        "Seconds", "Status",
+        "Rank", *(["Run"] if sweep.path is None else map(short, sweep.keys)), "Val acc, %",
+        "Val CE", "Best epoch", "Within one point", "CE turns", "Test acc, %", "Test CE",
+        "Train acc, %", "Last val acc, %", "Last val CE", "Seconds", "Status",
     ]  # fmt: skip
     ranked = enumerate(sweep.ranking(), 1)
-    return table(columns, [_row(rank, c, keys) for rank, c in ranked])
+    return table(columns, [_row(rank, configuration) for rank, configuration in ranked])
 
 
-def _row(rank: int, of: Configuration, keys: list[str]) -> list[Cell | str]:
+def _row(rank: int, of: Configuration) -> list[Cell | str]:
     counts = Counter(run.status for run in of.runs)
     status = ", ".join(f"{n} {name}" if len(of.runs) > 1 else name for name, n in counts.items())
     best, near, turns = (
@@ -81,7 +80,7 @@ def _row(rank: int, of: Configuration, keys: list[str]) -> list[Cell | str]:
         turned = Cell(f"{turned.text} ({turns.n} of {len(of.runs)})", turns.mean)
     return [
         figure(rank, "d"),
-        *(setting(of.values[key]) for key in keys),
+        *([of.name] if of.name else map(setting, of.values.values())),
         spread(of.score("best", "val", "acc"), ".1f", 100),
         spread(of.score("best", "val", "ce"), ".3f"),
         spread(best, ".0f"),
@@ -105,6 +104,8 @@ def _figures(sweep: Sweep) -> list[Markup]:
         said = f" Of {n} configurations, the {len(panels)} best on validation are shown."
     if any(len(configuration.runs) > 1 for configuration in panels):
         said += " Each line is one run; a panel holds all seeds and folds of a configuration."
+    if not like_long(panels):
+        said += " Panels have epochs of their own, as some runs are far longer than others."
     captions = {
         "ce": f"Cross-entropy of every epoch. Curves that exceed {CE_CEILING:.1f} leave the panel.",
         "acc": "Accuracy of every epoch.",

@@ -37,10 +37,12 @@ class Configuration:
     Attributes:
         values: Of the keys that tell it from others.
         runs: At least one.
+        name: What it is called, if not by its values.
     """
 
     values: dict[str, Any]
     runs: list[Run]
+    name: str | None = None
 
     def score(self, epoch: str, split: str, measure: str) -> Spread | None:
         """The spread of a figure over the runs, as `Run.score` gives it."""
@@ -48,8 +50,9 @@ class Configuration:
 
     @property
     def label(self) -> str:
-        """Its values, in words."""
-        return ", ".join(f"{short(key)} {shown(value)}" for key, value in self.values.items())
+        """Its name, or its values in words."""
+        values = (f"{short(key)} {shown(value)}" for key, value in self.values.items())
+        return self.name or ", ".join(values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +116,10 @@ def by_sweep(runs: Sequence[Run]) -> list[Sweep]:
         groups.setdefault(run.folder.sweep, []).append(run)
     alone = groups.pop(None, [])
     sweeps = [sweep_of(path, group) for path, group in groups.items()]
-    return [*sweeps, Sweep(None, [], [], [_alone(run) for run in alone])] if alone else sweeps
-
-
-def _alone(run: Run) -> Configuration:
-    return Configuration({"run": run.folder.name}, [run])
+    if alone:
+        single = [Configuration({}, [run], run.folder.name) for run in alone]
+        sweeps.append(Sweep(None, [], [], single))
+    return sweeps
 
 
 def short(key: str) -> str:
