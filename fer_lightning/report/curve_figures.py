@@ -1,6 +1,7 @@
 """Curves of many runs as small multiples on shared axes."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,8 +19,9 @@ CE_CEILING = 3 * math.log(7)  # thrice what guessing among seven classes costs
 COLOR = {"train": BLUE, "val": VERMILION}
 NAMES = {"ce": "cross-entropy, nats", "acc": "accuracy"}
 MARKED = {"ce": "validation CE turns up", "acc": "within one point of its best"}
-WIDTH, LEAST_WIDTH, SIDE, HEAD, FOOT = 9.6, 5.2, 0.6, 0.62, 0.5  # inches
-FACET = 1.25  # height of a panel with its title, inches
+# Inches: of the figure, beside, above and below the panels; of a panel, and of a line of its title.
+WIDTH, LEAST_WIDTH, SIDE, HEAD, FOOT = 10.6, 5.2, 0.6, 0.35, 0.5
+TALL, LOW, TITLE, TICKS, CHARACTER = 1.5, 0.9, 0.12, 0.17, 0.056
 
 
 def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) -> Figure:
@@ -31,13 +33,21 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
         columns: Panels in a row.
     """
     alike = like_long(panels)
-    figure, grid = _grid(math.ceil(len(panels) / columns), columns, measure, alike)
+    width = max(LEAST_WIDTH, min(WIDTH, SIDE + 3.2 * columns))
+    fitting = int((width - SIDE) / columns / CHARACTER)
+    titles = [_lines(configuration.label, fitting) for configuration in panels]
+    rows, between = math.ceil(len(panels) / columns), 0.1 + TITLE * max(map(len, titles))
+    between += 0 if alike else TICKS
+    figure, grid = _grid(rows, columns, width, between, measure, alike)
     for i, axes in enumerate(grid):
         if i < len(panels):
             plain(axes, "", "")
             lowest = i + columns >= len(panels)
             axes.tick_params(labelbottom=lowest or not alike, labelleft=i % columns == 0)
             axes.tick_params(labelsize=7, bottom=False, left=False)
+            title = "\n".join(titles[i])
+            # with a height of its own, matplotlib need not search for one, which takes long
+            axes.set_title(title, size=7.5, color=INK, loc="left", y=1.0, pad=3)
             _draw(axes, panels[i], measure)
             if i == 0 or not alike:
                 axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
@@ -51,20 +61,28 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
     return figure
 
 
+def _lines(label: str, fitting: int) -> list[str]:
+    """A label on one line or two, broken where one setting ends and the next begins."""
+    unbroken = label.replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
+    return textwrap.wrap(unbroken, fitting, max_lines=2, placeholder=" …")
+
+
 def like_long(panels: Sequence[Configuration]) -> bool:
     """Whether all runs were to be trained for about as long, so that epochs can share an axis."""
     planned = [run.planned_epochs for panel in panels for run in panel.runs]
     return max(planned) <= 4 * min(planned)
 
 
-def _grid(rows: int, columns: int, measure: str, alike: bool) -> tuple[Figure, list[Axes]]:
+def _grid(
+    rows: int, columns: int, width: float, between: float, measure: str, alike: bool
+) -> tuple[Figure, list[Axes]]:
     """A figure with its legend and labels, and its panels row by row."""
-    width = max(LEAST_WIDTH, min(WIDTH, SIDE + 3.2 * columns))
-    facet = 1.9 if rows == 1 else FACET if alike else 1.2 * FACET
-    height = HEAD + rows * facet + FOOT
+    tall = TALL if rows == 1 else LOW
+    height = HEAD + rows * (tall + between) + FOOT
     figure = Figure((width, height))
-    left, right, foot, head = SIDE / width, 1 - 0.1 / width, FOOT / height, 1 - HEAD / height
-    figure.subplots_adjust(left, foot, right, head, wspace=0.08, hspace=0.3 if alike else 0.55)
+    left, right = SIDE / width, 1 - 0.1 / width
+    foot, head = FOOT / height, 1 - (HEAD + between) / height
+    figure.subplots_adjust(left, foot, right, head, wspace=0.08, hspace=between / tall)
     grid = figure.subplots(rows, columns, sharex=alike, sharey=True, squeeze=False)
     figure.supylabel(NAMES[measure], x=0.06 / width, size=8, color=INK)
     figure.supxlabel("epoch", x=left, y=0.06 / height, size=8, color=INK, ha="left")
@@ -73,8 +91,6 @@ def _grid(rows: int, columns: int, measure: str, alike: bool) -> tuple[Figure, l
 
 
 def _draw(axes: Axes, configuration: Configuration, measure: str) -> None:
-    # with a height of its own, matplotlib need not search for one, which would take half the time
-    axes.set_title(_title(configuration), size=7.5, color=INK, loc="left", y=1.0, pad=3)
     line = 1.4 if len(configuration.runs) == 1 else 0.9
     for run in configuration.runs:
         for split, color in COLOR.items():
@@ -82,11 +98,6 @@ def _draw(axes: Axes, configuration: Configuration, measure: str) -> None:
                 x, y = thinned(run.curves.epoch, run.curves.of(split, measure))
                 axes.plot(x, y, color=color, linewidth=line)
         _mark(axes, run, measure)
-
-
-def _title(configuration: Configuration) -> str:
-    label = configuration.label
-    return label if len(label) <= 60 else label[:59] + "…"
 
 
 def _mark(axes: Axes, run: Run, measure: str) -> None:

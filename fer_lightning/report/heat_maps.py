@@ -43,7 +43,7 @@ def heat_maps(sweep: Sweep, grid: Grid) -> Figure:
         title = ", ".join(f"{short(key)} {shown(value)}" for key, value in fixed.items())
         axes.set_title(title, size=8, color=INK, loc="left")
     scale = figure.colorbar(places.flat[0].images[0], ax=places, shrink=0.9, aspect=25, pad=0.02)
-    scale.set_label("best validation accuracy, %", size=8, color=INK)
+    scale.set_label("accuracy, %", size=8, color=INK)
     scale.ax.tick_params(labelsize=7, colors=INK)
     scale.outline.set_visible(False)
     return figure
