@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 from fer_lightning.figure_style import COLORS, INK, panel
 from fer_lightning.report.collection import Collection
 from fer_lightning.report.evaluations import Evaluation
-from fer_lightning.report.files import number_at
+from fer_lightning.report.files import number_at, readable
 from fer_lightning.report.markup import Markup, joined
 from fer_lightning.report.pictures import figure_image, picture_image
 from fer_lightning.report.section import Section, command, figure_box, folded, paragraph
@@ -68,7 +68,7 @@ def _how(found: Collection) -> Markup | None:
     if not rest:
         return None if found.runs else paragraph("No network among these runs.")
     best = max(rest, key=lambda run: run.score("best", "val", "acc") or 0.0)
-    path = shlex.quote(str(best.folder.path))
+    path = shlex.quote(readable(str(best.folder.path)))
     n = f"{len(rest)} of {len(found.runs)} runs" if evaluated else "These runs"
     return paragraph(
         f"{n} are not evaluated. For the best of them: ",

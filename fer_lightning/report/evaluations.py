@@ -8,7 +8,7 @@ import numpy as np
 
 from fer_lightning.errors import InputError
 from fer_lightning.report.curves import Values
-from fer_lightning.report.files import number_at, numbers, read_json, read_rows, value_at
+from fer_lightning.report.files import number_at, numbers, read_json, read_rows, readable, value_at
 from fer_lightning.report.runs import Run
 
 
@@ -31,7 +31,7 @@ class Evaluation:
     @property
     def split(self) -> str:
         """Which faces it is of."""
-        return self.path.name
+        return readable(self.path.name)
 
     def number(self, *keys: str) -> float | None:
         """A figure of `evaluation.json`, or None."""
@@ -53,7 +53,7 @@ class Evaluation:
         except InputError:
             return None
         coverage, risk = np.array(cells).reshape(-1, 2).T
-        return coverage, risk
+        return (coverage, risk) if len(cells) else None
 
 
 def evaluations_of(run: Run) -> list[Evaluation]:

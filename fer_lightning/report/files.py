@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,12 @@ def number_at(tree: object, *keys: str) -> float | None:
 def text_at(tree: object, *keys: str) -> str | None:
     """The string at a path of keys in nested objects, or None."""
     value = value_at(tree, *keys)
-    return value if isinstance(value, str) else None
+    return readable(value) if isinstance(value, str) else None
+
+
+def readable(text: str) -> str:
+    """The text with a mark in the place of what neither HTML nor SVG can hold."""
+    return re.sub("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_lightning.errors import InputError
+from fer_lightning.report.files import readable
 
 # Files by which the folder of a run is known from its first second on, and those of older copies.
 MARKS = {
@@ -35,7 +36,12 @@ class RunFolder:
     @property
     def name(self) -> str:
         """What the run is called on the page."""
-        return self.path.resolve().name
+        return readable(self.path.resolve().name)
+
+    @property
+    def sweep_name(self) -> str | None:
+        """What its sweep is called on the page, or None."""
+        return readable(self.sweep.name) if self.sweep else None
 
     @property
     def unfinished(self) -> str:

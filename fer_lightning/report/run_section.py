@@ -9,7 +9,7 @@ from fer_lightning.report.mixtures import MixtureRun
 from fer_lightning.report.runs import Run
 from fer_lightning.report.section import Section, paragraph
 from fer_lightning.report.sweeps import shown
-from fer_lightning.report.tables import NOTHING, Cell, figure, percent, setting, table
+from fer_lightning.report.tables import Cell, figure, percent, setting, table
 
 CORE = {
     "model": "Model",
@@ -50,7 +50,7 @@ def _controls(statuses: list[str]) -> Markup:
 def _table(runs: list[Run]) -> Markup:
     columns: dict[str, Callable[[Run], Cell]] = {
         "Run": lambda run: Cell(run.folder.name),
-        "Sweep": lambda run: Cell(run.folder.sweep.name if run.folder.sweep else "-"),
+        "Sweep": lambda run: Cell(run.folder.sweep_name or "-"),
         "Status": lambda run: Cell(run.status),
         "Val acc": _score("best", "val", "acc"),
         "Val CE": _score("best", "val", "ce"),
@@ -105,8 +105,8 @@ def trouble_section(found: Collection) -> Section:
     rows: list[list[Cell | str]] = []
     for run in found.all_runs:
         if run.status != "done":
-            sweep = run.folder.sweep
-            rows.append([run.folder.name, sweep.name if sweep else NOTHING, run.status, _why(run)])
+            sweep = run.folder.sweep_name or "-"
+            rows.append([run.folder.name, sweep, run.status, _why(run)])
     if not rows:
         return Section("trouble", "Runs that are not done", paragraph("None: all runs are done."))
     content = table(["Run", "Sweep", "Status", "What is known"], rows, id_="trouble-runs")

@@ -6,6 +6,7 @@ from collections import Counter
 from fer_lightning.report.collection import Collection
 from fer_lightning.report.convergence import DEFINITION
 from fer_lightning.report.curve_figures import CE_CEILING, curve_panels, like_long
+from fer_lightning.report.files import readable
 from fer_lightning.report.grids import arranged, grid_of
 from fer_lightning.report.heat_maps import MOST_MAPS, heat_maps
 from fer_lightning.report.markup import Markup, element, joined
@@ -31,7 +32,7 @@ def sweep_section(found: Collection) -> Section:
 
 
 def _name(sweep: Sweep) -> str:
-    return ALONE if sweep.path is None else sweep.path.name
+    return ALONE if sweep.path is None else readable(sweep.path.name)
 
 
 def _facts(sweep: Sweep) -> Markup:

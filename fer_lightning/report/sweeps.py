@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from fer_lightning.report.files import readable
 from fer_lightning.report.runs import Run
 
 # What is averaged over.
@@ -124,7 +125,7 @@ def by_sweep(runs: Sequence[Run]) -> list[Sweep]:
 
 def short(key: str) -> str:
     """A setting's name without its section, as on axes: `lr` of `optim.lr`."""
-    return key.rpartition(".")[2].replace("_", " ")
+    return readable(key).rpartition(".")[2].replace("_", " ")
 
 
 def shown(value: object) -> str:
@@ -133,7 +134,7 @@ def shown(value: object) -> str:
         return f"{value:g}"
     if isinstance(value, list):
         return "-".join(map(shown, value))
-    return "-" if value is None else str(value)
+    return "-" if value is None else readable(str(value))
 
 
 def _rank(configuration: Configuration) -> tuple[float, float]:

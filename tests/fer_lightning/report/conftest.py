@@ -85,7 +85,9 @@ def write_classification(tmp_path) -> Callable[..., Path]:
         folder = tmp_path / name
         folder.mkdir(parents=True)
         (folder / "classify.log").touch()
-        (folder / "error.csv").write_text("n_components,train,val,test\n7,0.3,0.4,0.5\n14,0.2,0.5,0.6\n")
+        (folder / "error.csv").write_text(
+            "n_components,train,val,test\n7,0.3,0.4,0.5\n14,0.2,0.5,0.6\n"
+        )
         summary = {
             "classes": ["anger", "happy"],
             "faces": {"train": 70, "val": 30, "test": n_test},
@@ -94,7 +96,13 @@ def write_classification(tmp_path) -> Callable[..., Path]:
             "seconds": 3.0,
             "settings": {"mixture.covariance_type": "diag"},
             "features": {"name": "pixels"},
-            "data": {"name": "synthetic", "train": 70, "val": 30, "test": 20, "fingerprint": "f" * 64},
+            "data": {
+                "name": "synthetic",
+                "train": 70,
+                "val": 30,
+                "test": 20,
+                "fingerprint": "f" * 64,
+            },
         }
         (folder / "summary.json").write_text(json.dumps(summary | changes))
         return folder
