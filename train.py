@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from fer_lightning.ranking import rank
 from fer_lightning.shell import command
 
 
@@ -15,4 +16,4 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    command("train", main)
+    command("train", main, end_sweep=rank)

@@ -65,7 +65,8 @@ class EpochLog(Checkpoint):
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow([epoch, *cells, f"{seconds:.4f}"])
         for tag, value in values.items():
-            self.board.add_scalar(tag, value, epoch)
+            if math.isfinite(value):  # TensorBoard's tables cannot sort by a column with others
+                self.board.add_scalar(tag, value, epoch)
         if not math.isfinite(values["train/ce"]):
             self.diverged_at = epoch
             trainer.should_stop = True

@@ -61,3 +61,8 @@ def require_number(
         and value < below
     )
     require(fits, name, rule, value)
+
+
+def one_line(error: Exception | str) -> str:
+    """A message without line breaks."""
+    return " ".join(str(error).split())

@@ -16,7 +16,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fer_lightning.errors import InputError
+from fer_lightning.command_line import gather_words
+from fer_lightning.errors import InputError, one_line
+from fer_lightning.sweeps import Jobs
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CONF = PROJECT_ROOT / "conf"
@@ -26,15 +28,24 @@ log = logging.getLogger(__name__)
 Job = Callable[[DictConfig, Path, list[str]], object]
 
 
-def command(config_name: str, job: Job) -> None:
+def command(
+    config_name: str,
+    job: Job,
+    *,
+    arguments: str | None = None,
+    end_sweep: Callable[[Path], None] | None = None,
+) -> None:
     """Run a command line: compose `conf/<config_name>.yaml` and call the job, or a sweep of jobs.
 
     A mistake of the user ends it with one line on stderr and status 1, an unexpected fault with its
-    traceback. With HYDRA_FULL_ERROR=1 in the environment, mistakes keep theirs too.
+    traceback. With HYDRA_FULL_ERROR=1 in the environment, mistakes keep theirs too. A sweep goes on
+    after a job that fails, and ends with status 1.
 
     Args:
         config_name: Name of the primary configuration.
         job: Called with the configuration, the run's folder and the overrides.
+        arguments: Setting, a list, that takes the words that are neither flags nor overrides.
+        end_sweep: Called with the folder of a sweep at its end, also if that is Ctrl-C.
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
@@ -42,15 +53,22 @@ def command(config_name: str, job: Job) -> None:
     sys.argv[1:] = [
         re.sub(r"(?<==)~(?=/)", str(Path.home()), argument) for argument in sys.argv[1:]
     ]
+    if arguments:
+        sys.argv[1:] = gather_words(sys.argv[1:], arguments)
     register_resolvers()
+    jobs = Jobs(full_error)
 
     def task(config: DictConfig) -> object:
         settings = HydraConfig.get()
+        overrides = list(settings.overrides.task)
+        run = functools.partial(job, config, Path(settings.runtime.output_dir), overrides)
+        if settings.mode == RunMode.MULTIRUN:
+            return jobs.run(run, settings)
         try:
-            return job(config, Path(settings.runtime.output_dir), list(settings.overrides.task))
+            return run()
         except InputError as error:
             log.error("%s", one_line(error))
-            if full_error or settings.mode == RunMode.MULTIRUN:
+            if full_error:
                 raise
             sys.exit(1)
 
@@ -60,22 +78,23 @@ def command(config_name: str, job: Job) -> None:
         if full_error or isinstance(error, InstantiationException):
             raise  # what went wrong in there is a fault, or it would be an InputError
         sys.exit(one_line(_explain(error, config_name)))
-
-
-def one_line(error: Exception | str) -> str:
-    """A message without line breaks."""
-    return " ".join(str(error).split())
+    finally:
+        if jobs.folder and end_sweep:
+            end_sweep(jobs.folder)
+    if jobs.n_failed:
+        sys.exit(f"failed: {jobs.n_failed} of the runs in {jobs.folder}")
 
 
 def register_resolvers() -> None:
-    """Make what the YAML files ask for available: `project_root`, `new_folder`, `folder_name`."""
+    """Make what the YAML files ask for available."""
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
-    OmegaConf.register_new_resolver("new_folder", _new_folder, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)
+    OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+    OmegaConf.register_new_resolver("experiment_or", _experiment_or, replace=True)
 
 
 @functools.cache
-def _new_folder(path: str) -> str:
+def new_folder(path: str) -> str:
     """A folder that did not exist: the one named, or with -2, -3, ... if another run was faster."""
     for i in range(1, 10_000):
         folder = Path(path if i == 1 else f"{path}-{i}")
@@ -87,11 +106,22 @@ def _new_folder(path: str) -> str:
     raise InputError(f"{path}: there are ten thousand folders of this name already")
 
 
-def _folder_name(overrides: ListConfig) -> str:
-    """Overrides as part of a folder's name that neither shells nor Hydra's grammar trip over."""
-    told = [override for override in overrides if not override.startswith("data.path=")]
-    name = "".join("_" + re.sub(r"[^\w.+-]+", "-", override).strip("-") for override in told)
-    return name[:150]
+def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
+    """Number and overrides of a sweep's job, without what shells or Hydra's grammar trip over."""
+    sweep = Path(_root_.hydra.sweep.dir).name  # the experiment is in there already
+    told = [
+        override
+        for override in overrides
+        if not override.startswith(("data.path=", "data.cache_dir="))
+        and override.replace("experiment=", "_") not in sweep
+    ]
+    safe = (re.sub(r"[^\w.+-]+", "-", override, flags=re.ASCII).strip("-") for override in told)
+    return "_".join([str(job + 1), *safe])[:150]
+
+
+def _experiment_or(default: str, *, _root_: DictConfig) -> str:
+    """The experiment that was chosen, or a default."""
+    return _root_.hydra.runtime.choices.get("experiment") or default
 
 
 def _explain(error: Exception, config_name: str) -> Exception | str:

@@ -9,7 +9,7 @@ from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.data.faces import SPLITS
 from fer_lightning.scoring import score
-from fer_lightning.tables import as_text, plain_table
+from fer_lightning.tables import as_text, cell, plain_table
 
 Figures = dict[str, float | None]
 
@@ -68,14 +68,10 @@ def score_table(summary: Summary) -> str:
     table = plain_table("", "epoch", *columns)
     for name, scores in (("last epoch", summary.final), ("best by val acc", summary.best)):
         cells = [
-            cell
+            shown
             for split in SPLITS
             for figures in [getattr(scores, split)]
-            for cell in (_cell(figures["ce"], ".4f"), _cell(figures["acc"], ".2%"))
+            for shown in (cell(figures["ce"], ".4f"), cell(figures["acc"], ".2%"))
         ]
-        table.add_row(name, _cell(scores.epoch, "d"), *cells)
+        table.add_row(name, cell(scores.epoch, "d"), *cells)
     return as_text(table)
-
-
-def _cell(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)

@@ -5,6 +5,8 @@ import io
 from rich.console import Console
 from rich.table import Table
 
+UNBOUNDED = 10_000
+
 
 def plain_table(*columns: str) -> Table:
     """An empty table without lines: names to the left in the first column, figures to the right."""
@@ -14,8 +16,13 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
-def as_text(table: Table, width: int = 100) -> str:
-    """The table as lines of at most `width` characters."""
+def as_text(table: Table, width: int | None = 100) -> str:
+    """The table as lines of at most `width` characters, or as long as it takes."""
     out = io.StringIO()
-    Console(file=out, width=width).print(table)
+    Console(file=out, width=width or UNBOUNDED).print(table)
     return out.getvalue().rstrip()
+
+
+def cell(value: float | None, form: str) -> str:
+    """A figure for a table, or a dash for one that does not exist."""
+    return "-" if value is None else format(value, form)

@@ -16,6 +16,8 @@ from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.epoch_log import EpochLog
 from fer_lightning.errors import InputError, require, require_integer
+from fer_lightning.hparams import close_row, open_row
+from fer_lightning.image_log import ImageLog
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
 from fer_lightning.settings import flat_settings, section
@@ -45,6 +47,8 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
     if config.threads is not None:
         require_integer("threads", config.threads, 1)
+    if config.image_every_n_epochs is not None:
+        require_integer("image_every_n_epochs", config.image_every_n_epochs, 0)
     torch.set_num_threads(config.threads or ALL_THREADS)
     _quieten_lightning()
     L.seed_everything(config.seed, verbose=False)
@@ -52,8 +56,10 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     model = _model(config)
     epoch_log = EpochLog(folder)
     checkpoints = Checkpoints(folder / "checkpoints")
-    trainer = _trainer(config, folder, [epoch_log, checkpoints, EpochProgress()])
+    image_log = ImageLog(lambda: epoch_log.board, config.image_every_n_epochs)
+    trainer = _trainer(config, folder, [epoch_log, checkpoints, image_log, EpochProgress()])
     _announce(model, datamodule, trainer, folder)
+    open_row(epoch_log.board, config, overrides)
 
     started = time.perf_counter()
     try:
@@ -64,10 +70,6 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
     final = Scores.of(model, datamodule, trainer.current_epoch)
     best = _best(final, checkpoints, model, datamodule)
-    for name, value in final.test.items():
-        if value is not None:
-            epoch_log.board.add_scalar(f"test/{name}", value, final.epoch)
-    epoch_log.board.close()
     summary = Summary(
         final=final,
         best=best,
@@ -84,6 +86,8 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         versions=versions(),
         commit=commit(),
     )
+    close_row(epoch_log.board, summary)
+    epoch_log.board.close()
     summary.write(folder / "summary.json")
     log.info("%s", score_table(summary))
     if summary.diverged:
@@ -106,6 +110,8 @@ def _datamodule(config: DictConfig) -> FaceDataModule:
             seed=config.seed,
             cache_dir=config.data.cache_dir,
             minibatches_per_step=config.data.minibatches_per_step,
+            cv_folds=config.data.cv_folds,
+            cv_fold=config.data.cv_fold,
         )
 
 
@@ -128,7 +134,8 @@ def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L
 def _announce(
     model: ExpressionClassifier, datamodule: FaceDataModule, trainer: L.Trainer, folder: Path
 ) -> None:
-    sizes = datamodule.splits.sizes()
+    with section("data"):
+        sizes = datamodule.splits.sizes()
     log.info(
         "%s with %s parameters on %s; %s: %s; %s",
         type(model).__name__,

@@ -1,12 +1,6 @@
 """How clusters agree with classes, from the table of their counts."""
 
-import torch
 from torch import Tensor
-
-
-def contingency(clusters: Tensor, classes: Tensor, K: int, C: int) -> Tensor:
-    """Number of points of every cluster and class, (K, C)."""
-    return torch.bincount(clusters * C + classes, minlength=K * C).reshape(K, C)
 
 
 def purity(counts: Tensor) -> float:

@@ -5,12 +5,14 @@ from typing import Any
 
 from torch import Tensor
 
+from fer_lightning.calibration import Reliability, best_temperature, reliability, scaled
+from fer_lightning.confusion import contingency
+from fer_lightning.count_table import count_table
 from fer_lightning.data.faces import SPLITS
+from fer_lightning.reliability_diagram import reliability_diagram
 from fer_lightning.tables import as_text, plain_table
-from gmm.agreement import contingency
-from gmm.calibration import Reliability, best_temperature, reliability, scaled
 from gmm.class_mixtures import ClassMixtures, Labelled
-from gmm.figures import count_table, error_curves, reliability_diagram
+from gmm.figures import error_curves
 from gmm.run_folder import RunFolder
 from gmm.settings import MixtureSettings
 

@@ -8,14 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fer_lightning.confusion import contingency
+from fer_lightning.count_table import count_table
 from fer_lightning.data.faces import CLASSES, SPLITS
+from fer_lightning.face_sheet import face_sheet, padded
 from fer_lightning.tables import as_text, plain_table
-from gmm.agreement import adjusted_rand, contingency, purity
+from gmm.agreement import adjusted_rand, purity
 from gmm.clustering import Clustering, finite, near_end
 from gmm.face_points import FacePoints
-from gmm.face_sheet import face_sheet, padded
 from gmm.features import pixel_variances
-from gmm.figures import count_table, likelihood_curves, mixing_bars
+from gmm.figures import likelihood_curves, mixing_bars
 from gmm.run_folder import RunFolder
 
 N_TYPICAL, N_SAMPLES = 10, 30

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from fer_lightning.data.cache import load
+from fer_lightning.data.cross_validation import cross_validated
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.source import Source
 from fer_lightning.errors import require, require_integer
@@ -61,7 +62,8 @@ def face_points(config: DictConfig) -> FacePoints:
     device = working_device(config.device)
     with section("data"):
         source = instantiate(config.data.source, _convert_="all")
-    splits = load(source, config.data.cache_dir)
+        faces = load(source, config.data.cache_dir)
+        splits = cross_validated(faces, config.data.cv_folds, config.data.cv_fold)
     features = _features(config, splits.train.images, device)
     return FacePoints(source, splits, features, device)
 

@@ -1,17 +1,14 @@
 """The figures of the mixtures that are no pictures of faces: curves, tables, probabilities."""
 
-import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 from torch import Tensor
 
-from fer_lightning.figure_style import BLUE, COLORS, DPI, GREEN, INK, VERMILION, panel, plain
-from gmm.calibration import Reliability
+from fer_lightning.figure_style import BLUE, COLORS, GREEN, INK, VERMILION, panel, plain
 
 
 def mixing_bars(weights: Tensor) -> Figure:
@@ -68,38 +65,6 @@ def _draw_curves(axes: Axes, curves: Mapping[str, tuple[Tensor, int, int | None]
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def count_table(
-    title: str, counts: Tensor, rows: Sequence[str], columns: Sequence[str], names: tuple[str, str]
-) -> Figure:
-    """Counts, (R, C), coloured by their share of the row.
-
-    Args:
-        title: Above the table.
-        counts: The table.
-        rows: Names of the rows.
-        columns: Names of the columns.
-        names: What rows are, and what columns are.
-    """
-    R, C = counts.shape
-    figure = Figure((1.9 + 0.72 * max(C, 5), 1.3 + 0.36 * max(R, 3)), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
-    share = counts / counts.sum(-1, keepdim=True).clamp_min(1)
-    axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for i in range(R):
-        for j in range(C):
-            text = f"{int(counts[i, j]):,} ({float(share[i, j]):.0%})"
-            color = "white" if share[i, j] > 0.55 else INK
-            axes.text(j, i, text, ha="center", va="center", size=7.5, color=color)
-    axes.set_xticks(range(C), columns, size=8)
-    axes.set_yticks(range(R), rows, size=8)
-    axes.set_ylabel(names[0], color=INK)
-    axes.set_xlabel(names[1], color=INK)
-    axes.tick_params(length=0, colors=INK)
-    axes.spines[:].set_visible(False)
-    axes.set_title(title, size=11, color=INK, loc="left")
-    return figure
-
-
 def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], best: int) -> Figure:
     """Error of each split against the number of components, and the best of these."""
     figure, axes = panel("A mixture per expression", "components of each", "error", 6.4)
@@ -116,35 +81,4 @@ def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], be
     axes.set_ylim(0, 1.15 * max(max(values) for values in errors.values()) + 0.01)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(frameon=False)
-    return figure
-
-
-def reliability_diagram(panels: Mapping[str, Reliability], chance: float) -> Figure:
-    """How often answers are right against how sure they are, a panel for each way to say it.
-
-    Args:
-        panels: From a title to what it shows.
-        chance: Where confidences begin: 1 / number of classes.
-    """
-    figure = Figure(figsize=(4.3 * len(panels), 4.6), dpi=DPI, layout="constrained")
-    axes_of = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (title, shown) in zip(axes_of, panels.items(), strict=True):
-        edges = np.linspace(0, 1, len(shown.counts) + 1)
-        middles, filled = (edges[1:] + edges[:-1]) / 2, shown.counts.numpy() > 0
-        right, sure = shown.accuracy.numpy()[filled], shown.confidence.numpy()[filled]
-        axes.bar(middles[filled], right, 0.92 * edges[1], color=BLUE, label="right answers")
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--", label="calibrated")
-        axes.plot(sure, sure, "D", color=VERMILION, markersize=5, label="mean confidence")
-        for x, n in zip(middles[filled], shown.counts.numpy()[filled], strict=True):
-            axes.text(x, 1.03, f"{int(n):,}", ha="center", size=7, color=INK)
-        axes.set_xlim(max(0, math.floor(chance * 10) / 10), 1.02)
-        axes.set_ylim(0, 1.08)
-        axes.set_title(
-            f"{title}\nECE {shown.ece:.3f}: {shown.mean_confidence:.1%} sure, "
-            f"{shown.mean_accuracy:.1%} right", size=10, color=INK, loc="left",
-        )  # fmt: skip
-        plain(axes, "p(answer | face), in bins; above, their faces", "")
-    axes_of[0].set_ylabel("share of right answers", color=INK)
-    handles, labels = axes_of[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
     return figure

@@ -1,19 +1,18 @@
 """What an entry leaves in its folder: tables, figures, TensorBoard events and the summary."""
 
-import csv
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from fer_lightning.atomic import whole_file, write_json
+from fer_lightning.atomic import write_json, write_table
+from fer_lightning.figure_pixels import pixels
 from fer_lightning.provenance import commit, data_facts, versions
 from fer_lightning.settings import flat_settings
 from gmm.face_points import FacePoints
@@ -44,21 +43,13 @@ class RunFolder:
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Write <name>.csv."""
-        with (
-            whole_file(self.path / f"{name}.csv") as part,
-            part.open("w", newline="") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(rows)
+        write_table(self.path / f"{name}.csv", columns, rows)
 
     def figure(self, name: str, figure: Figure) -> None:
         """Write <name>.png, and the same picture for TensorBoard."""
-        path = self.path / f"{name}.png"
-        figure.savefig(path)
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
-        self._board.add_image(name, pixels, dataformats="HWC")
+        picture = pixels(figure)
+        Image.fromarray(picture).save(self.path / f"{name}.png")
+        self._board.add_image(name, picture, dataformats="HWC")
 
     def curve(self, tag: str, values: Iterable[float], steps: Iterable[int]) -> None:
         """Write a curve for TensorBoard."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -166,3 +167,25 @@ def shell(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
         )
 
     return run
+
+
+@pytest.fixture
+def saved(tmp_path) -> Callable[[Figure], Figure]:
+    """Save a figure, which draws all of it and must not warn; return it."""
+
+    def save(figure: Figure) -> Figure:
+        figure.savefig(tmp_path / "figure.png")
+        return figure
+
+    return save
+
+
+@pytest.fixture
+def texts() -> Callable[[Figure], list[str]]:
+    """Texts in a figure, its own and those inside its panels."""
+
+    def read(figure: Figure) -> list[str]:
+        inside = [text.get_text() for axes in figure.axes for text in axes.texts]
+        return [text.get_text() for text in figure.texts] + inside
+
+    return read

@@ -21,10 +21,12 @@ def show_faces(config: DictConfig, folder: Path, overrides: list[str]) -> None:
     require_integer("per_class", config.per_class, 1, 100)
     from fer_lightning.data.cache import load  # PyTorch takes a second to import
     from fer_lightning.data.contact_sheet import contact_sheet
+    from fer_lightning.data.cross_validation import cross_validated
 
     with section("data"):
         source = instantiate(config.data.source, _convert_="all")
-    splits = load(source, config.data.cache_dir)
+        faces = load(source, config.data.cache_dir)
+        splits = cross_validated(faces, config.data.cv_folds, config.data.cv_fold)
     log.info("%s, fingerprint %s\n%s", source.name, splits.fingerprint(), count_table(splits))
     sheet = folder / f"{config.split}.png"
     contact_sheet(getattr(splits, config.split), config.per_class).save(sheet)

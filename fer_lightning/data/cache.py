@@ -16,7 +16,7 @@ from fer_lightning.data.faces import SPLITS, Faces, FaceSplits
 from fer_lightning.data.source import Source
 from fer_lightning.errors import InputError
 
-VERSION = 1  # of the decoders and of the cache's own format; a new one makes all old files unused
+VERSION = 2  # of the decoders and of the cache's own format; a new one makes all old files unused
 FIELDS = ("images", "labels", "subjects", "index")
 
 log = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ import lightning as L
 import torch
 
 from fer_lightning.data.cache import load
+from fer_lightning.data.cross_validation import cross_validated, require_fold
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.minibatches import Minibatches, TrainLoader, in_order
 from fer_lightning.data.source import Source
@@ -28,6 +29,9 @@ class FaceDataModule(L.LightningDataModule):
         minibatches_per_step: Minibatches that a `training_step` receives at once. The networks of
             this project loop over them; any other LightningModule works with 1, the default, and
             receives (images, labels).
+        cv_folds: Number of folds of cross-validation over training and validation faces together,
+            or None for the splits that the source has.
+        cv_fold: The fold that validates, from 0.
 
     Raises:
         SettingError: A number breaks its rule.
@@ -40,16 +44,21 @@ class FaceDataModule(L.LightningDataModule):
         seed: int = 0,
         cache_dir: str | Path | None = None,
         minibatches_per_step: int = 1,
+        cv_folds: int | None = None,
+        cv_fold: int | None = None,
     ) -> None:
         super().__init__()
         require_integer("batch_size", batch_size, 1)
         require_integer("seed", seed, 0)
         require_integer("minibatches_per_step", minibatches_per_step, 1)
+        require_fold(cv_folds, cv_fold)
         self.source = source
         self.batch_size = batch_size
         self.seed = seed
         self.cache_dir = cache_dir
         self.minibatches_per_step = minibatches_per_step
+        self.cv_folds = cv_folds
+        self.cv_fold = cv_fold
         self._splits: FaceSplits | None = None
         self._resident: dict[tuple[str, torch.device], Faces] = {}
 
@@ -57,7 +66,8 @@ class FaceDataModule(L.LightningDataModule):
     def splits(self) -> FaceSplits:
         """The three splits, on the CPU; read on first use."""
         if self._splits is None:
-            self._splits = load(self.source, self.cache_dir)
+            faces = load(self.source, self.cache_dir)
+            self._splits = cross_validated(faces, self.cv_folds, self.cv_fold)
         return self._splits
 
     def setup(self, stage: str) -> None:

@@ -1,5 +1,6 @@
 """The faces of a data set in memory, split for training, validation and testing."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,6 +47,16 @@ class Faces:
         return cls(
             torch.from_numpy(images),
             *(torch.from_numpy(np.array(a, dtype=np.int64)) for a in (labels, subjects, index)),
+        )
+
+    @classmethod
+    def joined(cls, *parts: "Faces") -> "Faces":
+        """The faces of all parts, one after the other."""
+        return cls(
+            *(
+                torch.cat([getattr(part, field.name) for part in parts])
+                for field in dataclasses.fields(cls)
+            )
         )
 
     def __len__(self) -> int:

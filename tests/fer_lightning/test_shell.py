@@ -1,7 +1,9 @@
 """The commands as users type them."""
 
+import csv
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -10,15 +12,19 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from fer_lightning.networks import MLP
-from fer_lightning.shell import CONF, PROJECT_ROOT
+from fer_lightning.shell import CONF, PROJECT_ROOT, register_resolvers
 
 OPTIONS = {
     "data": {"synthetic", "tfd", "fer2013", "folder"},
     "model": {"mlp", "cnn"},
     "optim": {"sgd", "adamw"},
     "trainer": {"default", "gpu"},
+    "experiment": {path.stem for path in (CONF / "experiment").glob("*.yaml")},
 }
 
 
@@ -27,9 +33,9 @@ def test_help_shows_groups_options_and_examples(shell):
     assert shown.returncode == 0
     for group, options in OPTIONS.items():
         assert options == {path.stem for path in (CONF / group).glob("*.yaml")}
-        line = re.search(rf"^{group}: (.*)$", shown.stdout, re.MULTILINE)
-        assert set(line[1].split(", ")) == options
-    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 5
+        lines = re.search(rf"^{group}: (.*(?:\n  .*)*)$", shown.stdout, re.MULTILINE)
+        assert set(re.split(r",\s+", lines[1])) == options
+    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 6
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,7 @@ def test_help_shows_groups_options_and_examples(shell):
             ["data=fer2013", "data.path=~/gone.zip"],
             f"no such file or folder: {Path.home()}/gone.zip",
         ),
+        (["data.cv_folds=5"], "data.cv_fold must be an integer from 0 to 4, got None"),
         (["optim.lr=0.1,0.2"], "Ambiguous value for argument 'optim.lr=0.1,0.2'"),
     ],
 )
@@ -95,9 +102,98 @@ def test_a_sweep_trains_every_combination_from_any_folder(shell, tmp_path, csv_p
     summaries = [json.loads(path.read_text()) for path in sweep.glob("*/summary.json")]
     assert {summary["seed"] for summary in summaries} == {1, 2}
     assert len(summaries) == 4
-    for folder in sweep.glob("*/"):
-        assert re.fullmatch(r"[\w.+-]+", folder.name)
+    begun = re.findall(r"^run (\d) of 4: optim.lr=([\d.]+) seed=(\d)$", done.stderr, re.MULTILINE)
+    assert begun == [("1", "0.01", "1"), ("2", "0.01", "2"), ("3", "0.1", "1"), ("4", "0.1", "2")]
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert {tuple(row[:3]) for row in rows if row[-1:] == ["done"]} == set(begun)
     assert not any((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_sweep_goes_on_after_jobs_that_fail_and_says_so_at_once_and_at_its_end(
+    shell, tmp_path, csv_path
+):
+    sweep = tmp_path / "sweep"
+    settings = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null", "threads=1"]
+    settings += ["experiment=mlp_momentum", "trainer.max_epochs=1", "optim.momentum=2,0.5"]
+    settings += ["optim._target_=math.floor,fer_lightning.optimizers.SGD"]
+    done = shell("train.py", *settings, f"hydra.sweep.dir={sweep}")
+    assert done.returncode == 1
+    mistakes = re.findall(
+        r"^failed: optim.momentum must .* got 2; (.*)$", done.stderr, re.MULTILINE
+    )
+    faults = re.findall(r"^failed: InstantiationException; (.*)$", done.stderr, re.MULTILINE)
+    assert [Path(folder).name[0] for folder in (*faults, *mistakes)] == ["1", "3", "2"]
+    for folder in (*faults, *mistakes):
+        assert Path(folder).parent == sweep
+        assert "failed: " in (Path(folder) / "train.log").read_text()
+    assert len(re.findall("^hydra.errors.InstantiationException: ", done.stderr, re.MULTILINE)) == 2
+    assert done.stderr.index(mistakes[0]) < done.stderr.index("run 3 of 4")
+    assert done.stderr.endswith(f"failed: 3 of the runs in {sweep}\n")
+    with (sweep / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["done", "failed", "failed", "failed"]
+    assert rows[0]["run"].startswith("4_")
+    assert [line.split()[-1] for line in done.stdout.splitlines()[-4:]] == ["done"] + 3 * ["failed"]
+
+
+def test_experiments_that_sweep_are_not_swept_over(shell, tmp_path, csv_path):
+    settings = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null"]
+    settings += ["experiment=mlp_momentum,mlp", "trainer.max_epochs=1"]
+    done = shell("train.py", "-m", *settings, f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert done.returncode == 1
+    assert "failed: experiment must be given alone where it sweeps optim.momentum;" in done.stderr
+    assert re.search(r"^2 +mlp .*done$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (
+            ["experiment=mlp_momentum", "optim.momentum=0.5", "data.path=/a b/c"],
+            "optim.momentum-0.5",
+        ),
+        (["model.hidden=[2,4]", "seed=-1"], "model.hidden-2-4_seed--1"),
+        (["data.subject_pattern='(S\\d+)_$'", "+x={a:1}"], None),
+        (["experiment=cnn", "+trainer.precision=16-mixed"], None),
+        (["data.leave_out=[é, 'x y', \"z\"]", "optim.lr=1e-05"], None),
+    ],
+)
+def test_a_run_of_a_sweep_has_a_name_that_can_be_given_back(overrides, name):
+    register_resolvers()
+    hydra = {
+        "overrides": {"task": overrides},
+        "job": {"num": 2},
+        "sweep": {"dir": "/a/multirun/2026-01-31_10-11-12_mlp_momentum-2"},
+    }
+    shipped = OmegaConf.to_container(OmegaConf.load(CONF / "run.yaml"))
+    subdir = shipped["hydra"]["sweep"]["subdir"]
+    run = OmegaConf.create({"hydra": hydra, "name": subdir}).name
+    assert run.startswith("3_")
+    if name:
+        assert run == f"3_{name}"
+    path = f"{hydra['sweep']['dir']}/{run}"
+    (parsed,) = OverridesParser.create().parse_overrides([f"data.path={path}"])
+    assert parsed.value() == path
+    assert shlex.split(path) == [path]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "end"),
+    [
+        (["experiment=cnn_grid"], "sweep", "cnn_grid"),
+        ([], "sweep", "sweep"),
+        (["experiment=cnn_matched"], "run", "cnn_matched"),
+        ([], "run", "train"),
+    ],
+)
+def test_folders_are_named_after_the_experiment(monkeypatch, overrides, key, end):
+    monkeypatch.setattr("fer_lightning.shell.new_folder", lambda path: path)
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", ["hydra.job.name=train", *overrides], return_hydra_config=True)
+    folder = Path(config.hydra[key].dir)
+    assert folder.parent == PROJECT_ROOT / "multirun"
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d_{end}", folder.name)
 
 
 def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_path):
@@ -105,10 +201,10 @@ def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_pat
 
     names = []
     for _ in range(3):  # each call stands for a process of its own
-        shell._new_folder.cache_clear()
-        names.append(shell._new_folder(str(tmp_path / "run")))
+        shell.new_folder.cache_clear()
+        names.append(shell.new_folder(str(tmp_path / "run")))
     assert names == [str(tmp_path / name) for name in ("run", "run-2", "run-3")]
-    assert shell._new_folder(str(tmp_path / "run")) == names[-1]
+    assert shell.new_folder(str(tmp_path / "run")) == names[-1]
 
 
 def test_an_interrupted_run_keeps_its_networks(tmp_path, csv_path):

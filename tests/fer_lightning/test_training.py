@@ -1,10 +1,6 @@
 import csv
 import json
 import math
-import subprocess
-import sys
-import time
-import urllib.request
 
 import numpy as np
 import pytest
@@ -134,39 +130,27 @@ def test_optimisers_learn_a_few_faces_by_heart(train_here, tmp_path, optim):
     assert summary_of(tmp_path / "run")["final"]["train"]["acc"] == 1
 
 
-def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)
-
-
-@pytest.fixture
-def tensorboard(tmp_path):
-    """The address of a TensorBoard server that shows tmp_path."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path)]
-    command += ["--host", "127.0.0.1", "--port", "0", "--load_fast", "false"]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    for line in server.stderr:
-        if "http://127.0.0.1:" in line:
-            yield "http://127.0.0.1:" + line.split("http://127.0.0.1:")[1].split("/")[0]
-            break
-    server.terminate()
-    server.communicate(timeout=30)
-
-
-def test_tensorboard_shows_train_and_validation_in_shared_panels(train_here, tmp_path, request):
+def test_tensorboard_shows_train_and_validation_in_shared_panels(train_here, tmp_path, tensorboard):
     train_here("run", "optim.lr=0.05")
-    data = request.getfixturevalue("tensorboard") + "/data/plugin/scalars"
-    deadline = time.monotonic() + 60
-    while not (tags := get(f"{data}/tags").get("run")) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    show = tensorboard()
+    tags = show("scalars/tags", until=lambda found: "run" in found)["run"]
     curves = {"train/ce", "train/acc", "val/ce", "val/acc"}
-    assert set(tags) == curves | {"test/ce", "test/acc"}
+    assert {tag for tag in tags if not tag.startswith("best/")} == curves | {"test/ce", "test/acc"}
     rows = rows_of(tmp_path / "run")
     for tag in curves:
-        points = get(f"{data}/scalars?run=run&tag={tag.replace('/', '%2F')}")
+        points = show(f"scalars/scalars?run=run&tag={tag.replace('/', '%2F')}")
         assert [step for _, step, _ in points] == [1, 2, 3]
         expected = [float(row[tag.replace("/", "_")]) for row in rows]
         np.testing.assert_allclose([value for *_, value in points], expected, rtol=1e-6)
-    ((_, step, value),) = get(f"{data}/scalars?run=run&tag=test%2Fce")
+    ((_, step, value),) = show("scalars/scalars?run=run&tag=test%2Fce")
     assert step == 3
     assert value == pytest.approx(summary_of(tmp_path / "run")["final"]["test"]["ce"])
+
+
+def test_a_fold_trains_and_validates_in_place_of_the_splits(train_here, tmp_path):
+    train_here("run", "data.cv_folds=3", "data.cv_fold=2", "trainer.max_epochs=1")
+    data = summary_of(tmp_path / "run")["data"]
+    assert [data[split] for split in ("train", "val", "test")] == [14, 7, 7]
+    train_here("other", "data.cv_folds=5", "data.cv_fold=0", "trainer.max_epochs=1", "seed=4")
+    data = summary_of(tmp_path / "other")["data"]
+    assert [data[split] for split in ("train", "val", "test")] == [16, 5, 7]

@@ -2,7 +2,8 @@ import pytest
 import sklearn.metrics
 import torch
 
-from gmm.agreement import adjusted_rand, contingency, purity
+from fer_lightning.confusion import contingency
+from gmm.agreement import adjusted_rand, purity
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import brier_score_loss, log_loss
+from torchmetrics.classification import MulticlassCalibrationError
 
-from gmm.calibration import best_temperature, negative_log_likelihood, reliability, scaled
+from fer_lightning.calibration import (
+    best_temperature,
+    brier_score,
+    negative_log_likelihood,
+    reliability,
+    scaled,
+)
 
 
 def drawn(n=20_000, C=4, seed=0):
@@ -14,7 +22,7 @@ def drawn(n=20_000, C=4, seed=0):
 
 
 def test_calibrated_probabilities_have_little_error():
-    shown = reliability(*drawn())
+    shown = reliability(*drawn(50_000))
     assert shown.ece < 0.01
     assert shown.mean_confidence == pytest.approx(shown.mean_accuracy, abs=0.01)
 
@@ -24,8 +32,8 @@ def test_the_calibration_error_is_the_weighted_gap_of_the_bins():
     sharp = scaled(log_proba, 0.3)
     confidence, right = sharp.exp().max(-1).values.numpy(), (sharp.argmax(-1) == classes).numpy()
     gap = 0.0
-    for b in range(10):
-        inside = (confidence >= b / 10) & ((confidence < (b + 1) / 10) | (b == 9))
+    for b in range(15):
+        inside = (confidence >= b / 15) & ((confidence < (b + 1) / 15) | (b == 14))
         if inside.any():
             gap += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
     shown = reliability(sharp, classes)
@@ -57,3 +65,23 @@ def test_a_temperature_changes_no_answer_and_keeps_probabilities():
     soft = scaled(log_proba, 7.0)
     assert torch.equal(soft.argmax(-1), log_proba.argmax(-1))
     torch.testing.assert_close(soft.exp().sum(-1), torch.ones(50).double())
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1, 3])
+def test_figures_equal_those_of_torchmetrics_and_scikit_learn(temperature):
+    log_proba, classes = drawn(500, seed=5)
+    log_proba = scaled(log_proba, temperature)
+    proba = log_proba.exp()
+    shown = reliability(log_proba, classes)
+    ece = MulticlassCalibrationError(num_classes=4, n_bins=15, norm="l1")(proba, classes)
+    assert shown.ece == pytest.approx(float(ece), abs=1e-6)
+    assert shown.nll == pytest.approx(log_loss(classes, proba))
+    truth = np.eye(4)[classes]
+    assert shown.brier == pytest.approx(brier_score_loss(truth, proba, scale_by_half=False))
+
+
+def test_the_brier_score_of_a_hand_calculation():
+    proba = torch.tensor([[0.5, 0.3, 0.2], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]).double()
+    labels = torch.tensor([0, 1, 2])
+    # (0.25 + 0.09 + 0.04) + 0 + (1 + 0 + 1), over three
+    assert brier_score(proba.log(), labels) == pytest.approx(2.38 / 3)

@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-N_BINS = 10
+N_BINS = 15  # as Guo et al. (2017)
 LOG_TEMPERATURES = (-5.0, 15.0)
 
 
@@ -21,6 +22,8 @@ class Reliability:
         accuracy: The share of right answers among them, (B,), 0 where there are none.
         ece: Expected calibration error (Guo et al. 2017, eq. 3), in [0, 1].
         nll: Mean of -log p(true class), in nats.
+        brier: Mean squared distance of the probabilities from the truth, summed over the classes
+            (Brier 1950), in [0, 2].
         certain: The share of points with a confidence above 0.999.
     """
 
@@ -29,6 +32,7 @@ class Reliability:
     accuracy: Tensor
     ece: float
     nll: float
+    brier: float
     certain: float
 
     @property
@@ -44,7 +48,7 @@ class Reliability:
 
     def figures(self) -> dict[str, float]:
         """The numbers that a summary shows."""
-        names = ("ece", "nll", "mean_confidence", "mean_accuracy", "certain")
+        names = ("ece", "nll", "brier", "mean_confidence", "mean_accuracy", "certain")
         return {name: getattr(self, name) for name in names}
 
 
@@ -65,6 +69,7 @@ def reliability(log_proba: Tensor, labels: Tensor, n_bins: int = N_BINS) -> Reli
         accuracy=acc,
         ece=float((counts * (acc - conf).abs()).sum() / len(labels)),
         nll=negative_log_likelihood(log_proba, labels),
+        brier=brier_score(log_proba, labels),
         certain=float((confidence > 0.999).double().mean()),
     )
 
@@ -72,6 +77,12 @@ def reliability(log_proba: Tensor, labels: Tensor, n_bins: int = N_BINS) -> Reli
 def negative_log_likelihood(log_proba: Tensor, labels: Tensor) -> float:
     """Mean of -log p(true class), in nats."""
     return -float(log_proba.gather(-1, labels.unsqueeze(-1)).mean())
+
+
+def brier_score(log_proba: Tensor, labels: Tensor) -> float:
+    """Mean of the squared distances between probabilities, (N, C), and true classes, (N,)."""
+    truth = F.one_hot(labels, log_proba.shape[-1])
+    return float((log_proba.exp() - truth).square().sum(-1).mean())
 
 
 def scaled(log_proba: Tensor, temperature: float) -> Tensor:

@@ -14,6 +14,7 @@ from fer_lightning.figure_style import DPI, INK
 
 INCH = 72  # pixels of a face to an inch, so two dots to a pixel, and a point of type to each
 GAP, CAPTION, HEAD, MARGIN, ROW_LABEL, BAR = 4, 14, 24, 8, 52, 48
+LINE = 10  # of each further line of a caption
 
 
 def face_sheet(
@@ -23,6 +24,8 @@ def face_sheet(
     captions: Sequence[str] = (),
     rows: Sequence[str] = (),
     unit: str | None = None,
+    *,
+    signed: bool = False,
 ) -> Figure:
     """Faces side by side.
 
@@ -30,13 +33,15 @@ def face_sheet(
         title: Above them.
         faces: (n, P); NaN leaves a place empty.
         columns: Faces in a row.
-        captions: Of each face, above it.
+        captions: Of each face, above it; they may have several lines.
         rows: Of each row, to its left.
         unit: With one, values are shown in colours with a scale that has this name; without, faces
             are grey, from 0 to 1.
+        signed: Whether values with a unit are grey instead, on a scale that is symmetric about 0.
     """
     side = math.isqrt(faces.shape[-1])
-    above = CAPTION if captions else GAP
+    more_lines = max((caption.count("\n") for caption in captions), default=0)
+    above = CAPTION + LINE * more_lines if captions else GAP
     n_rows = math.ceil(len(faces) / columns)
     width, height = columns * (side + GAP) - GAP, n_rows * (side + above)
     canvas = np.full((height, width), np.nan, dtype=np.float32)
@@ -53,9 +58,12 @@ def face_sheet(
     place = (before, MARGIN, width, height)
     axes = figure.add_axes(_share(place, full_width, full_height))
     axes.set_axis_off()
-    limits = Normalize(0, float(np.nanmax(canvas))) if unit else Normalize(0, 1)
+    top_value = float(np.nanmax(np.abs(canvas))) if unit else 1.0
     picture = axes.imshow(
-        canvas, cmap="viridis" if unit else "gray", norm=limits, interpolation="nearest"
+        canvas,
+        cmap="viridis" if unit and not signed else "gray",
+        norm=Normalize(-top_value if signed else 0, top_value),
+        interpolation="nearest",
     )
     for caption, (top, left) in zip(captions, corners, strict=False):
         axes.text(left + side / 2, top - 3, caption, size=8, color=INK, ha="center", va="bottom")

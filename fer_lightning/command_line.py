@@ -1,0 +1,31 @@
+"""Words of a command line that are no overrides, such as the runs to evaluate."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+FLAGS_WITH_A_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--info", "-i"),
+    *("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"),
+)
+
+
+def gather_words(words: Sequence[str], name: str) -> list[str]:
+    """The same command line with its plain words as one override of a list.
+
+    Args:
+        words: All words. Plain are those that are neither flags nor overrides; one with = in it is
+            plain if there is a file or folder of that name.
+        name: The setting that lists the plain words.
+    """
+    others: list[str] = []
+    plain: list[str] = []
+    for i, word in enumerate(words):
+        is_flag = word.startswith("-") or (i > 0 and words[i - 1] in FLAGS_WITH_A_VALUE)
+        is_override = re.match(r"[+~]{0,2}[\w./@:-]+=", word) and not Path(word).exists()
+        (others if is_flag or is_override else plain).append(word)
+    # Hydra would take ${ in a name for an interpolation.
+    quoted = [QuotedString(w.replace("${", r"\${"), Quote.single).with_quotes() for w in plain]
+    return [*others, f"{name}=[{','.join(quoted)}]"] if plain else others

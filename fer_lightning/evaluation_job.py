@@ -1,0 +1,144 @@
+"""The evaluation of stored networks: read them and their faces, measure, write and say."""
+
+import logging
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from fer_lightning.comparison import Compared, comparison_text, paired_tests, write_comparison
+from fer_lightning.data.faces import SPLITS
+from fer_lightning.errors import InputError, SettingError, require
+from fer_lightning.evaluation import measure
+from fer_lightning.evaluation_folder import write_evaluation
+from fer_lightning.evaluation_text import evaluation_text
+from fer_lightning.settings import section
+from fer_lightning.shell import new_folder
+from fer_lightning.stored_faces import DataSet, run_faces
+from fer_lightning.stored_network import StoredNetwork, find_network, load_network, run_summary
+
+CHECKPOINTS = ("best", "last")
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(config: DictConfig) -> None:
+    """Evaluate the networks that a configuration names, and compare them if they are several.
+
+    Args:
+        config: The composed configuration of `conf/evaluate.yaml`.
+
+    Raises:
+        InputError: A setting breaks its rule, or a network or its faces cannot be read.
+    """
+    require(len(config.runs) > 0, "runs", "be given: runs' folders or checkpoint files", [])
+    require(config.split in SPLITS, "split", f"be one of {', '.join(SPLITS)}", config.split)
+    known = config.checkpoint in CHECKPOINTS
+    require(known, "checkpoint", f"be one of {', '.join(CHECKPOINTS)}", config.checkpoint)
+    threshold = _fraction("threshold", config.threshold)
+    networks = [find_network(str(name), config.checkpoint) for name in config.runs]
+    chosen = _chosen_faces(config)
+    compared = []
+    for network, label in zip(networks, _labels(networks), strict=True):
+        data = chosen or _own_faces(network)
+        folder = _folder(network, data, config, None if len(networks) == 1 else label)
+        compared.append(_evaluate_one(network, data, config.split, threshold, folder, label))
+    if len(compared) > 1:
+        pairs = paired_tests(compared)
+        folder = _output(config)
+        write_comparison(folder, compared, pairs)
+        print(comparison_text(compared, pairs), folder, sep="\n")
+
+
+def _fraction(name: str, value: object) -> float:
+    """A number between 0 and 1, both excluded, also if it is written as 2/7."""
+    try:
+        number = float(Fraction(str(value)))
+    except (ValueError, ZeroDivisionError):
+        number = 0.0
+    require(0 < number < 1, name, "be a number above 0 and below 1, such as 0.3 or 2/7", value)
+    return number
+
+
+def _chosen_faces(config: DictConfig) -> DataSet | None:
+    """The faces that the user chose, if any."""
+    if config.get("data") is None:
+        return None
+    with section("data"):
+        source = instantiate(config.data.source, _convert_="all")
+        return DataSet.of(source, config.data)
+
+
+def _own_faces(network: StoredNetwork) -> DataSet:
+    """The faces of the network's run, with a warning if they are others by now."""
+    if network.folder is None:
+        rule = "be given for a checkpoint outside of its run's folder"
+        raise SettingError("data", rule, None)
+    data = run_faces(network.folder)
+    if _fingerprint(network) not in (data.fingerprint, None):
+        log.warning("%s: the faces are no longer those that the run was made with", network.name)
+    return data
+
+
+def _fingerprint(network: StoredNetwork) -> str | None:
+    """Of the faces of the network's run; None if it is not known."""
+    summary = run_summary(network.folder) if network.folder else {}
+    facts = summary.get("data")
+    return facts.get("fingerprint") if isinstance(facts, dict) else None
+
+
+def _folder(network: StoredNetwork, data: DataSet, config: DictConfig, label: str | None) -> Path:
+    """Where an evaluation goes.
+
+    Args:
+        network: What is evaluated.
+        data: The faces.
+        config: The settings.
+        label: Of the network among several.
+    """
+    if network.folder is None:
+        return _output(config) / label.replace(os.sep, "_") if label else _output(config)
+    own = config.get("data") is None or data.fingerprint == _fingerprint(network)
+    name = config.split if own else f"{data.name}_{config.split}"
+    return network.folder / "evaluation" / name
+
+
+def _output(config: DictConfig) -> Path:
+    """The new folder of comparisons, made when it is first asked for."""
+    return Path(new_folder(str(Path(config.output).expanduser())))
+
+
+def _labels(networks: list[StoredNetwork]) -> list[str]:
+    """What tells networks apart: their paths without the part that all share."""
+    paths = [str(Path(network.name).absolute()) for network in networks]
+    shared = os.path.commonpath(paths)
+    if shared in paths:
+        return [network.name for network in networks]
+    return [os.path.relpath(path, shared) for path in paths]
+
+
+def _evaluate_one(
+    network: StoredNetwork, data: DataSet, split: str, threshold: float, folder: Path, label: str
+) -> Compared:
+    """Measure a network, write and say what was found."""
+    model, epoch = load_network(network.checkpoint)
+    found = measure(model, data, split, threshold)
+    n_all = sum(data.splits.sizes().values())
+    facts: dict[str, Any] = {
+        "run": network.folder.resolve().name if network.folder else None,
+        "checkpoint": network.checkpoint.name,
+        "epoch": epoch,
+        "split": split,
+        "data": {"name": data.name, "n": n_all, "fingerprint": data.fingerprint},
+        "n": len(found.predictions.faces),
+        **found.figures(),
+    }
+    try:
+        write_evaluation(folder, found, model, facts)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
+    print(evaluation_text(network.name, facts), folder, sep="\n", end="\n\n")
+    return Compared.of(label, facts, found.predictions)

@@ -1,0 +1,128 @@
+"""Networks as runs left them: where they are, and how they are read."""
+
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fer_lightning.classifier import ExpressionClassifier
+from fer_lightning.errors import InputError
+from fer_lightning.networks import CNN, MLP
+
+NETWORKS: dict[str, type[ExpressionClassifier]] = {"MLP": MLP, "CNN": CNN}
+UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """A checkpoint, and the run that it belongs to.
+
+    Attributes:
+        name: The run, or the checkpoint, as the user named it.
+        folder: Folder of the run, or None if the checkpoint lies elsewhere.
+        checkpoint: The file.
+    """
+
+    name: str
+    folder: Path | None
+    checkpoint: Path
+
+
+def find_network(name: str, which: str) -> StoredNetwork:
+    """The network that a user names.
+
+    Args:
+        name: A run's folder, or a checkpoint file.
+        which: `best` or `last`: which network of a folder.
+
+    Raises:
+        InputError: There is none.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        inside = path.absolute().parent
+        is_run = inside.name == "checkpoints" and _is_run(inside.parent)
+        return StoredNetwork(name, inside.parent if is_run else None, path)
+    if not path.is_dir():
+        raise InputError(f"no such run or checkpoint: {name}")
+    checkpoint = path / "checkpoints" / f"{which}.ckpt"
+    if not checkpoint.is_file():
+        raise InputError(f"{name}: {_why_without(path, which)}")
+    return StoredNetwork(name, path, checkpoint)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("metrics.csv", "summary.json", ".hydra"))
+
+
+def _why_without(folder: Path, which: str) -> str:
+    """Why a folder has no such checkpoint."""
+    missing = f"checkpoints/{which}.ckpt"
+    if any(folder.glob("*/checkpoints")):
+        return "a folder of several runs; name one of them, or all with /*"
+    if not _is_run(folder):
+        return f"not the folder of a network's run, which has {missing}"
+    summary = run_summary(folder)
+    if summary.get("diverged"):
+        return f"the run diverged in epoch {summary.get('diverged_epoch')}; it has no {missing}"
+    return f"the run has no {missing}, or not yet"
+
+
+def run_summary(folder: Path) -> dict[str, Any]:
+    """What a run's summary.json says; nothing if it has none.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    path = folder / "summary.json"
+    try:
+        summary = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error})") from error
+    if not isinstance(summary, dict):
+        raise InputError(f"{path}: not a run's summary")
+    return summary
+
+
+def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
+    """The network in a checkpoint, and the epoch, from 1, after which it was kept.
+
+    Raises:
+        InputError: The file cannot be read, holds no network of this project, or one that has
+            diverged.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0][:100] if str(error) else "it ends too early"
+        raise InputError(f"{path}: not a checkpoint, or a damaged one ({reason})") from error
+    try:
+        model = _network(stored)
+        epoch = _epoch(stored)
+    except (TypeError, KeyError, RuntimeError, ValueError, StopIteration) as error:
+        known = ", ".join(NETWORKS)
+        raise InputError(
+            f"{path}: not a checkpoint of one of this project's networks ({known})"
+        ) from error
+    if not all(weights.isfinite().all() for weights in model.parameters()):
+        raise InputError(f"{path}: this network has diverged: not all weights are finite numbers")
+    return model, epoch
+
+
+def _network(stored: Any) -> ExpressionClassifier:
+    weights = stored["state_dict"]
+    model = NETWORKS[stored["network"]](**stored["hyper_parameters"])
+    model.to(next(iter(weights.values())).dtype).load_state_dict(weights)
+    return model.eval()
+
+
+def _epoch(stored: Any) -> int:
+    """Epochs that were done. What Lightning calls epoch is one less until the run has ended."""
+    if "loops" in stored:
+        return int(stored["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    return int(stored["epoch"]) + 1
