@@ -55,6 +55,7 @@ def report(
         "errors": of_size,
         "best": {
             "n_components": sizes[best],
+            "n_parameters": int(fitted.mixtures.n_parameters[:, best].sum()) + len(names) - 1,
             **of_size[str(sizes[best])],
             "test_confusion": confusion.tolist(),
         },

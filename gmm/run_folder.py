@@ -14,6 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from fer_lightning.atomic import write_json, write_table
 from fer_lightning.figure_pixels import pixels
 from fer_lightning.provenance import commit, data_facts, versions
+from fer_lightning.settings import flat_settings
 from gmm.face_points import FacePoints
 from gmm.features import PrincipalComponents
 
@@ -80,6 +81,7 @@ class RunFolder:
             "seconds": round(time.perf_counter() - started, 3),
             "seed": config.seed,
             "overrides": overrides,
+            "settings": flat_settings(config),
             "features": features,
             "data": data_facts(faces.source, faces.splits),
             "device": str(faces.device),

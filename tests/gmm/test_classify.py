@@ -73,6 +73,10 @@ def test_errors_follow_from_the_saved_mixtures_by_bayes_rule(
     best = min((2, 4), key=lambda K: (errors[K]["val"], K))
     assert returned == pytest.approx(errors[best]["val"])
     assert summary["best"]["n_components"] == best
+    assert summary["settings"]["mixture.max_iter"] == 3
+    # of each class K means, variances and weights that sum to one; and the shares of the classes
+    C = len(classes)
+    assert summary["best"]["n_parameters"] == C * (best * 2 * 2304 + best - 1) + C - 1
     log_proba, truth = posterior_by_hand(run, read_faces, "test", classes, (2, 4).index(best))
     table = np.zeros((len(classes), len(classes)), int)
     np.add.at(table, (truth, log_proba.argmax(-1)), 1)

@@ -1,0 +1,70 @@
+"""When a run has converged, as numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_lightning.report.curves import Curves, Values
+
+DEFINITION = (
+    "A run is “within one point” from the first epoch on whose validation accuracy is at most one "
+    "percentage point below the best of all epochs. Validation CE “turns” in the epoch in which "
+    "its smoothed curve is lowest, if that ends at least 5 % above this minimum; smoothed means "
+    "each epoch's mean with its neighbours, 5 % of all epochs to either side, where there are any. "
+    "A dash: it did not turn."
+)
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Epochs, from 1, that tell how fast a run learnt.
+
+    Attributes:
+        best: Of the best validation accuracy, the first if several tie.
+        near_best: The first within a point of the best validation accuracy.
+        ce_turns: In which validation CE turns up, or None if it does not.
+    """
+
+    best: int | None
+    near_best: int | None
+    ce_turns: int | None
+
+    @classmethod
+    def of(cls, curves: Curves) -> "Convergence":
+        """The convergence of a run."""
+        best = curves.best_row()
+        near, turn = first_within(curves.val_acc, 0.01), turning_point(curves.val_ce)
+        return cls(*(None if row is None else int(curves.epoch[row]) for row in (best, near, turn)))
+
+
+def first_within(acc: Values, margin: float) -> int | None:
+    """Position of the first accuracy at most `margin` below the highest, or None without any."""
+    if not np.isfinite(acc).any():
+        return None
+    # A share of faces such as 0.76 has no exact float; a millionth of a face decides nothing.
+    return int(np.argmax(acc >= np.nanmax(acc) - margin - 1e-9))
+
+
+def turning_point(ce: Values, rise: float = 0.05) -> int | None:
+    """Position at which a smoothed curve is lowest, or None if it does not turn up after it.
+
+    Args:
+        ce: A value per epoch; those that are not finite are left out.
+        rise: How far above the minimum the smoothed curve must end, as a share of the minimum.
+    """
+    rows = np.flatnonzero(np.isfinite(ce))
+    if not len(rows):
+        return None
+    smooth = smoothed(ce[rows], round(len(rows) / 20))
+    lowest = int(smooth.argmin())
+    turns = smooth[-1] >= (1 + rise) * smooth[lowest] and lowest < len(rows) - 1
+    return int(rows[lowest]) if turns else None
+
+
+def smoothed(values: Values, reach: int) -> Values:
+    """Each value's mean with `reach` neighbours to either side, where there are any."""
+    n = len(values)
+    first, after = np.arange(n) - reach, np.arange(n) + reach + 1
+    first, after = first.clip(0), after.clip(max=n)
+    sums = np.concatenate([[0.0], values.cumsum()])
+    return (sums[after] - sums[first]) / (after - first)

@@ -1,0 +1,159 @@
+"""Runs that belong together: sweeps, and configurations that only chance or the fold repeats."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from fer_lightning.report.files import readable
+from fer_lightning.report.runs import Run
+
+# What is averaged over.
+REPLICATES = ("seed", "data.seed", "data.cv_fold")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation (None of a single one) of n figures."""
+
+    mean: float
+    std: float | None
+    n: int
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Spread | None":
+        """The spread of the figures that exist, or None without any."""
+        known = [value for value in values if value is not None]
+        if not known:
+            return None
+        return cls(fmean(known), stdev(known) if len(known) > 1 else None, len(known))
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """Runs whose settings differ in seeds and folds alone.
+
+    Attributes:
+        values: Of the keys that tell it from others.
+        runs: At least one.
+        name: What it is called, if not by its values.
+    """
+
+    values: dict[str, Any]
+    runs: list[Run]
+    name: str | None = None
+
+    def score(self, epoch: str, split: str, measure: str) -> Spread | None:
+        """The spread of a figure over the runs, as `Run.score` gives it."""
+        return Spread.of(run.score(epoch, split, measure) for run in self.runs)
+
+    @property
+    def label(self) -> str:
+        """Its name, or its values in words."""
+        values = (f"{short(key)} {shown(value)}" for key, value in self.values.items())
+        return self.name or ", ".join(values)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """The runs of a sweep.
+
+    Attributes:
+        path: Its folder; None for runs that were started one by one.
+        keys: The settings that differ between its runs, without `REPLICATES`.
+        repeated: Those of `REPLICATES` that differ.
+        configurations: In the order of their values.
+    """
+
+    path: Path | None
+    keys: list[str]
+    repeated: list[str]
+    configurations: list[Configuration]
+
+    @property
+    def runs(self) -> list[Run]:
+        """All its runs."""
+        return [run for configuration in self.configurations for run in configuration.runs]
+
+    def ranking(self) -> list[Configuration]:
+        """The configurations by mean validation accuracy, the highest first, then by lower CE."""
+        return sorted(self.configurations, key=_rank)
+
+    def values(self, key: str) -> list[Any]:
+        """The different values of a swept key, in their order."""
+        found = {_hashable(c.values[key]): c.values[key] for c in self.configurations}
+        return sorted(found.values(), key=value_order)
+
+
+def sweep_of(path: Path | None, runs: Sequence[Run]) -> Sweep:
+    """Group the runs of a sweep by their settings."""
+    differing = swept_keys(runs)
+    keys = [key for key in differing if key not in REPLICATES]
+    groups: dict[object, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(tuple(_hashable(run.settings.get(key)) for key in keys), []).append(run)
+    configurations = [
+        Configuration({key: group[0].settings.get(key) for key in keys}, group)
+        for group in groups.values()
+    ]
+    configurations.sort(key=lambda c: [value_order(value) for value in c.values.values()])
+    repeated = [key for key in differing if key in REPLICATES]
+    return Sweep(path, keys, repeated, configurations)
+
+
+def swept_keys(runs: Sequence[Run]) -> list[str]:
+    """Keys, of those that were given if any were, whose values differ between runs."""
+    given = dict.fromkeys(key for run in runs for key in run.given)
+    keys = given or dict.fromkeys(key for run in runs for key in run.settings)
+    return [key for key in keys if len({_hashable(run.settings.get(key)) for run in runs}) > 1]
+
+
+def by_sweep(runs: Sequence[Run]) -> list[Sweep]:
+    """The sweeps of some runs, in the order of their first runs; single runs come last."""
+    groups: dict[Path | None, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.folder.sweep, []).append(run)
+    alone = groups.pop(None, [])
+    sweeps = [sweep_of(path, group) for path, group in groups.items()]
+    if alone:
+        single = [Configuration({}, [run], run.folder.name) for run in alone]
+        sweeps.append(Sweep(None, [], [], single))
+    return sweeps
+
+
+def short(key: str) -> str:
+    """A setting's name without its section, as on axes: `lr` of `optim.lr`."""
+    return readable(key).rpartition(".")[2].replace("_", " ")
+
+
+def shown(value: object) -> str:
+    """A setting's value in a few characters."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return "-".join(map(shown, value))
+    return "-" if value is None else readable(str(value))
+
+
+def _rank(configuration: Configuration) -> tuple[float, float]:
+    acc, ce = (configuration.score("best", "val", measure) for measure in ("acc", "ce"))
+    return (-acc.mean if acc else math.inf, ce.mean if ce else math.inf)
+
+
+def _hashable(value: object) -> object:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else _plain(value)
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, int | float | str | None) else str(value)
+
+
+def value_order(value: object) -> tuple[int, list[float], str]:
+    """What values of a setting are sorted by: figures by size, then all others by name."""
+    parts = value if isinstance(value, list) else [value]
+    figures = [float(part) for part in parts if isinstance(part, int | float)]
+    if len(figures) == len(parts) > 0:
+        return (0, figures, "")
+    return (1, [], shown(value))
