@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 import re
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -34,22 +36,24 @@ def study(config: DictConfig, folder: Path, overrides: list[str]) -> None:
     _check(config)
     data = [override for override in overrides if override.lstrip("+").startswith("data")]
     record = _Record(folder / "study.json", _identity(config, data))
-    planned = steps(folder, config.epochs_fraction, list(config.seeds), data)
-    wanted = [step for step in planned if _is_wanted(step, config)]
+    wanted = steps(folder, config.epochs_fraction, list(config.seeds), data, _parts(config))
     left = [step for step in wanted if step.name not in record.seconds]
     if len(left) < len(wanted):
         log.info("done already: %s", ", ".join(s.name for s in wanted if s not in left))
     failed = []
     for i, step in enumerate(left):
-        seconds = record.expected(left[i:], planned)
-        log.info("\n%s: %s\n%d steps left, %s", step.name, step.what, len(left) - i, _told(seconds))
+        log.info("\n%s: %s", step.name, step.what)
+        log.info(
+            "step %d of %d; %s left", i + 1, len(left), _told(record.expected(left[i:], wanted))
+        )
         begin = time.perf_counter()
         if _run(step, folder):
             record.add(step, time.perf_counter() - begin)
         else:
             failed.append(step.name)
             log.error("%s failed; the others go on", step.name)
-    _report(folder)
+    if not _python("-m", "fer_lightning.report", str(folder)):
+        failed.append("report")
     if failed:
         raise InputError(f"failed: {', '.join(failed)}; started again, the study tries them again")
 
@@ -85,13 +89,13 @@ class _Record:
         self.seconds[step.name] = round(seconds, 1)
         write_json(self.path, {"settings": self.identity, "seconds": self.seconds})
 
-    def expected(self, left: list[Step], planned: list[Step]) -> float:
+    def expected(self, left: list[Step], wanted: list[Step]) -> float:
         """About how many seconds the steps that are left will take.
 
         Those on two cores with the synthetic faces, times by how much the steps that are done were
         slower or faster than that.
         """
-        done = [step for step in planned if step.name in self.seconds]
+        done = [step for step in wanted if step.name in self.seconds]
         usual = sum(step.seconds for step in done)
         pace = sum(self.seconds[step.name] for step in done) / usual if usual else 1.0
         return pace * sum(step.seconds for step in left)
@@ -101,24 +105,21 @@ def _check(config: DictConfig) -> None:
     require_number("epochs_fraction", config.epochs_fraction, 0, open_below=True)
     require(config.epochs_fraction <= 1, "epochs_fraction", "be at most 1", config.epochs_fraction)
     require(isinstance(config.grids, bool), "grids", "be true or false", config.grids)
-    seeds = OmegaConf.to_object(config.seeds)
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    seeds = settings["seeds"]
     fits = isinstance(seeds, list) and all(type(s) is int and s >= 0 for s in seeds)
     require(fits and len(seeds) > 0, "seeds", "be a list of integers from 0", seeds)
-    for part in _only(config) or []:
-        require(part in PARTS, "only", f"be of {', '.join(PARTS)}", part)
+    _parts(config)
 
 
-def _only(config: DictConfig) -> list[str] | None:
+def _parts(config: DictConfig) -> set[str]:
+    """The parts that are asked for."""
     if config.only is None:
-        return None
-    return [config.only] if isinstance(config.only, str) else list(config.only)
-
-
-def _is_wanted(step: Step, config: DictConfig) -> bool:
-    only = _only(config)
-    if only is not None:
-        return bool(set(step.parts) & set(only))
-    return config.grids or "A2+" not in step.parts
+        return set(PARTS) if config.grids else set(PARTS) - {"A2+"}
+    only = [config.only] if isinstance(config.only, str) else list(config.only)
+    for part in only:
+        require(part in PARTS, "only", f"be of {', '.join(PARTS)}", part)
+    return set(only)
 
 
 def _identity(config: DictConfig, data: list[str]) -> dict[str, object]:
@@ -132,15 +133,13 @@ def _identity(config: DictConfig, data: list[str]) -> dict[str, object]:
 def _run(step: Step, folder: Path) -> bool:
     """Run the commands of a step one after another, from its beginning; whether all went well."""
     shutil.rmtree(folder / step.name, ignore_errors=True)
-    return all(
-        subprocess.run([sys.executable, *line], cwd=PROJECT_ROOT, check=False).returncode == 0
-        for line in step.commands
-    )
+    return all(_python(*line) for line in step.commands)
 
 
-def _report(folder: Path) -> None:
-    line = [sys.executable, "-m", "fer_lightning.report", str(folder)]
-    subprocess.run(line, cwd=PROJECT_ROOT, check=True)
+def _python(*line: str) -> bool:
+    """Run a command of the project; whether it went well."""
+    own = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+    return subprocess.run([sys.executable, *line], cwd=PROJECT_ROOT, env=own).returncode == 0
 
 
 def _told(seconds: float) -> str:

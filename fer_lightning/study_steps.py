@@ -1,6 +1,6 @@
 """The steps of the study: which commands each is, and about how long it takes."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,17 +47,26 @@ class Step:
     commands: tuple[tuple[str, ...], ...]
 
 
-def steps(folder: Path, fraction: float, seeds: Sequence[int], data: Sequence[str]) -> list[Step]:
-    """All steps in their order.
+def steps(
+    folder: Path, fraction: float, seeds: Sequence[int], data: Sequence[str], parts: Set[str]
+) -> list[Step]:
+    """The steps that answer parts of the study, in their order.
 
     Args:
         folder: Where they write.
         fraction: Share of the study's epochs.
         seeds: Of the networks of A1 and A4.
         data: Overrides that choose the faces.
+        parts: Which, of `PARTS`.
     """
-    networks = [_network(name, folder, fraction, seeds, data) for name in NETWORKS]
-    return [*networks, _evaluation(folder), *_mixtures(folder, data)]
+    networks = [
+        _network(name, folder, fraction, seeds, data)
+        for name, (its_parts, *_) in NETWORKS.items()
+        if parts & set(its_parts)
+    ]
+    shown = [step.name for step in networks if step.name in SEEDED]
+    others = [_evaluation(folder, shown), *_mixtures(folder, data)]
+    return [*networks, *(step for step in others if step.commands and parts & set(step.parts))]
 
 
 def _network(
@@ -71,15 +80,16 @@ def _network(
     return Step(name, parts, what, START_SECONDS + fraction * seconds, (tuple(line),))
 
 
-def _evaluation(folder: Path) -> Step:
-    sweeps = [str(folder / name) for name in SEEDED]
+def _evaluation(folder: Path, networks: Sequence[str]) -> Step:
+    """Look closely at the networks of which there are several seeds."""
+    sweeps = [str(folder / name) for name in networks]
     lines = [
         ("-m", "fer_lightning.evaluate", *sweeps, f"split={split}", f"output={quoted(output)}")
         for split in ("train", "val", "test")
-        for output in [folder / f"evaluation_{split}"]
+        for output in [folder / "evaluation" / split]
     ]
-    what = "first layers, uncertainty and mistakes of the networks of A1 and A4"
-    return Step("evaluation", ("A4", "A5"), what, 90, tuple(lines))
+    what = "first layers, uncertainty and mistakes of the networks"
+    return Step("evaluation", ("A1", "A4", "A5"), what, 90, tuple(lines if networks else ()))
 
 
 def _mixtures(folder: Path, data: Sequence[str]) -> list[Step]:
