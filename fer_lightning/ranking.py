@@ -38,8 +38,7 @@ def ranking(runs: Sequence[SweptRun]) -> list[Row]:
     Each row has `run` (the name of its folder), the swept keys, `status`, and `FIGURES`: those of
     the best epoch by validation accuracy, and of the last; None where one does not exist.
     """
-    rows = [_row(run) for run in sorted(runs, key=lambda run: run.number)]
-    return sorted(rows, key=_rank)
+    return sorted(map(_row, runs), key=_rank)
 
 
 def ranking_table(keys: Sequence[str], rows: Sequence[Row]) -> str:

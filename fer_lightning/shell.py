@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.command_line import gather_words
 from fer_lightning.errors import InputError, one_line
-from fer_lightning.sweeps import Jobs
+from fer_lightning.jobs import Jobs
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CONF = PROJECT_ROOT / "conf"
