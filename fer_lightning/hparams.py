@@ -24,6 +24,8 @@ from fer_lightning.sweeps import override_values
 PLUMBING = (
     "trainer",
     "threads",
+    "engine",
+    "compile",
     "image_every_n_epochs",
     "data.path",
     "data.cache_dir",

@@ -113,7 +113,7 @@ def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
         override
         for override in overrides
         if not override.startswith(("data.path=", "data.cache_dir="))
-        and override.replace("experiment=", "_") not in sweep
+        and not (override.startswith("experiment=") and override[11:] in sweep)
     ]
     safe = (re.sub(r"[^\w.+-]+", "-", override, flags=re.ASCII).strip("-") for override in told)
     return "_".join([str(job + 1), *safe])[:150]

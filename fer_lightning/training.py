@@ -16,6 +16,7 @@ from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.epoch_log import EpochLog
 from fer_lightning.errors import InputError, require, require_integer
+from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
 from fer_lightning.progress import EpochProgress
@@ -24,6 +25,8 @@ from fer_lightning.settings import flat_settings, section
 from fer_lightning.summary import Scores, Summary, score_table
 
 ALL_THREADS = torch.get_num_threads()
+# From there on Lightning's work around a step, and PyTorch's, exceed what compiling one takes.
+FEW_FACES, MANY_UPDATES = 8, 200_000
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +38,12 @@ class Run:
         config: The composed configuration of `conf/train.yaml`.
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
-        callbacks: Of the Trainer, beside those that every run has.
 
     Raises:
         InputError: A setting breaks its rule.
     """
 
-    def __init__(
-        self, config: DictConfig, folder: Path, overrides: list[str], *callbacks: L.Callback
-    ) -> None:
+    def __init__(self, config: DictConfig, folder: Path, overrides: list[str]) -> None:
         _check(config)
         _quieten_lightning()
         self.config, self.folder, self.overrides = config, folder, overrides
@@ -53,8 +53,7 @@ class Run:
         self.epoch_log = EpochLog(folder)
         self.checkpoints = Checkpoints(folder / "checkpoints")
         images = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
-        own = [self.epoch_log, self.checkpoints, images]
-        self.trainer = _trainer(config, folder, [*own, *callbacks])
+        self.trainer = _trainer(config, folder, [self.epoch_log, self.checkpoints, images])
 
     def begin(self) -> None:
         """Read the faces, say what is trained on them, and open the run's row in TensorBoard.
@@ -113,15 +112,44 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
-    run = Run(config, folder, overrides, EpochProgress())
+    run = Run(config, folder, overrides)
     torch.set_num_threads(config.threads or ALL_THREADS)
     run.begin()
     started = time.perf_counter()
+    if chosen_engine(run) == "fused":
+        from fer_lightning.fused.together import train_together  # which needs this module
+
+        train_together([run])
+    else:
+        _fit(run)
+    return run.finish(time.perf_counter() - started)
+
+
+def chosen_engine(run: Run) -> str:
+    """What trains a run: `lightning` or `fused`.
+
+    Raises:
+        InputError: The fused loop is asked for, and cannot do what the settings want.
+    """
+    config = run.config
+    if config.engine == "lightning":
+        return "lightning"
+    reason = obstacle(flat_settings(config))
+    if config.engine == "fused":
+        require(reason is None, "engine", f"be lightning, as {reason}", config.engine)
+        return "fused"
+    batch_size = run.datamodule.batch_size
+    updates = config.trainer.max_epochs * len(run.datamodule.splits.train) / batch_size
+    pays = batch_size <= FEW_FACES and updates >= MANY_UPDATES
+    return "fused" if pays and reason is None else "lightning"
+
+
+def _fit(run: Run) -> None:
+    run.trainer.callbacks.append(EpochProgress())  # type: ignore[attr-defined]
     try:
         run.trainer.fit(run.model, datamodule=run.datamodule)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
-    return run.finish(time.perf_counter() - started)
 
 
 def _check(config: DictConfig) -> None:
@@ -130,6 +158,9 @@ def _check(config: DictConfig) -> None:
     require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
     if config.threads is not None:
         require_integer("threads", config.threads, 1)
+    engines, choices = ("auto", "lightning", "fused"), ("auto", True, False)
+    require(config.engine in engines, "engine", f"be one of {', '.join(engines)}", config.engine)
+    require(config.compile in choices, "compile", "be auto, true or false", config.compile)
     if config.image_every_n_epochs is not None:
         require_integer("image_every_n_epochs", config.image_every_n_epochs, 0)
 

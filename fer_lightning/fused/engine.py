@@ -1,11 +1,12 @@
 """The training of many models as one: their epochs, and the figures of these."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import EVALUATION_BATCH
@@ -14,6 +15,9 @@ from fer_lightning.data.minibatches import epoch_order
 from fer_lightning.fused.optimizers import stacked
 from fer_lightning.fused.stacking import StackedNetwork, cross_entropies
 from fer_lightning.optimizers import OptimizerSettings
+
+# From pixels of each order, rows (G, B) and labels (M, B) to logits (M, B, 7), taking a step.
+Step = Callable[[Sequence[Tensor], Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -47,29 +51,39 @@ class Means:
     acc: Tensor
 
 
-@dataclass(frozen=True)
-class _Minibatch:
-    """Minibatches of G orders side by side.
+class SideBySide:
+    """Faces of G orders side by side, the shorter orders padded with their first face.
 
     Attributes:
-        images: In [0, 1], (G, B, 1, 48, 48).
-        labels: (G, B).
-        sizes: How many of the B faces belong to each order's minibatch; the others only pad.
+        pixels: Grey levels of each order, (N_g, 2304) uint8.
+        rows: Positions in there, (G, T).
+        labels: (G, T).
+        valid: False where a face only pads, (G, T).
+        lengths: Faces of each order.
     """
 
-    images: Tensor
-    labels: Tensor
-    sizes: list[int]
+    def __init__(self, faces: Sequence[Faces], orders: Sequence[Tensor]) -> None:
+        self.pixels = [f.images.flatten(1) for f in faces]
+        self.lengths = [len(order) for order in orders]
+        self.rows = pad_sequence(list(orders), batch_first=True)
+        parts = zip(faces, self.rows, strict=True)
+        self.labels = torch.stack([f.labels.index_select(0, rows) for f, rows in parts])
+        position = torch.arange(self.rows.shape[1], device=self.rows.device)
+        self.valid = position < torch.tensor(self.lengths, device=position.device).unsqueeze(1)
 
-    @property
-    def is_full(self) -> bool:
-        return min(self.sizes) == self.labels.shape[1]
+    def starts(self, size: int) -> range:
+        """Where the minibatches of a size begin."""
+        return range(0, self.rows.shape[1], size)
 
-    def mask(self) -> Tensor:
-        """True where a face belongs to the minibatch, (G, B)."""
-        device = self.labels.device
-        sizes = torch.tensor(self.sizes, device=device).unsqueeze(1)
-        return torch.arange(self.labels.shape[1], device=device) < sizes
+    def n_valid(self, start: int, size: int) -> list[int]:
+        """How many faces each order has between start and start + size."""
+        return [min(max(length - start, 0), size) for length in self.lengths]
+
+
+def gathered(pixels: Sequence[Tensor], rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """Faces in [0, 1], (G, B, 1, 48, 48), at the rows (G, B) of each order's pixels."""
+    grey = torch.stack([p.index_select(0, r) for p, r in zip(pixels, rows, strict=True)])
+    return grey.to(dtype).div_(255).unflatten(2, (1, SIZE, SIZE))
 
 
 class FusedTraining:
@@ -81,6 +95,9 @@ class FusedTraining:
     Args:
         members: With networks of one shape and optimisers of one class.
         batch_size: Faces a minibatch.
+
+    Attributes:
+        compiled: What takes the steps of whole minibatches, if they are compiled.
     """
 
     def __init__(self, members: Sequence[Member], batch_size: int) -> None:
@@ -90,81 +107,90 @@ class FusedTraining:
         self.orders = members[:: self.n_shared]
         self.network = StackedNetwork([member.network for member in members], self.n_shared)
         self.optimizer = stacked([m.optimizer for m in members], self.network.parameters)
+        self.compiled: Step | None = None
 
     def train_epoch(self, epoch: int) -> Means:
         """Take all steps of an epoch, counted from 0; means are taken while the weights move."""
+        faces = self.training_faces(epoch)
+        outputs = [self.step(faces, start) for start in faces.starts(self.batch_size)]
+        return self._means(outputs, faces)
+
+    def step(self, faces: SideBySide, start: int) -> Tensor:
+        """Take the step of the minibatches that begin at `start`; logits (M, B, 7)."""
+        here = slice(start, start + self.batch_size)
+        n_valid = faces.n_valid(start, self.batch_size)
+        labels = self._of_models(faces.labels[:, here])
+        if self.compiled and min(n_valid) == self.batch_size:
+            with torch.no_grad():
+                return self.compiled(faces.pixels, faces.rows[:, here], labels)
+        return self._plain_step(faces, here, labels, n_valid)
+
+    def tensors(self) -> list[Tensor]:
+        """All that changes with a step: the weights and the optimiser's state, (M, ...) each."""
+        state = (t for tensors in self.optimizer.state.values() for t in tensors)
+        return [*self.network.parameters, *state]
+
+    def training_faces(self, epoch: int) -> SideBySide:
+        """The training faces in the order of an epoch."""
         device = self.network.parameters[0].device
         faces = [member.splits.train for member in self.orders]
         orders = [
             epoch_order(len(f), m.seed, epoch) for f, m in zip(faces, self.orders, strict=True)
         ]
-        rows = [order.to(device) for order in orders]
-        minibatches = self._minibatches(faces, rows, self.batch_size)
-        return self._means((self._step(batch), batch) for batch in minibatches)
+        return SideBySide(faces, [order.to(device) for order in orders])
 
     @torch.no_grad()
     def validate(self) -> Means:
         """Figures of all models on their validation faces."""
-        device = self.network.parameters[0].device
-        faces = [member.splits.val for member in self.orders]
-        rows = [torch.arange(len(f), device=device) for f in faces]
-        minibatches = self._minibatches(faces, rows, EVALUATION_BATCH)
         parameters = self.network.parameters
-        return self._means((self.network(parameters, batch.images), batch) for batch in minibatches)
-
-    def _minibatches(
-        self, faces: Sequence[Faces], rows: Sequence[Tensor], size: int
-    ) -> Iterator[_Minibatch]:
-        dtype = self.network.parameters[0].dtype
-        pixels = [f.images.flatten(1) for f in faces]
-        for start in range(0, max(map(len, rows)), size):
-            parts = [r[start : start + size] for r in rows]
-            sizes = [len(part) for part in parts]
-            longest = max(sizes)
-            parts = [
-                part if len(part) == longest else torch.cat([part, r[: longest - len(part)]])
-                for part, r in zip(parts, rows, strict=True)
-            ]
-            grey = [p.index_select(0, part) for p, part in zip(pixels, parts, strict=True)]
-            labels = [f.labels.index_select(0, r) for f, r in zip(faces, parts, strict=True)]
-            images = torch.stack(grey).to(dtype).div_(255).unflatten(2, (1, SIZE, SIZE))
-            yield _Minibatch(images, torch.stack(labels), sizes)
-
-    def _step(self, batch: _Minibatch) -> Tensor:
-        """Take an optimiser step with every model that has faces in the minibatch; logits."""
-        parameters = [p.requires_grad_() for p in self.network.parameters]
-        logits = self.network(parameters, batch.images)
-        losses = cross_entropies(logits, self._of_models(batch.labels))
-        if batch.is_full:
-            loss = losses.sum() / batch.labels.shape[1]
-        else:
-            mask = self._of_models(batch.mask())
-            loss = (losses * mask / mask.sum(1, keepdim=True).clamp_min(1)).sum()
-        gradients = torch.autograd.grad(loss, parameters)
-        for p in parameters:
-            p.requires_grad_(False)
-        self._update(gradients, [m for m in range(len(self.network)) if self._is_idle(batch, m)])
-        return logits.detach()
-
-    def _is_idle(self, batch: _Minibatch, m: int) -> bool:
-        return batch.sizes[m // self.n_shared] == 0
-
-    def _update(self, gradients: Sequence[Tensor], idle: list[int]) -> None:
-        """Move all weights but those of the idle models."""
-        parameters = self.network.parameters
-        tensors = [*parameters, *(t for state in self.optimizer.state.values() for t in state)]
-        kept = [t[idle] for t in tensors] if idle else []
-        self.optimizer.step(parameters, gradients)
-        for t, values in zip(tensors, kept, strict=False):
-            t[idle] = values
+        each = [member.splits.val for member in self.orders]
+        faces = SideBySide(each, [torch.arange(len(f), device=f.labels.device) for f in each])
+        outputs = []
+        for start in faces.starts(EVALUATION_BATCH):
+            rows = faces.rows[:, start : start + EVALUATION_BATCH]
+            images = gathered(faces.pixels, rows, parameters[0].dtype)
+            outputs.append(self.network(parameters, images))
+        return self._means(outputs, faces)
 
     def _of_models(self, per_order: Tensor) -> Tensor:
         """From (G, ...) to (M, ...)."""
-        return per_order.repeat_interleave(self.n_shared, 0)
+        return per_order if self.n_shared == 1 else per_order.repeat_interleave(self.n_shared, 0)
 
-    def _means(self, outputs: Iterator[tuple[Tensor, _Minibatch]]) -> Means:
-        parts = [(z, self._of_models(b.labels), self._of_models(b.mask())) for z, b in outputs]
-        logits, labels, valid = (torch.cat(part, 1) for part in zip(*parts, strict=True))
+    def _plain_step(
+        self, faces: SideBySide, here: slice, labels: Tensor, n_valid: list[int]
+    ) -> Tensor:
+        """Take an optimiser step with every model that has faces in the minibatch; logits."""
+        parameters = [p.requires_grad_() for p in self.network.parameters]
+        images = gathered(faces.pixels, faces.rows[:, here], parameters[0].dtype)
+        logits = self.network(parameters, images)
+        losses = cross_entropies(logits, labels)
+        if min(n_valid) == labels.shape[1]:
+            loss = losses.sum() / labels.shape[1]
+        else:
+            valid = self._of_models(faces.valid[:, here])
+            loss = (losses * valid / valid.sum(1, keepdim=True).clamp_min(1)).sum()
+        gradients = torch.autograd.grad(loss, parameters)
+        for p in parameters:
+            p.requires_grad_(False)
+        idle = [m for m in range(len(self.network)) if n_valid[m // self.n_shared] == 0]
+        self._update(gradients, idle)
+        return logits.detach()
+
+    def _update(self, gradients: Sequence[Tensor], idle: list[int]) -> None:
+        """Move all weights but those of the idle models."""
+        tensors = self.tensors()
+        kept = [t[idle] for t in tensors] if idle else []
+        self.optimizer.step(self.network.parameters, gradients)
+        for t, values in zip(tensors, kept, strict=False):
+            t[idle] = values
+
+    def _means(self, outputs: Sequence[Tensor], faces: SideBySide) -> Means:
+        """Figures from the logits of all minibatches, (M, B, 7) each."""
+        logits, labels, valid = (
+            torch.cat(list(outputs), 1),
+            self._of_models(faces.labels),
+            self._of_models(faces.valid),
+        )
         counts = valid.sum(1)
         ce = (cross_entropies(logits, labels) * valid).sum(1) / counts
         acc = ((logits.argmax(-1) == labels) & valid).sum(1).to(ce.dtype) / counts

@@ -1,16 +1,19 @@
 """Runs that are trained together, each with the files of a run of its own."""
 
+import time
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from fer_lightning.data.faces import SPLITS, FaceSplits
+from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.driving import Driver
 from fer_lightning.fused.engine import FusedTraining, Means, Member
 from fer_lightning.progress import EpochBar
 from fer_lightning.training import Run
 
+COMPILE = {"auto": None, True: True, False: False}
 PRECISIONS = {"32-true": torch.float32, "64-true": torch.float64}
 
 
@@ -33,10 +36,16 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
     for driver in drivers:
         driver.run.epoch_log.share = 1 / len(runs)
         driver.start()
+    compilation = Compilation(COMPILE[runs[0].config.compile])
     bar = EpochBar(runs[0].trainer.max_epochs or 0)
     try:
         while not all(driver.has_ended for driver in drivers):
+            began = time.perf_counter()
             _epoch(training, drivers)
+            left = bar.epochs - max(driver.epoch for driver in drivers)
+            told = compilation.consider(training, left * (time.perf_counter() - began))
+            if told:
+                bar.console.print(told, highlight=False)
             if bar.is_due:
                 bar.draw(max(driver.epoch for driver in drivers), _figures(drivers))
         bar.draw(max(driver.epoch for driver in drivers), _figures(drivers))

@@ -9,9 +9,9 @@ from fer_lightning.report.curves import Curves, Values
 DEFINITION = (
     "A run is “within one point” from the first epoch on whose validation accuracy is at most one "
     "percentage point below the best of all epochs. Validation CE “turns” in the epoch in which "
-    "its smoothed curve is lowest, if that ends at least 5 % above this minimum; smoothed means "
-    "each epoch's mean with its neighbours, 5 % of all epochs to either side, where there are any. "
-    "A dash: it did not turn."
+    "its smoothed curve is lowest, if the median of its last tenth is at least 5 % above this "
+    "minimum; smoothed means each epoch's mean with its neighbours, 5 % of all epochs to either "
+    "side, where there are any. A dash: it did not turn."
 )
 
 
@@ -48,17 +48,19 @@ def first_within(acc: Values, margin: float) -> int | None:
 def turning_point(ce: Values, rise: float = 0.05) -> int | None:
     """Position at which a smoothed curve is lowest, or None if it does not turn up after it.
 
+    The end is a median, so that a loss that jumps in its last epoch is not taken for a turn.
+
     Args:
         ce: A value per epoch; those that are not finite are left out.
-        rise: How far above the minimum the smoothed curve must end, as a share of the minimum.
+        rise: How far above the minimum the curve must end, as a share of the minimum.
     """
     rows = np.flatnonzero(np.isfinite(ce))
     if not len(rows):
         return None
     smooth = smoothed(ce[rows], round(len(rows) / 20))
     lowest = int(smooth.argmin())
-    turns = smooth[-1] >= (1 + rise) * smooth[lowest] and lowest < len(rows) - 1
-    return int(rows[lowest]) if turns else None
+    end = np.median(ce[rows[-max(1, len(rows) // 10) :]])
+    return int(rows[lowest]) if end >= (1 + rise) * smooth[lowest] else None
 
 
 def smoothed(values: Values, reach: int) -> Values:

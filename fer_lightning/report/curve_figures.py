@@ -40,20 +40,17 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
     between += 0 if alike else TICKS
     figure, grid = _grid(rows, columns, width, between, measure, alike)
     for i, axes in enumerate(grid):
-        if i < len(panels):
-            plain(axes, "", "")
-            lowest = i + columns >= len(panels)
-            axes.tick_params(labelbottom=lowest or not alike, labelleft=i % columns == 0)
-            axes.tick_params(labelsize=7, bottom=False, left=False)
-            title = "\n".join(titles[i])
-            # with a height of its own, matplotlib need not search for one, which takes long
-            axes.set_title(title, size=7.5, color=INK, loc="left", y=1.0, pad=3)
-            _draw(axes, panels[i], measure)
-            if i == 0 or not alike:
-                axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-                axes.set_xlim(0, _last_epoch(panels if alike else panels[i : i + 1]))
-        else:
+        if i >= len(panels):
             axes.set_axis_off()
+            continue
+        # with a height of its own, matplotlib need not search for one, which takes long
+        axes.set_title("\n".join(titles[i]), size=7.5, color=INK, loc="left", y=1.0, pad=3)
+        lowest = i + columns >= len(panels)
+        _draw(axes, panels[i], measure)
+        axes.tick_params(labelbottom=lowest or not alike, labelleft=i % columns == 0)
+        if i == 0 or not alike:
+            axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+            axes.set_xlim(0, _last_epoch(panels if alike else panels[i : i + 1]))
     grid[0].set_ylim(0, 1 if measure == "acc" else _highest(panels))
     grid[0].yaxis.set_major_locator(MaxNLocator(4))
     if measure == "acc":
@@ -91,6 +88,8 @@ def _grid(
 
 
 def _draw(axes: Axes, configuration: Configuration, measure: str) -> None:
+    plain(axes, "", "")
+    axes.tick_params(labelsize=7, bottom=False, left=False)
     line = 1.4 if len(configuration.runs) == 1 else 0.9
     for run in configuration.runs:
         for split, color in COLOR.items():
@@ -114,11 +113,12 @@ def _last_epoch(panels: Sequence[Configuration]) -> float:
 
 
 def _highest(panels: Sequence[Configuration]) -> float:
-    """The highest CE of all curves, or the ceiling."""
+    """Where the axis of CE ends: above all but the jumps of single epochs, at most the ceiling."""
     curves = [run.curves for panel in panels for run in panel.runs if run.curves is not None]
     values = [c.of(split, "ce") for c in curves for split in COLOR]
     finite = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.empty(0)
-    return min(CE_CEILING, 1.05 * float(finite.max())) if finite.size and finite.max() > 0 else 1.0
+    common = 1.15 * float(np.quantile(finite, 0.98)) if finite.size else 1.0
+    return min(CE_CEILING, common) if common > 0 else 1.0
 
 
 def _legend(figure: Figure, measure: str) -> None:

@@ -127,7 +127,7 @@ def _pictures(of: Evaluation, unfolded: bool) -> Markup:
         path = of.path / f"{name}.png"
         if path.is_file():
             image = picture_image(path, f"{caption} of {of.run.folder.name}, {of.split}")
-            boxes.append(figure_box(image, caption) if image else _unreadable(caption, name))
+            boxes.append(figure_box(image) if image else _unreadable(caption, name))
     acc = number_at(of.facts, "acc")
     said = "" if acc is None else f": {acc:.1%} right"
     return folded(f"{of.run.folder.name}, {of.split}{said}", boxes, unfolded=unfolded)

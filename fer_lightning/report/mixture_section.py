@@ -129,5 +129,5 @@ def _pictures(run: MixtureRun, pictures: dict[str, str], unfolded: bool) -> Mark
         path = run.folder.path / f"{name}.png"
         image = picture_image(path, f"{caption} of {run.folder.name}") if path.is_file() else None
         if image:
-            boxes.append(figure_box(image, caption))
+            boxes.append(figure_box(image))
     return folded(f"Pictures of {run.folder.name}", boxes, unfolded=unfolded)

@@ -48,10 +48,10 @@ def command(text: str) -> Markup:
     return element("code", text)
 
 
-def figure_box(image: Markup, caption: str) -> Markup:
-    """An image with what it shows; on a narrow screen the image scrolls instead of shrinking."""
+def figure_box(image: Markup, caption: str | None = None) -> Markup:
+    """An image with what it shows, unless it says so itself; on a narrow screen it may scroll."""
     box = element("div", image, class_="wide", tabindex="0")
-    return element("figure", box, element("figcaption", caption))
+    return element("figure", box, element("figcaption", caption) if caption else None)
 
 
 def folded(summary: str, children: Iterable[str], *, unfolded: bool) -> Markup:

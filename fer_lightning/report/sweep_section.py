@@ -5,7 +5,7 @@ from collections import Counter
 
 from fer_lightning.report.collection import Collection
 from fer_lightning.report.convergence import DEFINITION
-from fer_lightning.report.curve_figures import CE_CEILING, curve_panels, like_long
+from fer_lightning.report.curve_figures import curve_panels, like_long
 from fer_lightning.report.files import readable
 from fer_lightning.report.grids import arranged, grid_of
 from fer_lightning.report.heat_maps import MOST_MAPS, heat_maps
@@ -108,7 +108,7 @@ def _figures(sweep: Sweep) -> list[Markup]:
     if not like_long(panels):
         said += " Panels have epochs of their own, as some runs are far longer than others."
     captions = {
-        "ce": f"Cross-entropy of every epoch. Curves that exceed {CE_CEILING:.1f} leave the panel.",
+        "ce": "Cross-entropy of every epoch. Jumps above the axis leave their panel.",
         "acc": "Accuracy of every epoch.",
     }
     boxes = []

@@ -8,6 +8,7 @@ from fer_lightning.report.curves import Curves
 def test_a_run_is_near_its_best_from_the_first_epoch_within_a_point():
     acc = np.array([0.30, 0.748, 0.75, 0.70, 0.76, 0.755])
     assert first_within(acc, 0.01) == 2  # exactly one point below 0.76, and 0.748 is more
+    assert first_within(np.array([0.09, 0.1]), 0.01) == 0  # though 0.1 - 0.01 > 0.09 in floats
     assert first_within(acc, 0.05) == 1
     assert first_within(np.array([np.nan, 0.4, np.nan]), 0.01) == 1
     assert first_within(np.array([np.nan]), 0.01) is None
@@ -42,6 +43,9 @@ def test_one_jump_moves_no_turning_point():
     ce = 1 + ((np.arange(200) - 120) / 100) ** 2
     ce[30] = 0.5  # lower than all others, for one epoch
     assert abs(turning_point(ce) - 120) <= 10
+    falls = np.linspace(2, 1, 60)
+    falls[-1] = 20
+    assert turning_point(falls) is None
 
 
 def test_epochs_are_those_of_the_file():

@@ -65,6 +65,13 @@ def test_thinning_keeps_every_jump_both_ends_and_the_order():
     np.testing.assert_array_equal(fewer_y, y[fewer_x.astype(int) - 1])
 
 
+def test_thinning_keeps_both_ends_where_they_are_in_the_middle():
+    x = np.arange(1.0, 1001)
+    y = np.where(x % 2 == 0, 1.0, -1.0)
+    y[[0, -1]] = 0
+    assert [values[[0, -1]].tolist() for values in thinned(x, y, buckets=20)] == [[1, 1000], [0, 0]]
+
+
 def test_short_curves_keep_all_their_finite_points():
     x, y = thinned(np.arange(4.0), np.array([1, np.nan, 3, np.inf]))
     assert (x.tolist(), y.tolist()) == ([0, 2], [1, 3])

@@ -15,7 +15,7 @@ from fer_lightning.report.page import page
 SECTIONS = {
     "runs", "sweeps", "cost", "same-faces", "first-layers", "uncertainty", "mixtures", "trouble",
 }  # fmt: skip
-EVIL = "<script>alert('x')</script> & \"$3$\" {x}"
+EVIL = "<script>alert('x')</script> & \" onclick=\"$3$ {x}"
 
 
 class Parsed(HTMLParser):
