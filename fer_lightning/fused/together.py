@@ -45,9 +45,9 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
             left = bar.epochs - max(driver.epoch for driver in drivers)
             told = compilation.consider(training, left * (time.perf_counter() - began))
             if told:
-                bar.console.print(told, highlight=False)
-            if bar.is_due:
-                bar.draw(max(driver.epoch for driver in drivers), _figures(drivers))
+                bar.console.print(told, highlight=False, soft_wrap=True)
+            if bar.is_due and left:
+                bar.draw(bar.epochs - left, _figures(drivers))
         bar.draw(max(driver.epoch for driver in drivers), _figures(drivers))
     except BaseException as error:
         for driver in drivers:
@@ -109,5 +109,6 @@ def _figures(drivers: Sequence[Driver]) -> str:
     best = max(driver.run.checkpoints.best_acc for driver in drivers)
     n_training = sum(not driver.has_ended for driver in drivers)
     diverged = sum(driver.run.epoch_log.diverged_at is not None for driver in drivers)
-    told = f"{n_training or len(drivers)} models at once  best val acc {best:.1%}"
+    together = f"{n_training or len(drivers)} models at once  " if len(drivers) > 1 else ""
+    told = f"{together}best val acc {best:.1%}"
     return f"{told}  {diverged} diverged" if diverged else told
