@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from fer_lightning.data.fer2013 import Fer2013
+from fer_lightning.errors import InputError
 from fer_lightning.networks import CNN, MLP
 
 
@@ -154,3 +155,50 @@ def test_a_fold_trains_and_validates_in_place_of_the_splits(train_here, tmp_path
     train_here("other", "data.cv_folds=5", "data.cv_fold=0", "trainer.max_epochs=1", "seed=4")
     data = summary_of(tmp_path / "other")["data"]
     assert [data[split] for split in ("train", "val", "test")] == [16, 5, 7]
+
+
+def test_both_engines_leave_the_same_curve(train_here, tmp_path):
+    for engine in ("lightning", "fused"):
+        train_here(engine, f"engine={engine}", "+trainer.precision=64-true", "data.batch_size=3")
+    lightning, fused = (without_seconds(tmp_path / engine) for engine in ("lightning", "fused"))
+    for a, b in zip(lightning, fused, strict=True):
+        for name, value in a.items():
+            assert float(value) == pytest.approx(float(b[name]), rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "engine"),
+    [
+        (["data.batch_size=1", "trainer.max_epochs=100000"], "fused"),
+        (["data.batch_size=1", "trainer.max_epochs=100"], "lightning"),
+        (["data.batch_size=100", "trainer.max_epochs=10000000"], "lightning"),
+        (["data.batch_size=1", "trainer.max_epochs=100000", "engine=lightning"], "lightning"),
+        (["data.batch_size=1", "trainer.max_epochs=100000", "+trainer.min_epochs=1"], "lightning"),
+        (["engine=fused"], "fused"),
+    ],
+)
+def test_tiny_minibatches_of_a_long_training_take_the_fused_loop(
+    composed, csv_path, tmp_path, overrides, engine
+):
+    given = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null", *overrides]
+    from fer_lightning.training import Run, chosen_engine
+
+    run = Run(composed("train", *given, "trainer.accelerator=cpu"), tmp_path, [])
+    assert chosen_engine(run) == engine
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("engine=keras", "engine must be one of auto, lightning, fused, got 'keras'"),
+        ("compile=maybe", "compile must be auto, true or false, got 'maybe'"),
+    ],
+)
+def test_engine_and_compile_have_their_choices(train_here, setting, told):
+    with pytest.raises(InputError, match=told):
+        train_here("wrong", setting)
+
+
+def test_the_fused_loop_says_what_it_cannot_do(train_here):
+    with pytest.raises(InputError, match=r"engine must be lightning, as trainer\.precision=bf16"):
+        train_here("wrong", "engine=fused", "+trainer.precision=bf16-true")
