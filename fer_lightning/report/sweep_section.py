@@ -108,7 +108,7 @@ def _figures(sweep: Sweep) -> list[Markup]:
     if not like_long(panels):
         said += " Panels have epochs of their own, as some runs are far longer than others."
     captions = {
-        "ce": "Cross-entropy of every epoch. Jumps above the axis leave their panel.",
+        "ce": "Cross-entropy of every epoch. Jumps are cut off at the top of their panel.",
         "acc": "Accuracy of every epoch.",
     }
     boxes = []
