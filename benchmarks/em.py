@@ -1,6 +1,6 @@
 """Speed of EM on faces against scikit-learn and a plain NumPy loop, as ratios in one run.
 
-    python benchmarks/em.py [--repeats 7] [--faces faces.npy]
+    python -m benchmarks.em [--repeats 7] [--faces faces.npy]
 
 The contenders take turns, so that what else the machine does falls on all of them, and medians
 are compared. Without a file of faces, (N, 2304) in 0..255 as .npy, smooth synthetic ones are used.
@@ -10,6 +10,8 @@ import argparse
 import functools
 import resource
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -103,20 +105,38 @@ def study(x: np.ndarray) -> None:
     classifier.fit(x, labels)
 
 
+def memory_of_a_fit(n: int) -> int:
+    """Return by how many MiB a fit of n points raises the peak memory of a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.em", "--memory", str(n)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+    return int(done.stdout)
+
+
+def tell_memory(n: int) -> None:
+    """Print what `memory_of_a_fit` returns, in this process."""
+    x = torch.rand(n, SIDE * SIDE)
+    start = gmm.Mixture(torch.full((K,), 1 / K).log(), x[:K], torch.ones(K, SIDE * SIDE))
+    gmm.fit_em(x[: 2 * K], start, max_iter=1)  # what libraries load is not counted
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    gmm.fit_em(x, start, max_iter=3, tol=0, min_variance=VARIANCE)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--faces", type=Path)
+    parser.add_argument("--memory", type=int, metavar="N", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.memory:
+        tell_memory(args.memory)
+        return
     raw = np.load(args.faces)[:N] if args.faces else synthetic_faces(N)
     x = (raw / 255).astype(np.float32)
     warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
 
     runs = contenders(x)
     times: dict[str, list[float]] = {name: [] for name in runs}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    runs["one fit"](x)
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     for _ in range(args.repeats):
         for name, run in runs.items():
             times[name].append(seconds(functools.partial(run, x)))
@@ -140,9 +160,10 @@ def main() -> None:
         f"7 classes x K = {STUDY_SIZES}, 10 iterations: {seconds(lambda: study(x)):.1f} s, one call"
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        f"memory: data {x.nbytes >> 20} MiB, one fit {ours >> 10} MiB more, peak {peak >> 10} MiB"
-    )
+    print(f"peak memory of all this {peak >> 10} MiB, of which the points are {x.nbytes >> 20}")
+    for n in (N, 4 * N, 16 * N):
+        size = n * SIDE * SIDE * 4 >> 20
+        print(f"one fit of {n} points ({size} MiB) takes {memory_of_a_fit(n)} MiB beside them")
 
 
 if __name__ == "__main__":

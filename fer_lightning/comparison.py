@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,20 +92,30 @@ def comparison_text(networks: list[Compared], pairs: list[dict[str, Any]]) -> st
     """Measures side by side, and the tests of pairs."""
     columns = ("run", "acc", "95 % interval", "ce", "uncertain", "AURC", "ECE", "ECE, scaled")
     table = plain_table(*columns)
+    names = short_names([network.run for network in networks])
     for row in (network.row() for network in networks):
         table.add_row(
-            row["run"],
+            names[row["run"]],
             percent(row["acc"]),
             f"{percent(row['acc_low'])} to {percent(row['acc_high'])}",
             f"{row['ce']:.4f}",
             percent(row["uncertain"] / row["n"]),
             *(f"{row[name]:.4f}" for name in ("aurc", "ece", "calibrated_ece")),
         )
-    return f"{as_text(table)}\n{_pair_text(networks, pairs)}"
+    return f"{as_text(table, None)}\n{_pair_text(names, pairs)}"
 
 
-def _pair_text(networks: list[Compared], pairs: list[dict[str, Any]]) -> str:
-    n_all = len(networks) * (len(networks) - 1) // 2
+def short_names(runs: Sequence[str]) -> dict[str, str]:
+    """Names of runs without the settings that all of them share, as long as they still differ."""
+    parts = {run: run.split("_") for run in runs}
+    shared = set.intersection(*map(set, parts.values()))
+    short = {run: "_".join(p for p in parts[run] if p not in shared) for run in runs}
+    differ = len(set(short.values())) == len(short) and all(short.values())
+    return short if differ else {run: run for run in runs}
+
+
+def _pair_text(names: dict[str, str], pairs: list[dict[str, Any]]) -> str:
+    n_all = len(names) * (len(names) - 1) // 2
     lines = []
     if len(pairs) < n_all:
         different = n_all - len(pairs)
@@ -112,9 +123,9 @@ def _pair_text(networks: list[Compared], pairs: list[dict[str, Any]]) -> str:
     table = plain_table("McNemar's test, exact", "", "only first right", "only second", "p")
     for pair in pairs[:MOST_PAIRS]:
         counts = [f"{pair[key]:,}" for key in ("only_first", "only_second")]
-        table.add_row(pair["first"], pair["second"], *counts, f"{pair['p']:.3g}")
+        table.add_row(names[pair["first"]], names[pair["second"]], *counts, f"{pair['p']:.3g}")
     if pairs:
-        lines.append(as_text(table))
+        lines.append(as_text(table, None))
     if len(pairs) > MOST_PAIRS:
         lines.append(f"{MOST_PAIRS} of {len(pairs)} pairs; comparison.json has all")
     return "\n".join(lines)

@@ -11,14 +11,15 @@ from omegaconf import DictConfig
 
 from fer_lightning.comparison import Compared, comparison_text, paired_tests, write_comparison
 from fer_lightning.data.faces import SPLITS
-from fer_lightning.errors import InputError, SettingError, require
+from fer_lightning.errors import InputError, SettingError, one_line, require
 from fer_lightning.evaluation import measure
 from fer_lightning.evaluation_folder import write_evaluation
 from fer_lightning.evaluation_text import evaluation_text
+from fer_lightning.predictions import Predictions
 from fer_lightning.settings import section
 from fer_lightning.shell import new_folder
 from fer_lightning.stored_faces import DataSet, run_faces
-from fer_lightning.stored_network import StoredNetwork, find_network, load_network, run_summary
+from fer_lightning.stored_network import StoredNetwork, find_networks, load_network, run_summary
 
 CHECKPOINTS = ("best", "last")
 
@@ -38,19 +39,42 @@ def evaluate(config: DictConfig) -> None:
     require(config.split in SPLITS, "split", f"be one of {', '.join(SPLITS)}", config.split)
     known = config.checkpoint in CHECKPOINTS
     require(known, "checkpoint", f"be one of {', '.join(CHECKPOINTS)}", config.checkpoint)
-    threshold = _fraction("threshold", config.threshold)
-    networks = [find_network(str(name), config.checkpoint) for name in config.runs]
+    _fraction("threshold", config.threshold)
+    networks = [n for name in config.runs for n in find_networks(str(name), config.checkpoint)]
+    require(len(networks) > 0, "runs", f"have a {config.checkpoint}.ckpt", list(config.runs))
     chosen = _chosen_faces(config)
-    compared = []
-    for network, label in zip(networks, _labels(networks), strict=True):
+    if len(networks) == 1:
+        (network,) = networks
         data = chosen or _own_faces(network)
-        folder = _folder(network, data, config, None if len(networks) == 1 else label)
-        compared.append(_evaluate_one(network, data, config.split, threshold, folder, label))
+        folder = _folder(network, data, config) or _output(config)
+        facts, _ = _evaluate_one(network, data, config, folder)
+        print(evaluation_text(network.name, facts), folder, sep="\n")
+    else:
+        _evaluate_all(networks, chosen, config)
+
+
+def _evaluate_all(
+    networks: list[StoredNetwork], chosen: DataSet | None, config: DictConfig
+) -> None:
+    """Evaluate several networks, whichever of them can be, and compare these."""
+    compared = []
+    for i, (network, label) in enumerate(zip(networks, _labels(networks), strict=True), 1):
+        try:
+            data = chosen or _own_faces(network)
+            folder = _folder(network, data, config) or _output(config) / label.replace(os.sep, "_")
+            facts, predictions = _evaluate_one(network, data, config, folder)
+        except InputError as error:
+            log.error("%s", one_line(error))
+            continue
+        compared.append(Compared.of(label, facts, predictions))
+        log.info("%d of %d: %s", i, len(networks), folder)
     if len(compared) > 1:
         pairs = paired_tests(compared)
-        folder = _output(config)
-        write_comparison(folder, compared, pairs)
-        print(comparison_text(compared, pairs), folder, sep="\n")
+        write_comparison(_output(config), compared, pairs)
+        print(comparison_text(compared, pairs), _output(config), sep="\n")
+    n_failed = len(networks) - len(compared)
+    if n_failed:
+        raise InputError(f"{n_failed} of {len(networks)} networks could not be evaluated")
 
 
 def _fraction(name: str, value: object) -> float:
@@ -90,17 +114,10 @@ def _fingerprint(network: StoredNetwork) -> str | None:
     return facts.get("fingerprint") if isinstance(facts, dict) else None
 
 
-def _folder(network: StoredNetwork, data: DataSet, config: DictConfig, label: str | None) -> Path:
-    """Where an evaluation goes.
-
-    Args:
-        network: What is evaluated.
-        data: The faces.
-        config: The settings.
-        label: Of the network among several.
-    """
+def _folder(network: StoredNetwork, data: DataSet, config: DictConfig) -> Path | None:
+    """Where an evaluation goes inside the network's run; None without one."""
     if network.folder is None:
-        return _output(config) / label.replace(os.sep, "_") if label else _output(config)
+        return None
     own = config.get("data") is None or data.fingerprint == _fingerprint(network)
     name = config.split if own else f"{data.name}_{config.split}"
     return network.folder / "evaluation" / name
@@ -121,18 +138,21 @@ def _labels(networks: list[StoredNetwork]) -> list[str]:
 
 
 def _evaluate_one(
-    network: StoredNetwork, data: DataSet, split: str, threshold: float, folder: Path, label: str
-) -> Compared:
-    """Measure a network, write and say what was found."""
+    network: StoredNetwork, data: DataSet, config: DictConfig, folder: Path
+) -> tuple[dict[str, Any], Predictions]:
+    """Measure a network and write it; returns the content of evaluation.json and its source."""
     model, epoch = load_network(network.checkpoint)
-    found = measure(model, data, split, threshold)
-    n_all = sum(data.splits.sizes().values())
+    found = measure(model, data, config.split, _fraction("threshold", config.threshold))
     facts: dict[str, Any] = {
         "run": network.folder.resolve().name if network.folder else None,
         "checkpoint": network.checkpoint.name,
         "epoch": epoch,
-        "split": split,
-        "data": {"name": data.name, "n": n_all, "fingerprint": data.fingerprint},
+        "split": config.split,
+        "data": {
+            "name": data.name,
+            "n": sum(data.splits.sizes().values()),
+            "fingerprint": data.fingerprint,
+        },
         "n": len(found.predictions.faces),
         **found.figures(),
     }
@@ -140,5 +160,4 @@ def _evaluate_one(
         write_evaluation(folder, found, model, facts)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
-    print(evaluation_text(network.name, facts), folder, sep="\n", end="\n\n")
-    return Compared.of(label, facts, found.predictions)
+    return facts, found.predictions

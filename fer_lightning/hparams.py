@@ -58,16 +58,11 @@ def row_settings(settings: dict[str, Any], overrides: Sequence[str]) -> dict[str
 
     Numbers stay numbers, lists become text, and None has no cell.
     """
-    given = override_values(overrides)
-    kept = {
-        key: value
-        for key, value in {**given, **settings}.items()
-        if key in (*given, "trainer.max_epochs") or not key.startswith(PLUMBING)
-    }
+    always = {*override_values(overrides), "trainer.max_epochs"}
     return {
         key: str(value) if isinstance(value, list) else value
-        for key, value in kept.items()
-        if value is not None
+        for key, value in settings.items()
+        if value is not None and (key in always or not key.startswith(PLUMBING))
     }
 
 

@@ -1,14 +1,12 @@
 """The end of a sweep of networks: its runs by validation accuracy, shown and in summary.csv."""
 
-import csv
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fer_lightning.atomic import whole_file
-from fer_lightning.sweeps import SweptRun, swept_keys, swept_runs
+from fer_lightning.sweeps import SweptRun, swept_keys, swept_runs, write_runs
 from fer_lightning.tables import as_text, cell, plain_table
 
 STATUSES = ("done", "diverged", "failed")
@@ -25,7 +23,7 @@ def rank(folder: Path) -> None:
     """Print the ranking of a sweep's runs, and write it to `summary.csv` in its folder."""
     keys = swept_keys(folder)
     rows = ranking(swept_runs(folder))
-    write_ranking(folder / "summary.csv", keys, rows)
+    write_runs(folder / "summary.csv", keys, FIGURES, rows)
     print(f"\n{folder}, by validation accuracy of the best epoch")
     print(ranking_table(keys, rows), flush=True)
     if any(key in REPEATS for key in keys):
@@ -40,16 +38,7 @@ def ranking(runs: Sequence[SweptRun]) -> list[Row]:
     Each row has `run` (the name of its folder), the swept keys, `status`, and `FIGURES`: those of
     the best epoch by validation accuracy, and of the last; None where one does not exist.
     """
-    rows = [_row(run) for run in sorted(runs, key=lambda run: run.number)]
-    return sorted(rows, key=_rank)
-
-
-def write_ranking(path: Path, keys: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write the rows as csv, with empty cells for what does not exist."""
-    with whole_file(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["run", *keys, "status", *FIGURES])
-        writer.writeheader()
-        writer.writerows(rows)
+    return sorted(map(_row, runs), key=_rank)
 
 
 def ranking_table(keys: Sequence[str], rows: Sequence[Row]) -> str:

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.command_line import gather_words
 from fer_lightning.errors import InputError, one_line
-from fer_lightning.sweeps import Jobs
+from fer_lightning.jobs import Jobs
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CONF = PROJECT_ROOT / "conf"
@@ -140,14 +140,17 @@ def _explain(error: Exception, config_name: str) -> Exception | str:
 
 
 def _hint(key: str, config_name: str) -> str:
-    """The setting most like an unknown key, among those of the command's defaults."""
+    """What may help with an unknown key: the setting most like it among those of the defaults."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = OmegaConf.to_container(compose(config_name))
-    close = difflib.get_close_matches(key, _keys(config), n=1)
+    keys = _keys(config)
+    if key in keys:
+        return "; it is one of another option than those chosen"
+    close = difflib.get_close_matches(key, keys, n=1)
     return f"; did you mean {close[0]}?" if close else "; `--cfg job` shows all"
 
 

@@ -1,7 +1,9 @@
 """Networks as runs left them: where they are, and how they are read."""
 
 import json
+import logging
 import pickle
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from fer_lightning.networks import CNN, MLP
 
 NETWORKS: dict[str, type[ExpressionClassifier]] = {"MLP": MLP, "CNN": CNN}
 UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,33 @@ class StoredNetwork:
     name: str
     folder: Path | None
     checkpoint: Path
+
+
+def find_networks(name: str, which: str) -> list[StoredNetwork]:
+    """The network that a user names, or those of all runs in the folder of a sweep.
+
+    Runs of a sweep that have none are left out with a warning.
+
+    Args:
+        name: A folder of a run or of a sweep, or a checkpoint file.
+        which: `best` or `last`: which network of a run.
+
+    Raises:
+        InputError: There is none.
+    """
+    folder = Path(name).expanduser()
+    runs = sorted({path.parent for path in folder.glob("*/checkpoints")}, key=_natural_order)
+    if (folder / "checkpoints").exists() or not runs:
+        return [find_network(name, which)]
+    having = [run for run in runs if (run / "checkpoints" / f"{which}.ckpt").is_file()]
+    for run in (run for run in runs if run not in having):
+        log.warning("%s: left out: %s", run, _why_without(run, which))
+    return [find_network(str(run), which) for run in having]
+
+
+def _natural_order(path: Path) -> list[tuple[int, str]]:
+    """2_b before 10_a."""
+    return [(int(n or 0), text) for n, text in re.findall(r"(\d+)|(\D+)", path.name)]
 
 
 def find_network(name: str, which: str) -> StoredNetwork:
@@ -61,8 +92,6 @@ def _is_run(folder: Path) -> bool:
 def _why_without(folder: Path, which: str) -> str:
     """Why a folder has no such checkpoint."""
     missing = f"checkpoints/{which}.ckpt"
-    if any(folder.glob("*/checkpoints")):
-        return "a folder of several runs; name one of them, or all with /*"
     if not _is_run(folder):
         return f"not the folder of a network's run, which has {missing}"
     summary = run_summary(folder)

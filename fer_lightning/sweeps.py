@@ -1,66 +1,19 @@
-"""Sweeps: which keys vary, how each job goes, and what the folder holds afterwards."""
+"""The folder of a sweep: which keys vary, what its runs left, and `summary.csv`."""
 
+import csv
 import json
-import logging
-import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from hydra.conf import HydraConf
-from hydra.core.global_hydra import GlobalHydra
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from fer_lightning.errors import InputError, one_line
-
-log = logging.getLogger(__name__)
-
-
-class Jobs:
-    """Runs the jobs of a sweep: says which one begins and which one fails, and goes on.
-
-    Args:
-        full_error: Whether a mistake of the user shows its traceback, too.
-
-    Attributes:
-        folder: Folder of the sweep, or None before its first job.
-        n_failed: Jobs that ended with an error so far.
-    """
-
-    def __init__(self, full_error: bool) -> None:
-        self.full_error = full_error
-        self.folder: Path | None = None
-        self.n_failed = 0
-        self._keys: list[str] = []
-        self._n_jobs = 0
-
-    def run(self, job: Callable[[], object], hydra: HydraConf) -> object:
-        """What the job returns, or None if it fails; `hydra` are Hydra's settings of the job."""
-        if self.folder is None:
-            self._begin(Path(hydra.sweep.dir))
-        values = override_values(hydra.overrides.task)
-        told = " ".join(f"{key}={values[key]}" for key in self._keys)
-        log.info("run %d of %d: %s", hydra.job.num + 1, self._n_jobs, told)
-        try:
-            _require_no_sweep_within(hydra)
-            return job()
-        except Exception as error:
-            mistake = isinstance(error, InputError) and not self.full_error
-            message = one_line(error) if mistake else type(error).__name__
-            folder = hydra.runtime.output_dir
-            log.error("failed: %s; %s", message, folder, exc_info=not mistake)
-            self.n_failed += 1
-            return None
-
-    def _begin(self, folder: Path) -> None:
-        self.folder = folder
-        overrides = _sweep_overrides(folder, with_groups=True)
-        self._keys = [key for key, given in overrides.items() if given.is_sweep_override()]
-        self._n_jobs = math.prod(map(_n_values, overrides.values()))
+from fer_lightning.atomic import whole_file
 
 
 @dataclass(frozen=True)
@@ -84,9 +37,24 @@ class SweptRun:
         return int(found[0]) if found else 0
 
 
+def sweep_overrides(folder: Path, loader: ConfigLoader | None = None) -> dict[str, Override]:
+    """The overrides of a sweep by key: those of its experiment, then those of the command line.
+
+    Args:
+        folder: Folder of the sweep, with the multirun.yaml that Hydra left there.
+        loader: Hydra's, without which the values of `model=glob(*)` cannot be told.
+    """
+    config = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"))
+    hydra = cast(dict[str, Any], config)["hydra"]
+    given = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
+    parser = OverridesParser.create(loader)
+    parsed = parser.parse_overrides([*given, *hydra["overrides"]["task"]])
+    return {override.get_key_element().lstrip("+~"): override for override in parsed}
+
+
 def swept_keys(folder: Path) -> list[str]:
-    """The keys that vary in a sweep, from the multirun.yaml that Hydra left in its folder."""
-    overrides = _sweep_overrides(folder)
+    """The keys that vary in a sweep."""
+    overrides = sweep_overrides(folder)
     return [key for key, given in overrides.items() if given.is_sweep_override()]
 
 
@@ -95,41 +63,24 @@ def swept_runs(folder: Path) -> list[SweptRun]:
     keys = swept_keys(folder)
     runs = []
     for path in folder.glob("*/.hydra/overrides.yaml"):
-        values = override_values(OmegaConf.load(path))
+        values = override_values(cast(list[str], OmegaConf.to_container(OmegaConf.load(path))))
         summary = path.parent.parent / "summary.json"
         facts = json.loads(summary.read_text()) if summary.exists() else None
         runs.append(SweptRun(summary.parent, {key: values.get(key, "") for key in keys}, facts))
     return sorted(runs, key=lambda run: (run.number, run.folder.name))
 
 
+def write_runs(
+    path: Path, keys: Sequence[str], figures: Sequence[str], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write `summary.csv`: a row with run, swept keys, status and figures, empty where missing."""
+    with whole_file(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["run", *keys, "status", *figures])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def override_values(overrides: Iterable[str]) -> dict[str, str]:
     """Values by key of overrides such as `optim.lr=0.1` or `+trainer.precision=16-mixed`."""
     parts = (override.partition("=") for override in overrides)
     return {key.lstrip("+"): value for key, _, value in parts}
-
-
-def _sweep_overrides(folder: Path, with_groups: bool = False) -> dict[str, Override]:
-    """The overrides of a sweep by key: those of its experiment, then those of the command line.
-
-    Args:
-        folder: Folder of the sweep.
-        with_groups: Whether Hydra runs, and can say which options `model=glob(*)` has.
-    """
-    hydra = OmegaConf.load(folder / "multirun.yaml").hydra
-    given = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
-    loader = GlobalHydra.instance().config_loader() if with_groups else None
-    parsed = OverridesParser.create(loader).parse_overrides([*given, *hydra.overrides.task])
-    return {override.get_key_element().lstrip("+~"): override for override in parsed}
-
-
-def _n_values(override: Override) -> int:
-    return len(list(override.sweep_string_iterator())) if override.is_sweep_override() else 1
-
-
-def _require_no_sweep_within(hydra: HydraConf) -> None:
-    """Raise an `InputError` if the job's experiment is a sweep that Hydra would pass over."""
-    lost = (hydra.sweeper.get("params") or {}).keys() - override_values(hydra.overrides.task)
-    if lost:
-        raise InputError(
-            f"experiment must be given alone where it sweeps {', '.join(sorted(lost))}"
-        )

@@ -19,7 +19,7 @@ def plain_table(*columns: str) -> Table:
 def as_text(table: Table, width: int | None = 100) -> str:
     """The table as lines of at most `width` characters, or as long as it takes."""
     out = io.StringIO()
-    Console(file=out, width=width or UNBOUNDED).print(table)
+    Console(file=out, width=width or UNBOUNDED, markup=False, emoji=False).print(table)
     return out.getvalue().rstrip()
 
 

@@ -1,5 +1,6 @@
 """A mixture per expression: `python -m gmm.classify --help` shows what can be set."""
 
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gmm.class_mixtures import class_faces, fit_classes
 from gmm.face_points import announce, face_points
 from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
+from gmm.sweep_table import CLASSIFY, write_table
 
 
 def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
@@ -63,4 +65,4 @@ def class_numbers(classes: Any) -> list[int]:
 
 
 if __name__ == "__main__":
-    command("gmm/classify", classify)
+    command("gmm/classify", classify, end_sweep=functools.partial(write_table, CLASSIFY))

@@ -1,5 +1,6 @@
 """Cluster faces by a Gaussian mixture: `python -m gmm.cluster --help` shows what can be set."""
 
+import functools
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gmm.clustering import fit_starts
 from gmm.face_points import announce, face_points
 from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
+from gmm.sweep_table import CLUSTER, write_table
 
 
 def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
@@ -56,4 +58,4 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    command("gmm/cluster", cluster)
+    command("gmm/cluster", cluster, end_sweep=functools.partial(write_table, CLUSTER))

@@ -1,7 +1,7 @@
 """Expectation-maximisation for many mixtures on many data sets at once."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,14 +9,11 @@ from torch import Tensor
 from gmm.columns import Columns
 from gmm.covariances import structure
 from gmm.density import Density, Parameters
+from gmm.m_step import Sums, m_step
 from gmm.mixture import Mixture
 from gmm.points import Batches, Block, Points, open_points
 
-_ABANDONED = 1e-12
-_COUNT_OFFSET = 10 * torch.finfo(torch.float64).eps
-
 Callback = Callable[[int, Tensor], None]
-Responsibilities = Callable[[Block], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +157,7 @@ class _Run:
         self._mixtures: slice | Tensor = slice(None)
         self._sets = [True] * G
         self._columns = Columns.of(self.state.log_weights)
+        self._sums = Sums(points, start.covariance_type, self._columns)
 
     def step(self, tol: float) -> Tensor:
         """Take an EM step with every mixture that goes on; return log-likelihoods, (G, M)."""
@@ -172,10 +170,8 @@ class _Run:
             evidence[block.sets] += block.mask(log_evidence).sum(1)
             return joint.sub_(log_evidence.unsqueeze(-1)).exp_().to(block.x.dtype)
 
-        new, empty = m_step(
-            *(self.points, self._blocks(), responsibilities, old, self._columns),
-            *(self.reg_covar, self.min_variance),
-        )
+        sums = self._sums(self._blocks(), responsibilities, old.means)
+        new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
         return self._keep(new, empty, evidence / self.points.sizes.unsqueeze(-1), tol)
 
     def finished(self) -> bool:
@@ -189,6 +185,7 @@ class _Run:
         if len(index) != self._columns.M:
             self._mixtures = index
             self._columns = Columns.of(self.state.log_weights[:, index])
+            self._sums = Sums(self.points, self.state.covariance_type, self._columns)
         return False
 
     def result(self, start: Mixture, dtype: torch.dtype) -> Fit:
@@ -234,58 +231,6 @@ class _Run:
     def _is_singular(self, state: Parameters) -> Tensor:
         K = state.log_weights.shape[-1]
         return self.structure.is_singular(state.covariances, K) & (state.log_weights > -torch.inf)
-
-
-def m_step(
-    points: Points,
-    blocks: Iterator[Block],
-    responsibilities: Responsibilities,
-    old: Parameters,
-    columns: Columns,
-    reg_covar: float,
-    min_variance: float,
-) -> tuple[Parameters, Tensor]:
-    """Return the parameters that the responsibilities ask for (Bishop 2006, eqs. 9.24-9.27).
-
-    Args:
-        points: The G data sets.
-        blocks: Those of their blocks that count.
-        responsibilities: From a block to (G, n, M, K).
-        old: Parameters that components without points keep.
-        columns: Packing of the components.
-        reg_covar: See `fit_em`.
-        min_variance: See `fit_em`.
-
-    Returns:
-        The new parameters, and which components are empty, (G, M, K).
-    """
-    kind, device = structure(old.covariance_type), points.device
-    counts = torch.zeros_like(old.log_weights)
-    moments: list[Tensor] = []
-    for block in blocks:
-        resp = block.mask(responsibilities(block))
-        counts[block.sets] += resp.sum(1, dtype=torch.float64)
-        parts = kind.moments(block, resp, old.means, columns)
-        if not moments:
-            shapes = [(len(points), *p.shape[1:]) for p in parts]
-            moments = [torch.zeros(s, dtype=torch.float64, device=device) for s in shapes]
-        for total, part in zip(moments, parts, strict=True):
-            total[block.sets] += part
-    empty = counts < _ABANDONED
-    # The offset is scikit-learn's.
-    counts = counts + _COUNT_OFFSET
-    means, covariances = kind.update(counts, (moments[0], moments[1]), old.means, columns)
-    covariances = kind.floor(covariances, reg_covar, min_variance)
-    unused = old.log_weights == -torch.inf
-    shares = torch.where(unused, 0, counts)
-    log_weights = (shares / shares.sum(-1, keepdim=True)).log()
-    keep = empty | unused
-    means = torch.where(keep.unsqueeze(-1), old.means, means)
-    if not kind.is_shared:
-        shape = (*keep.shape, *[1] * (covariances.ndim - keep.ndim))
-        covariances = torch.where(keep.view(shape), old.covariances, covariances)
-    new = replace(old, log_weights=log_weights, means=means, covariances=covariances)
-    return new, empty & ~unused
 
 
 def _check(max_iter: int, tol: float, reg_covar: float, min_variance: float) -> None:

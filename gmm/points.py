@@ -105,6 +105,11 @@ class Points:
     def __len__(self) -> int:
         return len(self.sizes)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the points are tensors, and no iterable of batches."""
+        return isinstance(self._data, Sequence)
+
     def blocks(self) -> Iterator[Block]:
         """Yield every point once, each data set's rows in order."""
         if self._only_block is not None:
@@ -113,7 +118,7 @@ class Points:
         for sets, start, rows, valid in self._raw_blocks():
             x = rows.to(self.device, self.work_dtype) - self.center[sets].unsqueeze(1)
             block = Block(sets, start, x, valid)
-            if isinstance(self._data, Sequence) and len(self._plan) == 1:
+            if self.in_memory and len(self._plan) == 1:
                 self._only_block = block
             yield block
 
@@ -141,7 +146,6 @@ class Points:
 
     def _survey(self) -> tuple[Tensor, list[int]]:
         """Read everything once: mean (G, D) and size of each data set, and that all is finite."""
-        in_memory = isinstance(self._data, Sequence)
         sums, sizes, n_seen = [], [], 0
         for item in self._data:
             x = as_points(item)
@@ -150,9 +154,9 @@ class Points:
                     f"data must have {self.n_features} features, got shape {tuple(x.shape)}"
                 )
             sizes.append(len(x))
-            sums.append(sum_of_finite(x, 0 if in_memory else n_seen).to(self.device))
+            sums.append(sum_of_finite(x, 0 if self.in_memory else n_seen).to(self.device))
             n_seen += len(x)
-        if not in_memory:
+        if not self.in_memory:
             sums, sizes = [torch.stack(sums).sum(0)], [n_seen]
         if min(sizes) < 1:
             raise ValueError(f"data set {sizes.index(0)} must have at least one point, got 0")

@@ -10,9 +10,9 @@ from torch import Tensor
 from gmm.columns import Columns
 from gmm.covariances import structure
 from gmm.density import Parameters
-from gmm.em import m_step
 from gmm.given import given_means, given_precisions, given_weights
 from gmm.kmeans import check_size, lloyd, nearest, one_hot, random_points, spread_points
+from gmm.m_step import Sums, m_step
 from gmm.mixture import Mixture
 from gmm.points import Block, Points, open_points
 
@@ -167,9 +167,10 @@ def _of_nearest_points(points: Points, used: Tensor, made: Parameters) -> Parame
         labels, _ = nearest(made.means, used, columns, block)
         return one_hot(labels, used.shape[-1], block.x.dtype)
 
-    of_clusters, _ = m_step(
-        points, points.blocks(), responsibilities, made, columns, reg_covar=0, min_variance=0
+    sums = Sums(points, made.covariance_type, columns)(
+        points.blocks(), responsibilities, made.means
     )
+    of_clusters, _ = m_step(sums, made, columns, reg_covar=0, min_variance=0)
     return Parameters(
         of_clusters.log_weights, made.means, of_clusters.covariances, made.covariance_type
     )

@@ -1,6 +1,6 @@
 import torch
 
-from fer_lightning.comparison import Compared, comparison_text, paired_tests
+from fer_lightning.comparison import Compared, comparison_text, paired_tests, short_names
 from fer_lightning.proportions import wilson_interval
 
 
@@ -44,3 +44,10 @@ def test_many_pairs_are_cut_on_the_terminal():
     shown = comparison_text(networks, pairs)
     assert "15 of 28 pairs; comparison.json has all" in shown
     assert "shown different faces" not in shown
+
+
+def test_names_on_the_terminal_leave_out_what_all_share():
+    runs = ["1_threads-1_optim.lr-0.1", "2_threads-1_optim.lr-0.5"]
+    assert list(short_names(runs).values()) == ["1_optim.lr-0.1", "2_optim.lr-0.5"]
+    for kept in (["a", "b"], ["x_a", "x"], ["a_b", "b_a"]):
+        assert list(short_names(kept).values()) == kept

@@ -127,6 +127,32 @@ def test_several_runs_are_compared(train_here, evaluate_here, tmp_path, capsys):
     assert "McNemar's test, exact" in capsys.readouterr().out
 
 
+def test_a_network_that_cannot_be_read_does_not_stop_the_others(
+    train_here, evaluate_here, tmp_path, caplog
+):
+    (tmp_path / "sweep").mkdir()
+    for name in ("sweep/1", "sweep/2", "sweep/3"):
+        train_here(name, "trainer.max_epochs=1")
+    (tmp_path / "sweep" / "2" / "checkpoints" / "best.ckpt").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="1 of 3 networks could not be evaluated"):
+        evaluate_here(tmp_path / "sweep")
+    assert "best.ckpt: not a checkpoint, or a damaged one" in caplog.text
+    rows = rows_of(tmp_path / "output" / "comparison.csv")
+    assert [row["run"] for row in rows] == ["1", "3"]
+
+
+def test_several_checkpoints_outside_of_runs_have_folders_of_their_own(
+    run, evaluate_here, csv_path, tmp_path
+):
+    for name in ("best", "last"):
+        (run / "checkpoints" / f"{name}.ckpt").rename(tmp_path / f"{name}.ckpt")
+    data = ("data=fer2013", f"data.path={csv_path}", "data.cache_dir=null")
+    evaluate_here(tmp_path / "best.ckpt", tmp_path / "last.ckpt", settings=data)
+    files = {"comparison.csv", "comparison.json", "best.ckpt", "last.ckpt"}
+    assert names_in(tmp_path / "output") == files
+    assert read(tmp_path / "output" / "last.ckpt")["epoch"] == 3
+
+
 def test_a_run_of_cross_validation_is_evaluated_on_its_fold(train_here, evaluate_here, tmp_path):
     train_here("run", "data.cv_folds=3", "data.cv_fold=1", "optim.lr=0.05")
     evaluate_here(tmp_path / "run", settings=("split=val", "checkpoint=last"))

@@ -99,3 +99,10 @@ def test_a_value_on_the_command_line_ends_the_sweep_of_its_key(sweep):
     (row,) = csv_of(folder)
     assert list(row)[1:4] == ["model.hidden", "trainer.precision", "status"]
     assert row["model.hidden"] == "[2,4]"
+
+
+def test_values_in_brackets_are_shown_as_they_are(sweep, capsys):
+    runs = [(["data.leave_out=[contempt]"], 0.5, "done"), (["data.leave_out=[]"], 0.25, "done")]
+    rank(sweep(["data.leave_out=[contempt],[]"], runs))
+    shown = table_of(capsys.readouterr().out)[-2:]
+    assert [line.split()[1] for line in shown] == ["[contempt]", "[]"]

@@ -42,6 +42,10 @@ def test_help_shows_groups_options_and_examples(shell):
     ("arguments", "line"),
     [
         (["optim.lrr=1"], "optim.lrr must be a setting that exists, got an unknown key; "),
+        (
+            ["optim=adamw", "optim.momentum=0.5"],
+            "optim.momentum must be a setting that exists, got an unknown key; it is one of",
+        ),
         (["optim.lr=-1"], "optim.lr must be a number above 0, got -1"),
         (["data.batch_size=0"], "data.batch_size must be an integer of at least 1, got 0"),
         (

@@ -5,7 +5,7 @@ import torch
 
 from fer_lightning.errors import InputError
 from fer_lightning.networks import CNN, MLP
-from fer_lightning.stored_network import find_network, load_network
+from fer_lightning.stored_network import find_network, find_networks, load_network
 
 
 def stored(model, **changes):
@@ -105,12 +105,25 @@ def test_a_checkpoint_inside_a_run_belongs_to_it_and_another_to_none(run, tmp_pa
     assert find_network(str(run), "best").checkpoint == run / "checkpoints" / "best.ckpt"
 
 
+def test_a_sweep_stands_for_its_runs_in_their_order(tmp_path, caplog):
+    for name, files in (("10_b", ["best"]), ("2_a", ["best", "last"]), ("3_c", [])):
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "metrics.csv").touch()
+        for file in files:
+            (tmp_path / name / "checkpoints" / f"{file}.ckpt").touch()
+    (tmp_path / "summary.csv").touch()
+    found = find_networks(str(tmp_path), "best")
+    assert [network.folder.name for network in found] == ["2_a", "10_b"]
+    assert "3_c: left out: the run has no checkpoints/best.ckpt" in caplog.text
+    (run,) = find_networks(str(tmp_path / "2_a"), "last")
+    assert run == find_network(str(tmp_path / "2_a"), "last")
+
+
 def test_what_is_no_run_is_named(run, tmp_path):
     (tmp_path / "empty").mkdir()
     for path, words in (
         (tmp_path / "gone", "no such run or checkpoint: .*gone"),
         (tmp_path / "empty", "empty: not the folder of a network's run"),
-        (tmp_path, "a folder of several runs; name one of them"),
         (run, "the run has no checkpoints/best.ckpt, or not yet"),
     ):
         with pytest.raises(InputError, match=words):

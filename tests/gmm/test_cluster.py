@@ -235,12 +235,20 @@ def test_a_gpu_finds_what_the_processor_finds(entry_here):
 
 def test_a_sweep_fits_every_combination(shell, tmp_path, face_settings):
     sweep = tmp_path / "sweep"
-    settings = ["mixture.n_components=2,3", "start=random,kmeans", "mixture.max_iter=2"]
+    settings = ["mixture.n_components=2,0,3", "start=random,kmeans", "mixture.max_iter=2"]
     done = shell("gmm.cluster", "-m", *face_settings, *settings, f"hydra.sweep.dir={sweep}")
-    assert done.returncode == 0, done.stderr
-    found = [summary_of(path) for path in sorted(sweep.glob("*/"))]
+    assert done.returncode == 1
+    assert done.stderr.count("failed: mixture.n_components must be an integer") == 2
+    found = [summary_of(path.parent) for path in sorted(sweep.glob("*/summary.json"))]
     kinds = {(len(s["model"]["weights"]), s["model"]["start"]) for s in found}
     assert kinds == {(2, "random"), (2, "kmeans"), (3, "random"), (3, "kmeans")}
+    with (sweep / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    shown = [(row["mixture.n_components"], row["start"], row["status"]) for row in rows]
+    expected = [("2", "done"), ("0", "failed"), ("3", "done")]
+    assert shown == [(n, start, end) for n, end in expected for start in ("random", "kmeans")]
+    told = [float(row["val_log_likelihood"]) for row in rows if row["status"] == "done"]
+    assert told == [s["model"]["log_likelihood"]["val"] for s in found]
     assert not any((tmp_path / "elsewhere").iterdir())
 
 

@@ -1,0 +1,70 @@
+"""The jobs of a sweep, one after the other."""
+
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+
+from fer_lightning.errors import InputError, one_line
+from fer_lightning.sweeps import override_values, sweep_overrides
+
+log = logging.getLogger(__name__)
+
+
+class Jobs:
+    """Runs the jobs of a sweep: says which one begins and which one fails, and goes on.
+
+    Args:
+        full_error: Whether a mistake of the user shows its traceback, too.
+
+    Attributes:
+        folder: Folder of the sweep, or None before its first job.
+        n_failed: Jobs that ended with an error so far.
+    """
+
+    def __init__(self, full_error: bool) -> None:
+        self.full_error = full_error
+        self.folder: Path | None = None
+        self.n_failed = 0
+        self._keys: list[str] = []
+        self._n_jobs = 0
+
+    def run(self, job: Callable[[], object], hydra: HydraConf) -> object:
+        """What the job returns, or None if it fails; `hydra` are Hydra's settings of the job."""
+        if self.folder is None:
+            self._begin(Path(hydra.sweep.dir))
+        values = override_values(hydra.overrides.task)
+        told = " ".join(f"{key}={values[key]}" for key in self._keys)
+        log.info("run %d of %d: %s", hydra.job.num + 1, self._n_jobs, told)
+        try:
+            _require_no_sweep_within(hydra)
+            return job()
+        except Exception as error:
+            mistake = isinstance(error, InputError) and not self.full_error
+            message = one_line(error) if mistake else type(error).__name__
+            folder = hydra.runtime.output_dir
+            log.error("failed: %s; %s", message, folder, exc_info=not mistake)
+            self.n_failed += 1
+            return None
+
+    def _begin(self, folder: Path) -> None:
+        self.folder = folder
+        overrides = sweep_overrides(folder, GlobalHydra.instance().config_loader())
+        self._keys = [key for key, given in overrides.items() if given.is_sweep_override()]
+        self._n_jobs = math.prod(map(_n_values, overrides.values()))
+
+
+def _n_values(override: Override) -> int:
+    return len(list(override.sweep_string_iterator())) if override.is_sweep_override() else 1
+
+
+def _require_no_sweep_within(hydra: HydraConf) -> None:
+    """Raise an `InputError` if the job's experiment is a sweep that Hydra would pass over."""
+    lost = (hydra.sweeper.get("params") or {}).keys() - override_values(hydra.overrides.task)
+    if lost:
+        keys = ", ".join(sorted(lost))
+        raise InputError(f"experiment must be given alone where it sweeps {keys}")
