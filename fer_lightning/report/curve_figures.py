@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -46,6 +47,7 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
     for i, (facet, title) in enumerate(zip(places, titles, strict=True)):
         lowest = i + columns >= len(panels)
         _write(axes, facet, title, TICK[measure], (lowest or not alike, i % columns == 0))
+        _note(axes, facet, panels[i])
     _draw_curves(axes, list(zip(places, panels, strict=True)), measure)
     _legend(axes, measure)
     figure = axes.get_figure(root=True)
@@ -81,6 +83,15 @@ def _write(
     for y in facet.ticks()[1] if outer[1] else ():
         at = facet.bottom + y / facet.y_end * facet.height
         axes.text(facet.left - 0.06, at, form(y), size=7, color=INK, ha="right", va="center")
+
+
+def _note(axes: Axes, facet: Facet, panel: Configuration) -> None:
+    """Say in a panel that not all of its runs are done."""
+    counts = Counter(run.status for run in panel.runs if run.status != "done")
+    alone = len(panel.runs) == 1
+    text = ", ".join(status if alone else f"{n} {status}" for status, n in counts.items())
+    middle = facet.left + facet.width / 2, facet.bottom + facet.height / 2
+    axes.text(*middle, text, size=7.5, color=INK, style="italic", ha="center", va="center")
 
 
 def _draw_curves(axes: Axes, placed: Sequence[tuple[Facet, Configuration]], measure: str) -> None:

@@ -61,9 +61,9 @@ def _facts(sweep: Sweep) -> Markup:
 
 def _ranking(sweep: Sweep) -> Markup:
     columns = [
-        "Rank", *(["Run"] if sweep.path is None else map(short, sweep.keys)), "Val acc, %",
-        "Val CE", "Best epoch", "Within one point", "CE turns", "Test acc, %", "Test CE",
-        "Train acc, %", "Last val acc, %", "Last val CE", "Seconds", "Status",
+        "Rank", *(["Run"] if sweep.path is None else map(short, sweep.keys)), "Status",
+        "Val acc, %", "Val CE", "Best epoch", "Within one point", "CE turns", "Test acc, %",
+        "Test CE", "Train acc, %", "Last val acc, %", "Last val CE", "Seconds",
     ]  # fmt: skip
     ranked = enumerate(sweep.ranking(), 1)
     return table(columns, [_row(rank, configuration) for rank, configuration in ranked])
@@ -82,6 +82,7 @@ def _row(rank: int, of: Configuration) -> list[Cell | str]:
     return [
         figure(rank, "d"),
         *([of.name] if of.name else map(setting, of.values.values())),
+        status,
         spread(of.score("best", "val", "acc"), ".1f", 100),
         spread(of.score("best", "val", "ce"), ".3f"),
         spread(best, ".0f"),
@@ -93,7 +94,6 @@ def _row(rank: int, of: Configuration) -> list[Cell | str]:
         spread(of.score("final", "val", "acc"), ".1f", 100),
         spread(of.score("final", "val", "ce"), ".3f"),
         spread(Spread.of(run.seconds for run in of.runs), ".1f"),
-        status,
     ]
 
 
