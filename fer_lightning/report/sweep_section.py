@@ -12,7 +12,8 @@ from fer_lightning.report.heat_maps import MOST_MAPS, heat_maps
 from fer_lightning.report.markup import Markup, element, joined
 from fer_lightning.report.pictures import figure_image
 from fer_lightning.report.section import Section, figure_box, paragraph
-from fer_lightning.report.sweeps import Configuration, Spread, Sweep, short
+from fer_lightning.report.setting_values import short
+from fer_lightning.report.sweeps import Configuration, Spread, Sweep
 from fer_lightning.report.tables import Cell, figure, setting, spread, table
 
 MOST_PANELS = 75

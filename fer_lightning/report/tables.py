@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fer_lightning.report.markup import Markup, element
-from fer_lightning.report.sweeps import Spread, shown
+from fer_lightning.report.setting_values import shown
+from fer_lightning.report.sweeps import Spread
 
 LONG = 25  # characters; the page cuts longer cells off and shows all on hovering
 
