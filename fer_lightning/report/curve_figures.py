@@ -2,16 +2,24 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from fer_lightning.figure_style import BLUE, INK, VERMILION, plain
-from fer_lightning.report.curves import thinned
+from fer_lightning.figure_style import BLUE, INK, VERMILION
+from fer_lightning.report.curves import Values, thinned
+from fer_lightning.report.facets import (
+    SIDE,
+    Facet,
+    draw_frames,
+    draw_lines,
+    facets,
+    fitting_characters,
+)
 from fer_lightning.report.runs import Run
 from fer_lightning.report.sweeps import Configuration
 
@@ -19,9 +27,7 @@ CE_CEILING = 3 * math.log(7)  # thrice what guessing among seven classes costs
 COLOR = {"train": BLUE, "val": VERMILION}
 NAMES = {"ce": "cross-entropy, nats", "acc": "accuracy"}
 MARKED = {"ce": "validation CE turns up", "acc": "within one point of its best"}
-# Inches: of the figure, beside, above and below the panels; of a panel, and of a line of its title.
-WIDTH, LEAST_WIDTH, SIDE, HEAD, FOOT = 10.6, 5.2, 0.6, 0.35, 0.5
-TALL, LOW, TITLE, TICKS, CHARACTER = 1.5, 0.9, 0.12, 0.17, 0.056
+TICK: dict[str, Callable[[float], str]] = {"ce": "{:g}".format, "acc": "{:.0%}".format}
 
 
 def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) -> Figure:
@@ -33,35 +39,20 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
         columns: Panels in a row.
     """
     alike = like_long(panels)
-    width = max(LEAST_WIDTH, min(WIDTH, SIDE + 3.2 * columns))
-    fitting = int((width - SIDE) / columns / CHARACTER)
-    titles = [_lines(configuration.label, fitting) for configuration in panels]
-    rows, between = math.ceil(len(panels) / columns), 0.1 + TITLE * max(map(len, titles))
-    between += 0 if alike else TICKS
-    figure, grid = _grid(rows, columns, width, between, measure, alike)
-    for i, axes in enumerate(grid):
-        if i >= len(panels):
-            axes.set_axis_off()
-            continue
-        # with a height of its own, matplotlib need not search for one, which takes long
-        axes.set_title("\n".join(titles[i]), size=7.5, color=INK, loc="left", y=1.0, pad=3)
+    ends = [_last_epoch(panels)] if alike else [_last_epoch([panel]) for panel in panels]
+    titles = [_lines(panel.label, fitting_characters(columns)) for panel in panels]
+    top = 1.0 if measure == "acc" else _highest(panels)
+    axes, places = facets(len(panels), columns, max(map(len, titles)), ends, top)
+    draw_frames(axes, places)
+    for i, (facet, title) in enumerate(zip(places, titles, strict=True)):
         lowest = i + columns >= len(panels)
-        _draw(axes, panels[i], measure)
-        axes.tick_params(labelbottom=lowest or not alike, labelleft=i % columns == 0)
-        if i == 0 or not alike:
-            axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-            axes.set_xlim(0, _last_epoch(panels if alike else panels[i : i + 1]))
-    grid[0].set_ylim(0, 1 if measure == "acc" else _highest(panels))
-    grid[0].yaxis.set_major_locator(MaxNLocator(4))
-    if measure == "acc":
-        grid[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        _write(axes, facet, title, TICK[measure], (lowest or not alike, i % columns == 0))
+        _note(axes, facet, panels[i])
+    _draw_curves(axes, list(zip(places, panels, strict=True)), measure)
+    _legend(axes, measure)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     return figure
-
-
-def _lines(label: str, fitting: int) -> list[str]:
-    """A label on one line or two, broken where one setting ends and the next begins."""
-    unbroken = label.replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
-    return textwrap.wrap(unbroken, fitting, max_lines=2, placeholder=" …")
 
 
 def like_long(panels: Sequence[Configuration]) -> bool:
@@ -70,41 +61,63 @@ def like_long(panels: Sequence[Configuration]) -> bool:
     return max(planned) <= 4 * min(planned)
 
 
-def _grid(
-    rows: int, columns: int, width: float, between: float, measure: str, alike: bool
-) -> tuple[Figure, list[Axes]]:
-    """A figure with its legend and labels, and its panels row by row."""
-    tall = TALL if rows == 1 else LOW
-    height = HEAD + rows * (tall + between) + FOOT
-    figure = Figure((width, height))
-    left, right = SIDE / width, 1 - 0.1 / width
-    foot, head = FOOT / height, 1 - (HEAD + between) / height
-    figure.subplots_adjust(left, foot, right, head, wspace=0.08, hspace=between / tall)
-    grid = figure.subplots(rows, columns, sharex=alike, sharey=True, squeeze=False)
-    figure.supylabel(NAMES[measure], x=0.06 / width, size=8, color=INK)
-    figure.supxlabel("epoch", x=left, y=0.06 / height, size=8, color=INK, ha="left")
-    _legend(figure, measure)
-    return figure, list(grid.flat)
+def _lines(label: str, fitting: int) -> list[str]:
+    """A label on one line or two, broken where one setting ends and the next begins."""
+    unbroken = label.replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
+    return textwrap.wrap(unbroken, fitting, max_lines=2, placeholder=" …")
 
 
-def _draw(axes: Axes, configuration: Configuration, measure: str) -> None:
-    plain(axes, "", "")
-    axes.tick_params(labelsize=7, bottom=False, left=False)
-    line = 1.4 if len(configuration.runs) == 1 else 0.9
-    for run in configuration.runs:
-        for split, color in COLOR.items():
-            if run.curves is not None:
-                x, y = thinned(run.curves.epoch, run.curves.of(split, measure))
-                axes.plot(x, y, color=color, linewidth=line)
-        _mark(axes, run, measure)
+def _write(
+    axes: Axes,
+    facet: Facet,
+    title: Sequence[str],
+    form: Callable[[float], str],
+    outer: tuple[bool, bool],
+) -> None:
+    """A panel's title and the numbers on its axes, if it stands at the lower or left edge."""
+    top = facet.bottom + facet.height
+    axes.text(facet.left, top + 0.05, "\n".join(title), size=7.5, color=INK, va="bottom")
+    for x in facet.ticks()[0] if outer[0] else ():
+        at = facet.left + x / facet.x_end * facet.width
+        axes.text(at, facet.bottom - 0.05, f"{x:g}", size=7, color=INK, ha="center", va="top")
+    for y in facet.ticks()[1] if outer[1] else ():
+        at = facet.bottom + y / facet.y_end * facet.height
+        axes.text(facet.left - 0.06, at, form(y), size=7, color=INK, ha="right", va="center")
 
 
-def _mark(axes: Axes, run: Run, measure: str) -> None:
+def _note(axes: Axes, facet: Facet, panel: Configuration) -> None:
+    """Say in a panel that not all of its runs are done."""
+    counts = Counter(run.status for run in panel.runs if run.status != "done")
+    alone = len(panel.runs) == 1
+    text = ", ".join(status if alone else f"{n} {status}" for status, n in counts.items())
+    middle = facet.left + facet.width / 2, facet.bottom + facet.height / 2
+    axes.text(*middle, text, size=7.5, color=INK, style="italic", ha="center", va="center")
+
+
+def _draw_curves(axes: Axes, placed: Sequence[tuple[Facet, Configuration]], measure: str) -> None:
+    width = 1.3 if all(len(panel.runs) == 1 for _, panel in placed) else 0.9
+    runs = [(facet, run) for facet, panel in placed for run in panel.runs]
+    for split, color in COLOR.items():
+        lines = [
+            facet.place(*thinned(run.curves.epoch, run.curves.of(split, measure)))
+            for facet, run in runs
+            if run.curves is not None
+        ]
+        draw_lines(axes, lines, color=color, width=width)
+    marks = [point for facet, run in runs for point in _mark(facet, run, measure)]
+    if marks:
+        axes.plot(
+            *np.array(marks).T, "o", color=INK, markersize=5, fillstyle="none", markeredgewidth=1
+        )
+
+
+def _mark(facet: Facet, run: Run, measure: str) -> Values:
+    """Where the run converged, (1, 2), or (0, 2) if it did not."""
     at = run.convergence.ce_turns if measure == "ce" else run.convergence.near_best
     if run.curves is None or at is None:
-        return
-    y = run.curves.of("val", measure)[np.flatnonzero(run.curves.epoch == at)[:1]]
-    axes.plot([at], y, "o", color=INK, markersize=5, fillstyle="none", markeredgewidth=1)
+        return np.empty((0, 2))
+    row = np.flatnonzero(run.curves.epoch == at)[:1]
+    return facet.place(run.curves.epoch[row], run.curves.of("val", measure)[row])
 
 
 def _last_epoch(panels: Sequence[Configuration]) -> float:
@@ -121,13 +134,16 @@ def _highest(panels: Sequence[Configuration]) -> float:
     return min(CE_CEILING, common) if common > 0 else 1.0
 
 
-def _legend(figure: Figure, measure: str) -> None:
+def _legend(axes: Axes, measure: str) -> None:
+    """What lines and marks are, above the panels, and the names of the axes beside them."""
+    width, height = axes.get_xlim()[1], axes.get_ylim()[1]
+    axes.text(0.06, height / 2, NAMES[measure], size=8, color=INK, rotation=90, va="center")
+    axes.text(SIDE, 0.06, "epoch", size=8, color=INK)
     names = {"train": "training", "val": "validation"}
     handles = [Line2D([], [], color=COLOR[split], label=name) for split, name in names.items()]
     circle = Line2D([], [], color=INK, marker="o", fillstyle="none", linewidth=0, markersize=5)
     circle.set_label(MARKED[measure])
-    height = figure.get_figheight()
-    figure.legend(
+    axes.legend(
         handles=[*handles, circle], loc="upper left", ncols=3, frameon=False, fontsize=8,
-        labelcolor=INK, bbox_to_anchor=(SIDE / figure.get_figwidth() - 0.01, 1 - 0.02 / height),
+        labelcolor=INK, bbox_to_anchor=(SIDE / width - 0.01, 1), borderaxespad=0.2,
     )  # fmt: skip

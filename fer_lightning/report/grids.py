@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from fer_lightning.report.sweeps import Configuration, Sweep, value_order
+from fer_lightning.report.setting_values import value_order
+from fer_lightning.report.sweeps import Configuration, Sweep
 
 PREFERRED = ("optim.lr", "optim.momentum")  # across and down, where they are swept
 MOST_COLUMNS = 6

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from fer_lightning.figure_style import GRID, INK
 from fer_lightning.report.grids import Grid
-from fer_lightning.report.sweeps import Configuration, Sweep, short, shown
+from fer_lightning.report.setting_values import short, shown
+from fer_lightning.report.sweeps import Configuration, Sweep
 
 MOST_MAPS = 12
 ON_LIGHT, ON_DARK = "#111111", "#FEFEFE"  # text on a cell, in light and dark pages alike

@@ -7,7 +7,7 @@ from fer_lightning.report.mixture_figures import MOST_PANELS, error_panels, like
 from fer_lightning.report.mixtures import MixtureRun
 from fer_lightning.report.pictures import figure_image, picture_image
 from fer_lightning.report.section import Section, command, figure_box, folded, paragraph
-from fer_lightning.report.sweeps import shown
+from fer_lightning.report.setting_values import shown
 from fer_lightning.report.tables import Cell, figure, percent, table
 
 MOST = 6  # runs of which pictures are embedded

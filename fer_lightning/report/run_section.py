@@ -8,7 +8,7 @@ from fer_lightning.report.markup import Markup, element, joined
 from fer_lightning.report.mixtures import MixtureRun
 from fer_lightning.report.runs import Run
 from fer_lightning.report.section import Section, paragraph
-from fer_lightning.report.sweeps import shown
+from fer_lightning.report.setting_values import shown
 from fer_lightning.report.tables import Cell, figure, percent, setting, table
 
 CORE = {

@@ -9,7 +9,8 @@ from fer_lightning.report.mixtures import MixtureRun
 from fer_lightning.report.run_section import shape
 from fer_lightning.report.runs import Run
 from fer_lightning.report.section import Section, command, paragraph
-from fer_lightning.report.sweeps import REPLICATES, Configuration, Spread, Sweep, shown
+from fer_lightning.report.setting_values import shown
+from fer_lightning.report.sweeps import REPLICATES, Configuration, Spread, Sweep
 from fer_lightning.report.tables import Cell, figure, spread, table
 
 NO_MATTER = (*REPLICATES, "threads", "data.cache_dir")

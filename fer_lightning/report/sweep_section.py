@@ -12,7 +12,8 @@ from fer_lightning.report.heat_maps import MOST_MAPS, heat_maps
 from fer_lightning.report.markup import Markup, element, joined
 from fer_lightning.report.pictures import figure_image
 from fer_lightning.report.section import Section, figure_box, paragraph
-from fer_lightning.report.sweeps import Configuration, Spread, Sweep, short
+from fer_lightning.report.setting_values import short
+from fer_lightning.report.sweeps import Configuration, Spread, Sweep
 from fer_lightning.report.tables import Cell, figure, setting, spread, table
 
 MOST_PANELS = 75
@@ -61,9 +62,9 @@ def _facts(sweep: Sweep) -> Markup:
 
 def _ranking(sweep: Sweep) -> Markup:
     columns = [
-        "Rank", *(["Run"] if sweep.path is None else map(short, sweep.keys)), "Val acc, %",
-        "Val CE", "Best epoch", "Within one point", "CE turns", "Test acc, %", "Test CE",
-        "Train acc, %", "Last val acc, %", "Last val CE", "Seconds", "Status",
+        "Rank", *(["Run"] if sweep.path is None else map(short, sweep.keys)), "Status",
+        "Val acc, %", "Val CE", "Best epoch", "Within one point", "CE turns", "Test acc, %",
+        "Test CE", "Train acc, %", "Last val acc, %", "Last val CE", "Seconds",
     ]  # fmt: skip
     ranked = enumerate(sweep.ranking(), 1)
     return table(columns, [_row(rank, configuration) for rank, configuration in ranked])
@@ -82,6 +83,7 @@ def _row(rank: int, of: Configuration) -> list[Cell | str]:
     return [
         figure(rank, "d"),
         *([of.name] if of.name else map(setting, of.values.values())),
+        status,
         spread(of.score("best", "val", "acc"), ".1f", 100),
         spread(of.score("best", "val", "ce"), ".3f"),
         spread(best, ".0f"),
@@ -93,7 +95,6 @@ def _row(rank: int, of: Configuration) -> list[Cell | str]:
         spread(of.score("final", "val", "acc"), ".1f", 100),
         spread(of.score("final", "val", "ce"), ".3f"),
         spread(Spread.of(run.seconds for run in of.runs), ".1f"),
-        status,
     ]
 
 
@@ -108,7 +109,7 @@ def _figures(sweep: Sweep) -> list[Markup]:
     if not like_long(panels):
         said += " Panels have epochs of their own, as some runs are far longer than others."
     captions = {
-        "ce": "Cross-entropy of every epoch. Jumps above the axis leave their panel.",
+        "ce": "Cross-entropy of every epoch. Jumps are cut off at the top of their panel.",
         "acc": "Accuracy of every epoch.",
     }
     boxes = []

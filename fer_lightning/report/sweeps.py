@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from fer_lightning.report.files import readable
 from fer_lightning.report.runs import Run
+from fer_lightning.report.setting_values import hashable, short, shown, value_order
 
 # What is averaged over.
 REPLICATES = ("seed", "data.seed", "data.cv_fold")
@@ -83,7 +83,7 @@ class Sweep:
 
     def values(self, key: str) -> list[Any]:
         """The different values of a swept key, in their order."""
-        found = {_hashable(c.values[key]): c.values[key] for c in self.configurations}
+        found = {hashable(c.values[key]): c.values[key] for c in self.configurations}
         return sorted(found.values(), key=value_order)
 
 
@@ -93,7 +93,7 @@ def sweep_of(path: Path | None, runs: Sequence[Run]) -> Sweep:
     keys = [key for key in differing if key not in REPLICATES]
     groups: dict[object, list[Run]] = {}
     for run in runs:
-        groups.setdefault(tuple(_hashable(run.settings.get(key)) for key in keys), []).append(run)
+        groups.setdefault(tuple(hashable(run.settings.get(key)) for key in keys), []).append(run)
     configurations = [
         Configuration({key: group[0].settings.get(key) for key in keys}, group)
         for group in groups.values()
@@ -107,7 +107,7 @@ def swept_keys(runs: Sequence[Run]) -> list[str]:
     """Keys, of those that were given if any were, whose values differ between runs."""
     given = dict.fromkeys(key for run in runs for key in run.given)
     keys = given or dict.fromkeys(key for run in runs for key in run.settings)
-    return [key for key in keys if len({_hashable(run.settings.get(key)) for run in runs}) > 1]
+    return [key for key in keys if len({hashable(run.settings.get(key)) for run in runs}) > 1]
 
 
 def by_sweep(runs: Sequence[Run]) -> list[Sweep]:
@@ -123,37 +123,6 @@ def by_sweep(runs: Sequence[Run]) -> list[Sweep]:
     return sweeps
 
 
-def short(key: str) -> str:
-    """A setting's name without its section, as on axes: `lr` of `optim.lr`."""
-    return readable(key).rpartition(".")[2].replace("_", " ")
-
-
-def shown(value: object) -> str:
-    """A setting's value in a few characters."""
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list):
-        return "-".join(map(shown, value))
-    return "-" if value is None else readable(str(value))
-
-
 def _rank(configuration: Configuration) -> tuple[float, float]:
     acc, ce = (configuration.score("best", "val", measure) for measure in ("acc", "ce"))
     return (-acc.mean if acc else math.inf, ce.mean if ce else math.inf)
-
-
-def _hashable(value: object) -> object:
-    return tuple(map(_hashable, value)) if isinstance(value, list) else _plain(value)
-
-
-def _plain(value: object) -> object:
-    return value if isinstance(value, int | float | str | None) else str(value)
-
-
-def value_order(value: object) -> tuple[int, list[float], str]:
-    """What values of a setting are sorted by: figures by size, then all others by name."""
-    parts = value if isinstance(value, list) else [value]
-    figures = [float(part) for part in parts if isinstance(part, int | float)]
-    if len(figures) == len(parts) > 0:
-        return (0, figures, "")
-    return (1, [], shown(value))

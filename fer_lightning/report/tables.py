@@ -4,9 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fer_lightning.report.markup import Markup, element
-from fer_lightning.report.sweeps import Spread, shown
+from fer_lightning.report.setting_values import shown
+from fer_lightning.report.sweeps import Spread
 
 LONG = 25  # characters; the page cuts longer cells off and shows all on hovering
+
+BEYOND = 1e5  # a cross-entropy of networks that diverge
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ NOTHING = Cell("-")
 
 def figure(value: float | None, form: str) -> Cell:
     """A figure in a format of `format`, or a dash."""
-    return NOTHING if value is None else Cell(format(value, form), value)
+    return NOTHING if value is None else Cell(_shown(value, form), value)
 
 
 def percent(value: float | None) -> Cell:
@@ -45,8 +48,8 @@ def spread(value: Spread | None, form: str, scale: float = 1) -> Cell:
     """
     if value is None:
         return NOTHING
-    text = format(scale * value.mean, form)
-    text += "" if value.std is None else f" ± {format(scale * value.std, form)}"
+    text = _shown(scale * value.mean, form)
+    text += "" if value.std is None else f" ± {_shown(scale * value.std, form)}"
     return Cell(text, value.mean)
 
 
@@ -82,6 +85,11 @@ def table(
         class_="sortable",
     )
     return element("div", inner, class_="wide", tabindex="0")
+
+
+def _shown(value: float, form: str) -> str:
+    """The figure in a format, or what is left of it if it is beyond all use."""
+    return format(value, ".2e" if abs(value) >= BEYOND and "," not in form else form)
 
 
 def _side(cells: Iterable[Cell | str]) -> str | None:
