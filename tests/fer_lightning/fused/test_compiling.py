@@ -96,6 +96,7 @@ def test_compiled_steps_give_the_same_curves_and_weights():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_gpu_gives_the_curves_of_the_cpu(wanted):
     on_cpu, on_gpu = training(), training(device="cuda")
