@@ -147,7 +147,7 @@ class FusedSweep:
 
 
 def waves(jobs: Sequence[tuple[int, object]], n_fitting: int) -> Iterator[list[int]]:
-    """Part jobs so that n_fitting at most are in a wave, and those of an order together if they fit.
+    """Part jobs so that a wave has n_fitting at most, and those of an order together if they fit.
 
     Args:
         jobs: Each with its order of minibatches, those of one order side by side.
