@@ -121,7 +121,7 @@ def epoch_seconds(
 ) -> list[float]:
     """Seconds of each epoch of the study's loop, from weights as the project draws them."""
     network, ours = NETWORKS[model]
-    weights = [p.detach().numpy().astype(dtype) for p in ours().layers.parameters()]
+    weights: Arrays = [p.detach().numpy().astype(dtype) for p in ours().layers.parameters()]
     velocity = [np.zeros_like(w) for w in weights]
     (x, labels), (x_val, labels_val) = (_arrays(f, dtype) for f in (splits.train, splits.val))
     rng = np.random.default_rng(0)

@@ -1,4 +1,8 @@
-"""Optimisers as settings: checked when they are made, applied to parameters later."""
+"""Optimisers as settings: checked when they are made, applied to parameters later.
+
+Steps are `fused`, all weights in one call: on a CPU PyTorch would else take them a tensor and an
+operation at a time, which a small network notices.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -56,6 +60,7 @@ class SGD:
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             nesterov=self.nesterov,
+            fused=True,
         )
 
 
@@ -95,4 +100,5 @@ class AdamW:
             betas=(self.betas[0], self.betas[1]),
             eps=self.eps,
             weight_decay=self.weight_decay,
+            fused=True,
         )
