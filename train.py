@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from fer_lightning.fused.launcher import TRAINED, register
 from fer_lightning.ranking import rank
+from fer_lightning.run_settings import check_settings
 from fer_lightning.shell import command
 
 
@@ -13,6 +14,7 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """Train as the configuration says, and return the best validation accuracy."""
     if folder in TRAINED:
         return TRAINED.pop(folder)()
+    check_settings(config)
     from fer_lightning.training import train  # Lightning takes seconds to import
 
     return train(config, folder, overrides)

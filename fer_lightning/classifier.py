@@ -84,9 +84,7 @@ class ExpressionClassifier(L.LightningModule):
 
     def training_step(self, batch: Minibatches | Batch, batch_idx: int) -> None:
         """Take one optimiser step for each minibatch."""
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer)
-        backward = self._backward()
+        backward, step = self._backward_and_step()
         parameters = list(self.parameters())
         minibatches: Iterable[Batch] = batch if isinstance(batch, Minibatches) else [batch]
         for images, labels in minibatches:
@@ -94,16 +92,28 @@ class ExpressionClassifier(L.LightningModule):
             for parameter in parameters:
                 parameter.grad = None
             backward(F.cross_entropy(logits, labels))
-            optimizer.step()
+            step()
             self._outputs["train"].append((logits.detach(), labels))
 
-    def _backward(self) -> Callable[[Tensor], None]:
-        """PyTorch's backward pass, or Lightning's where that scales losses or awaits processes.
+    def _backward_and_step(self) -> tuple[Callable[[Tensor], None], Callable[[], object]]:
+        """PyTorch's own, or Lightning's where those scale losses or await processes.
 
-        Lightning's calls hooks of all callbacks around it, which a small network notices.
+        Lightning's call hooks of all callbacks, which a small network notices.
         """
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
         scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        return self.manual_backward if scales or self.trainer.world_size > 1 else Tensor.backward
+        if scales or self.trainer.world_size > 1:
+            return self.manual_backward, optimizer.step
+        take_step = optimizer.optimizer.step
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+
+        def step() -> None:
+            progress.increment_ready()  # what `trainer.global_step` counts
+            take_step()
+            progress.increment_completed()
+
+        return Tensor.backward, step
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = batch

@@ -15,12 +15,13 @@ from fer_lightning.checkpoints import Checkpoints
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.epoch_log import EpochLog
-from fer_lightning.errors import InputError, require, require_integer
+from fer_lightning.errors import InputError, require
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
+from fer_lightning.run_settings import check_settings
 from fer_lightning.settings import flat_settings, section
 from fer_lightning.summary import Scores, Summary, score_table
 
@@ -44,7 +45,7 @@ class Run:
     """
 
     def __init__(self, config: DictConfig, folder: Path, overrides: list[str]) -> None:
-        _check(config)
+        check_settings(config)
         _quieten_lightning()
         self.config, self.folder, self.overrides = config, folder, overrides
         L.seed_everything(config.seed, verbose=False)
@@ -151,19 +152,6 @@ def _fit(run: Run) -> None:
         run.trainer.fit(run.model, datamodule=run.datamodule)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
-
-
-def _check(config: DictConfig) -> None:
-    require_integer("seed", config.seed, 0, 2**32 - 1)
-    require_integer("trainer.max_epochs", config.trainer.max_epochs, 1)
-    require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
-    if config.threads is not None:
-        require_integer("threads", config.threads, 1)
-    engines, choices = ("auto", "lightning", "fused"), ("auto", True, False)
-    require(config.engine in engines, "engine", f"be one of {', '.join(engines)}", config.engine)
-    require(config.compile in choices, "compile", "be auto, true or false", config.compile)
-    if config.image_every_n_epochs is not None:
-        require_integer("image_every_n_epochs", config.image_every_n_epochs, 0)
 
 
 def _quieten_lightning() -> None:
