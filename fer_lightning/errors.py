@@ -25,6 +25,18 @@ class SettingError(InputError):
         return SettingError(f"{section}.{self.name}", self.rule, self.value)
 
 
+class Interrupted(BaseException):
+    """A signal asks the command to end.
+
+    Args:
+        signum: The signal.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"signal {signum}")
+        self.status = 128 + signum
+
+
 def require(condition: bool, name: str, rule: str, value: object) -> None:
     """Raise a `SettingError` unless the condition holds."""
     if not condition:
