@@ -152,7 +152,7 @@ def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
     told = [
         override
         for override in overrides
-        if not override.startswith(("data.path=", "data.cache_dir="))
+        if not override.startswith(("data.path=", "data.cache_dir=", "resume="))
         and not (override.startswith("experiment=") and override[11:] in sweep)
     ]
     safe = (re.sub(r"[^\w.+-]+", "-", override, flags=re.ASCII).strip("-") for override in told)
