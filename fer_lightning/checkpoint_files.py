@@ -1,18 +1,12 @@
 """The checkpoints that a run has left to go on from."""
 
-import logging
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from fer_lightning.generations import whole_generations
 
-from fer_lightning.errors import one_line
-
-NAMES = ("last.ckpt", "last-1.ckpt")  # the newest first
-
-log = logging.getLogger(__name__)
+LAST = "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -43,23 +37,11 @@ def whole_checkpoints(folder: Path) -> list[Stored]:
 
     One that is damaged is named in a warning, and left out.
     """
-    found = []
-    for path in (folder / name for name in NAMES):
-        if path.exists():
-            try:
-                found.append(_read(path))
-            except Exception as error:  # a damaged file fails in as many ways as there are bytes
-                reason = one_line(error)[:100] or type(error).__name__
-                log.warning("%s: damaged (%s); left out", path, reason)
-    return found
+    return whole_generations(folder / LAST, _of_training)
 
 
-def _read(path: Path) -> Stored:
-    with zipfile.ZipFile(path) as archive:  # torch.load does not compare the checksums
-        wrong = archive.testzip()
-    if wrong:
-        raise ValueError(f"the checksum of {wrong} is wrong")
-    stored = Stored(path, torch.load(path, map_location="cpu", weights_only=True))
-    if stored.epoch < 1 or "optimizer_states" not in stored.content:
+def _of_training(path: Path, content: Any) -> Stored:
+    stored = Stored(path, content)
+    if stored.epoch < 1 or not {"state_dict", "optimizer_states"} <= content.keys():
         raise ValueError("it is of no training")
     return stored

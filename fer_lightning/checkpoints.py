@@ -11,7 +11,8 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from fer_lightning import interruption
 from fer_lightning.atomic import whole_file
-from fer_lightning.checkpoint_files import NAMES
+from fer_lightning.checkpoint_files import LAST
+from fer_lightning.generations import new_generation, one_before
 
 
 class Checkpoints(Checkpoint):
@@ -95,7 +96,7 @@ class Checkpoints(Checkpoint):
 
     def drop_the_one_before(self) -> None:
         """Leave the last checkpoint alone: the run is done."""
-        (self.folder / NAMES[1]).unlink(missing_ok=True)
+        one_before(self.folder / LAST).unlink(missing_ok=True)
 
     def _snapshot(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """What `load_from_checkpoint` needs, with weights of its own."""
@@ -110,11 +111,8 @@ class Checkpoints(Checkpoint):
         return checkpoint
 
     def _write(self, trainer: L.Trainer) -> None:
-        last, before = (self.folder / name for name in NAMES)
-        with whole_file(last) as path:
+        with new_generation(self.folder / LAST) as path:
             trainer.save_checkpoint(path)
-            if last.exists():
-                last.replace(before)
         self._write_best()
         self._written = time.monotonic()
 

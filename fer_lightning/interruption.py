@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: they end a command at once, and a training at the end of its epoch."""
+"""SIGINT and SIGTERM: they end a command at once, and a training when its state can be saved."""
 
 import signal
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from types import FrameType
 
 from fer_lightning.errors import Interrupted
 
-GRACE_SECONDS = 3.0  # that an epoch may still take, so that its end can be saved
+GRACE_SECONDS = 3.0  # that an epoch or an iteration may still take, so that its end is saved
 
 
 class _Signals:
@@ -45,7 +45,7 @@ def handle_signals() -> None:
 
 
 @contextmanager
-def until_the_epoch_ends() -> Iterator[None]:
+def signals_wait() -> Iterator[None]:
     """Let signals wait inside this block, for `GRACE_SECONDS` at most."""
     _signals.can_wait = True
     try:
@@ -57,7 +57,7 @@ def until_the_epoch_ends() -> Iterator[None]:
 
 
 def is_waiting() -> bool:
-    """Whether a signal waits for the end of the epoch."""
+    """Whether a signal waits for the next moment at which the state can be saved."""
     return _signals.waiting is not None
 
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from fer_lightning.checkpoint_files import NAMES, Stored, whole_checkpoints
+from fer_lightning.checkpoint_files import LAST, Stored, whole_checkpoints
 from fer_lightning.epoch_log import growing_files
 
 
@@ -15,7 +15,7 @@ def newest_checkpoint(folder: Path) -> Stored | None:
 
 def in_place(stored: Stored) -> Stored:
     """The same checkpoint as the last one of its run, which goes on from there."""
-    last = stored.path.with_name(NAMES[0])
+    last = stored.path.with_name(LAST)
     stored.path.replace(last)
     return Stored(last, stored.content)
 

@@ -5,6 +5,7 @@ import functools
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +72,7 @@ def command(
         folder = Path(settings.runtime.output_dir)
         return jobs.run(functools.partial(job, config, folder, overrides), settings)
 
-    stopped: BaseException | None = None
+    stopped: Interrupted | None = None
     try:
         sys.argv[1:] = resumed(gather_words(words, arguments) if arguments else words)
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
@@ -79,16 +80,19 @@ def command(
         if full_error or isinstance(error, InstantiationException):
             raise  # what went wrong in there is a fault, or it would be an InputError
         sys.exit(one_line(_explain(error, config_name)))
-    except (Interrupted, KeyboardInterrupt) as error:
+    except KeyboardInterrupt:
+        stopped = Interrupted(signal.SIGINT)
+    except Interrupted as error:
         stopped = error
     finally:
-        if jobs.folder and end_sweep:
-            end_sweep(jobs.folder)
+        sweep = jobs.folder or (stopped.sweep if stopped else None)
+        if sweep and end_sweep:
+            end_sweep(sweep)
     if stopped:
-        told = resuming_command(run.folder) if run.folder else None
-        told = resuming_command(jobs.folder, words) if jobs.folder else told
+        told = resuming_command(sweep, words) if sweep else None
+        told = resuming_command(run.folder) if run.folder else told
         print(f"interrupted; go on with: {told}" if told else "interrupted", file=sys.stderr)
-        sys.exit(stopped.status if isinstance(stopped, Interrupted) else 130)
+        sys.exit(stopped.status)
     if jobs.n_failed:
         sys.exit(f"failed: {jobs.n_failed} of the runs in {jobs.folder}")
 

@@ -20,14 +20,14 @@ from fer_lightning.errors import InputError, require, require_integer
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
-from fer_lightning.interruption import until_the_epoch_ends
+from fer_lightning.interruption import signals_wait
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
 from fer_lightning.resuming import begin_anew, newest_checkpoint, sweep_up
 from fer_lightning.settings import flat_settings, section
 from fer_lightning.stop_on_signal import StopOnSignal
-from fer_lightning.stored_network import run_summary
 from fer_lightning.summary import Scores, Summary, score_table
+from fer_lightning.summary_file import finished_run
 
 ALL_THREADS = torch.get_num_threads()
 # From there on Lightning's work around a step, and PyTorch's, exceed what compiling one takes.
@@ -131,9 +131,8 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
-    done = run_summary(folder) if config.resume is not None else None
+    done = finished_run(folder) if config.resume is not None else None
     if done:
-        log.info("done already: %s", folder)
         return float(done["best"]["val"]["acc"] or 0.0)
     run = Run(config, folder, overrides)
     if config.resume is not None:
@@ -174,7 +173,7 @@ def _fit(run: Run) -> None:
     run.trainer.callbacks += [EpochProgress(), StopOnSignal()]  # type: ignore[attr-defined]
     last = run.stored.path if run.stored else None
     try:
-        with until_the_epoch_ends():
+        with signals_wait():
             run.trainer.fit(run.model, datamodule=run.datamodule, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error

@@ -25,7 +25,7 @@ from fer_lightning.fused.together import members, train_together
 from fer_lightning.resume_command import without_resume
 from fer_lightning.resuming import in_place, sweep_up
 from fer_lightning.settings import flat_settings
-from fer_lightning.stored_network import run_summary
+from fer_lightning.summary_file import run_summary
 from fer_lightning.training import ALL_THREADS, Run
 
 RunJob = Callable[[DictConfig, TaskFunction], JobReturn]

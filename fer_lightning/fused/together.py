@@ -10,7 +10,7 @@ from fer_lightning.data.faces import SPLITS, FaceSplits
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.driving import Driver
 from fer_lightning.fused.engine import FusedTraining, Means, Member
-from fer_lightning.interruption import stop_if_waiting, until_the_epoch_ends
+from fer_lightning.interruption import signals_wait, stop_if_waiting
 from fer_lightning.progress import EpochBar
 from fer_lightning.training import Run
 
@@ -47,7 +47,7 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
     compilation = Compilation(COMPILE[runs[0].config.compile])
     bar = EpochBar(runs[0].trainer.max_epochs or 0)
     try:
-        with until_the_epoch_ends():
+        with signals_wait():
             while not all(driver.has_ended for driver in drivers):
                 began = time.perf_counter()
                 _epoch(training, drivers)
