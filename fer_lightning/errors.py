@@ -1,5 +1,7 @@
 """Mistakes of the user: each is one line that says what, the rule and the value."""
 
+from pathlib import Path
+
 
 class InputError(ValueError):
     """Something that the user gave cannot be used; the message is one readable line."""
@@ -23,6 +25,23 @@ class SettingError(InputError):
     def within(self, section: str) -> "SettingError":
         """The same mistake, with the setting named as it stands in a section of the settings."""
         return SettingError(f"{section}.{self.name}", self.rule, self.value)
+
+
+class Interrupted(BaseException):
+    """A signal asks the command to end.
+
+    Args:
+        signum: The signal.
+
+    Attributes:
+        status: With which it ends.
+        sweep: Folder of the sweep that was going on while none of its jobs was, or None.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"signal {signum}")
+        self.status = 128 + signum
+        self.sweep: Path | None = None
 
 
 def require(condition: bool, name: str, rule: str, value: object) -> None:

@@ -20,7 +20,7 @@ from fer_lightning.data.synthetic import Synthetic
 from fer_lightning.data.tfd import Tfd
 from fer_lightning.errors import InputError
 from fer_lightning.settings import section
-from fer_lightning.stored_network import run_summary
+from fer_lightning.summary_file import run_summary
 
 # The only classes that a run's settings, which may come from anywhere, can name.
 SOURCES: dict[str, Any] = {

@@ -1,6 +1,5 @@
 """Networks as runs left them: where they are, and how they are read."""
 
-import json
 import logging
 import pickle
 import re
@@ -13,6 +12,7 @@ import torch
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.errors import InputError
 from fer_lightning.networks import CNN, MLP
+from fer_lightning.summary_file import run_summary
 
 NETWORKS: dict[str, type[ExpressionClassifier]] = {"MLP": MLP, "CNN": CNN}
 UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
@@ -98,24 +98,6 @@ def _why_without(folder: Path, which: str) -> str:
     if summary.get("diverged"):
         return f"the run diverged in epoch {summary.get('diverged_epoch')}; it has no {missing}"
     return f"the run has no {missing}, or not yet"
-
-
-def run_summary(folder: Path) -> dict[str, Any]:
-    """What a run's summary.json says; nothing if it has none.
-
-    Raises:
-        InputError: It is damaged.
-    """
-    path = folder / "summary.json"
-    try:
-        summary = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged ({error})") from error
-    if not isinstance(summary, dict):
-        raise InputError(f"{path}: not a run's summary")
-    return summary
 
 
 def load_network(path: Path) -> tuple[ExpressionClassifier, int]:

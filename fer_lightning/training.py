@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
+from fer_lightning.checkpoint_files import Stored
 from fer_lightning.checkpoints import Checkpoints
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
@@ -19,11 +20,15 @@ from fer_lightning.errors import InputError, require
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
+from fer_lightning.interruption import signals_wait
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
+from fer_lightning.resuming import begin_anew, newest_checkpoint, sweep_up
 from fer_lightning.run_settings import check_settings
 from fer_lightning.settings import flat_settings, section
+from fer_lightning.stop_on_signal import StopOnSignal
 from fer_lightning.summary import Scores, Summary, score_table
+from fer_lightning.summary_file import finished_run
 
 ALL_THREADS = torch.get_num_threads()
 # From there on Lightning's work around a step, and PyTorch's, exceed what compiling one takes.
@@ -40,6 +45,9 @@ class Run:
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
 
+    Attributes:
+        stored: The checkpoint that the training goes on from, or None.
+
     Raises:
         InputError: A setting breaks its rule.
     """
@@ -48,29 +56,39 @@ class Run:
         check_settings(config)
         _quieten_lightning()
         self.config, self.folder, self.overrides = config, folder, overrides
+        self.stored: Stored | None = None
         L.seed_everything(config.seed, verbose=False)
         self.datamodule = _datamodule(config)
         self.model = _model(config)
         self.epoch_log = EpochLog(folder)
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self.image_log = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
-        own = (self.epoch_log, self.checkpoints, self.image_log)
+        own = (self.epoch_log, self.image_log, self.checkpoints)
         self.trainer = _trainer(config, folder, list(own))
 
     def begin(self) -> None:
         """Read the faces, say what is trained on them, and open the run's row in TensorBoard.
 
+        A run that goes on has that row already.
+
         Raises:
             InputError: The faces cannot be read.
         """
         _announce(self.model, self.datamodule, self.trainer, self.folder)
+        if self.stored:
+            told = "goes on from epoch %d of %d"
+            log.info(told, self.stored.epoch, self.config.trainer.max_epochs)
+            return
+        if self.config.resume is not None:
+            log.info("begins anew: there is no checkpoint to go on from")
+            begin_anew(self.folder)
         open_row(self.epoch_log.board, self.config, self.overrides)
 
     def finish(self, seconds: float) -> float:
         """Evaluate the network, write the summary, and return the best validation accuracy.
 
         Args:
-            seconds: That the training took.
+            seconds: That the training took, since it went on if it did.
         """
         trainer = self.trainer
         final = Scores.of(self.model, self.datamodule, trainer.current_epoch)
@@ -79,7 +97,7 @@ class Run:
             best=_best(final, self.checkpoints, self.model, self.datamodule),
             n_parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             epochs=trainer.current_epoch,
-            seconds=round(seconds, 3),
+            seconds=round(self.epoch_log.seconds_before + seconds, 3),
             diverged=self.epoch_log.diverged_at is not None,
             diverged_epoch=self.epoch_log.diverged_at,
             seed=self.config.seed,
@@ -93,6 +111,7 @@ class Run:
         close_row(self.epoch_log.board, summary)
         self.epoch_log.board.close()
         summary.write(self.folder / "summary.json")
+        self.checkpoints.drop_the_one_before()
         log.info("%s", score_table(summary))
         if summary.diverged:
             told = "diverged: the training loss of epoch %s is not finite"
@@ -114,7 +133,13 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
+    done = finished_run(folder) if config.resume is not None else None
+    if done:
+        return float(done["best"]["val"]["acc"] or 0.0)
     run = Run(config, folder, overrides)
+    if config.resume is not None:
+        sweep_up(folder)
+        run.stored = newest_checkpoint(run.checkpoints.folder)
     torch.set_num_threads(config.threads or ALL_THREADS)
     run.begin()
     started = time.perf_counter()
@@ -147,9 +172,11 @@ def chosen_engine(run: Run) -> str:
 
 
 def _fit(run: Run) -> None:
-    run.trainer.callbacks.append(EpochProgress())  # type: ignore[attr-defined]
+    run.trainer.callbacks += [EpochProgress(), StopOnSignal()]  # type: ignore[attr-defined]
+    last = run.stored.path if run.stored else None
     try:
-        run.trainer.fit(run.model, datamodule=run.datamodule)
+        with signals_wait():
+            run.trainer.fit(run.model, datamodule=run.datamodule, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
 

@@ -9,9 +9,12 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from fer_lightning.errors import require_integer
+from fer_lightning.interruption import signals_wait
 from fer_lightning.shell import command
+from fer_lightning.summary_file import finished_run
 from gmm.clustering import fit_starts
 from gmm.face_points import announce, face_points
+from gmm.kept_state import KeptState
 from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
 from gmm.sweep_table import CLUSTER, write_table
@@ -32,6 +35,9 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
     started = time.perf_counter()
+    done = finished_run(folder) if config.resume is not None else None
+    if done:
+        return float(done["model"]["log_likelihood"]["val"] / done["data"]["val"])
     settings = mixture_settings(config)
     require_integer("mixture.n_components", settings.n_components, 1)
     names = start_names(config.start, both=True)
@@ -46,14 +52,16 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         shown = zip(names, tops.tolist(), strict=True)
         return "  ".join(f"{name} {top:,.1f}" for name, top in shown if top > -torch.inf)
 
-    with em_progress(settings.max_iter, describe) as progress:
-        found = fit_starts(x, names, settings, config.seed, progress)
+    state = KeptState(folder, resumes=config.resume is not None)
+    with em_progress(settings.max_iter, describe) as progress, signals_wait():
+        found = fit_starts(x, names, settings, config.seed, progress, state)
     from gmm.cluster_report import report  # figures and TensorBoard take a second to import
     from gmm.run_folder import RunFolder
 
     with RunFolder(folder) as run:
         results = report(run, found, faces, config.seed)
         run.summary(results, config, overrides, faces, started)
+    state.remove()
     return results["model"]["log_likelihood"]["val"] / len(faces.splits.val)
 
 

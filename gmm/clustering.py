@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fer_lightning.errors import InputError
-from gmm.em import Callback, Fit, fit_em
+from gmm.em import Callback, Fit, Memory, fit_em
 from gmm.mixture import Mixture
 from gmm.settings import MixtureSettings
 from gmm.starts import make_start
@@ -46,6 +46,7 @@ def fit_starts(
     settings: MixtureSettings,
     seed: int,
     callback: Callback | None = None,
+    memory: Memory | None = None,
 ) -> Clustering:
     """Fit from every start as one batch; each begins as it would alone.
 
@@ -68,7 +69,7 @@ def fit_starts(
         torch.stack, zip(*(start.tensors() for start in starts), strict=True)
     )
     stacked = Mixture(log_weights, means, covariances, settings.covariance_type)
-    fit = fit_em(x, stacked, callback=callback, **settings.em)
+    fit = fit_em(x, stacked, callback=callback, memory=memory, **settings.em)
     final = fit.final_log_likelihood.cpu()
     best = final.argmax(-1)
     tops = final.amax(-1)

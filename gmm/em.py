@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +15,16 @@ from gmm.mixture import Mixture
 from gmm.points import Batches, Block, Points, open_points
 
 Callback = Callable[[int, Tensor], None]
+
+
+class Memory(Protocol):
+    """Keeps the state of EM where a fit that is cut off can go on from it."""
+
+    def recall(self) -> dict[str, Tensor] | None:
+        """The state that was kept last, or None."""
+
+    def keep(self, state: Callable[[], dict[str, Tensor]]) -> None:
+        """Keep the state after an iteration, or not; it is made when it is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +69,7 @@ def fit_em(
     chunk_size: int | None = None,
     previous: Tensor | None = None,
     callback: Callback | None = None,
+    memory: Memory | None = None,
 ) -> Fit:
     """Fit every mixture of a batch by EM (Bishop 2006, eqs. 9.23-9.27).
 
@@ -76,6 +88,7 @@ def fit_em(
         previous: Mean log-likelihoods (*B) that the first ones are compared with, for a start that
             another fit ended at.
         callback: Called with the iteration (from 1) and its mean log-likelihoods (G, M).
+        memory: Recalls where to go on instead of the start, and keeps the state.
 
     Raises:
         ValueError: If a value is not finite or shapes do not agree.
@@ -96,6 +109,7 @@ def fit_em(
         min_variance=min_variance,
         previous=previous,
         callback=callback,
+        memory=memory,
     )
 
 
@@ -110,6 +124,7 @@ def fit_points(
     min_variance: float,
     previous: Tensor | None = None,
     callback: Callback | None = None,
+    memory: Memory | None = None,
 ) -> Fit:
     """Fit as `fit_em` does, on points that are already open and have the batch shape given."""
     _check(max_iter, tol, reg_covar, min_variance)
@@ -126,13 +141,24 @@ def fit_points(
     run = _Run(points, flat, reg_covar, min_variance)
     if previous is not None:
         run.previous = previous.reshape(run.active.shape).to(points.device, torch.float64)
-    for iteration in range(1, max_iter + 1):
-        mean = run.step(tol)
-        if callback is not None:
-            callback(iteration, mean)
-        if tol > 0 and run.finished():
-            break
+    kept = memory.recall() if memory is not None else None
+    if kept is not None:
+        run.restore(kept)
+    begin = len(run.log_likelihood)
+    if not (begin and tol > 0 and run.finished()):
+        for iteration in range(begin + 1, max_iter + 1):
+            mean = run.step(tol)
+            if callback is not None:
+                callback(iteration, mean)
+            if memory is not None:
+                memory.keep(run.kept)
+            if tol > 0 and run.finished():
+                break
     return run.result(start, points.dtype)
+
+
+_PARAMETERS = ("log_weights", "means", "covariances")
+_OWN = ("singular", "active", "empty", "converged", "n_iter", "previous")
 
 
 class _Run:
@@ -173,6 +199,21 @@ class _Run:
         sums = self._sums(self._blocks(), responsibilities, old.means)
         new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
         return self._keep(new, empty, evidence / self.points.sizes.unsqueeze(-1), tol)
+
+    def kept(self) -> dict[str, Tensor]:
+        """All that changes with a step."""
+        parameters = dict(zip(_PARAMETERS, self.state.tensors(), strict=True))
+        own = {name: getattr(self, name) for name in _OWN}
+        return {**parameters, **own, "log_likelihood": torch.stack(self.log_likelihood, -1)}
+
+    def restore(self, kept: dict[str, Tensor]) -> None:
+        """Stand where a state was kept."""
+        for name, tensor in zip(_PARAMETERS, self.state.tensors(), strict=True):
+            tensor.copy_(kept[name])
+        for name in _OWN:
+            getattr(self, name).copy_(kept[name])
+        history = kept["log_likelihood"].to(self.previous.device)
+        self.log_likelihood = list(history.unbind(-1))
 
     def finished(self) -> bool:
         """Wait for the device, and leave out what has converged; True where all has."""

@@ -11,6 +11,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from fer_lightning.errors import Interrupted
+
 # What is left to do for a job whose network has been trained, by the folder of the job.
 TRAINED: dict[Path, Callable[[], float]] = {}
 
@@ -47,10 +49,14 @@ class FusedLauncher(Launcher):
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
         done: dict[int, JobReturn] = {}
-        for trained in FusedSweep(jobs, self._run, self.memory_gb, self.threads):
-            TRAINED.update(trained.finish)
-            for i in trained.jobs:
-                done[i] = self._run(jobs[i], self.task_function)
+        try:
+            for trained in FusedSweep(jobs, self._run, self.memory_gb, self.threads):
+                TRAINED.update(trained.finish)
+                for i in trained.jobs:
+                    done[i] = self._run(jobs[i], self.task_function)
+        except Interrupted as stopped:
+            stopped.sweep = Path(self.config.hydra.sweep.dir)
+            raise
         return [done[i] for i in range(len(jobs))]
 
     def _composed(self, number: int, overrides: Sequence[str]) -> DictConfig:

@@ -1,7 +1,7 @@
 """The optimisers, with settings of their own for each of the models that are trained together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,12 @@ class StackedOptimizer(ABC):
             optimizer.state[p] = {name: tensors[i][m] for name, tensors in self.state.items()}
         return optimizer
 
+    def load(self, m: int, state: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """Take over the state that PyTorch's optimiser of model m had, by parameter and name."""
+        for i, of_parameter in state.items():
+            for name, value in of_parameter.items():
+                self.state[name][i][m] = value
+
     def has_state(self, m: int) -> bool:
         """Whether PyTorch's optimiser would keep a state for model m."""
         return bool(self.state)
@@ -66,6 +72,12 @@ class StackedSGD(StackedOptimizer):
         self._looks_ahead = any(s.nesterov for s in settings)
         moves = any(s.momentum for s in settings)
         self.state = {"momentum_buffer": [torch.zeros_like(p) for p in parameters]} if moves else {}
+
+    def load(self, m: int, state: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """Take over the state that PyTorch's optimiser of model m had, by parameter and name."""
+        for i, of_parameter in state.items():
+            for name, value in of_parameter.items():
+                self.state[name][i][m] = value
 
     def has_state(self, m: int) -> bool:
         return bool(self.state) and bool(self._momentum[m] > 0)
