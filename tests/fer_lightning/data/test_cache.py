@@ -104,7 +104,7 @@ def test_a_damaged_cache_is_replaced(drawn, write_csv, tmp_path, reads, damage, 
 def test_a_file_that_cannot_be_read_is_named(tmp_path, kept):
     folder = tmp_path / "faces.csv"  # a folder in the place of a file
     (folder / "train").mkdir(parents=True)
-    (folder / "gone.png").symlink_to(tmp_path / "nowhere")
+    (folder / "gone.png").symlink_to(folder / "nowhere")
     with pytest.raises(InputError, match=r"faces\.csv.*cannot be read"):
         cache.load(Fer2013(folder), tmp_path / "cache" if kept else None)
 
