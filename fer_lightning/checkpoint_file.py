@@ -85,10 +85,7 @@ def _require_plain(arguments: object, n_weights: int) -> None:
 
 def _is_whole(weights: object) -> bool:
     """Whether it is a tensor that has a place in memory for each of its numbers."""
-    return (
-        isinstance(weights, Tensor)
-        and weights.layout == torch.strided
-        and weights.device.type == "cpu"
-        and weights.is_floating_point()
-        and weights.is_contiguous()
-    )
+    if not isinstance(weights, Tensor) or weights.layout != torch.strided:
+        return False
+    in_memory = weights.device.type == "cpu" and weights.is_floating_point()
+    return in_memory and weights.nbytes <= weights.untyped_storage().nbytes()
