@@ -13,7 +13,7 @@ from fer_lightning.errors import InputError
 
 DAMAGE = (
     *(OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError),
-    *(AttributeError, AssertionError, MemoryError, RecursionError, pickle.UnpicklingError),
+    *(AttributeError, AssertionError, MemoryError, RecursionError, zipfile.BadZipFile),
 )
 
 
@@ -28,11 +28,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         _require_unpacked(path)
         stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (*DAMAGE, zipfile.BadZipFile) as error:
+    except pickle.UnpicklingError as error:  # whose message tells how to load it all the same
+        reason = "it holds more than numbers and plain values, which could run code"
+        raise InputError(f"{path}: not a checkpoint, or a damaged one ({reason})") from error
+    except DAMAGE as error:
         reason = str(error).splitlines()[0][:100] if str(error) else "it ends too early"
         raise InputError(f"{path}: not a checkpoint, or a damaged one ({reason})") from error
     if not isinstance(stored, dict):
-        raise InputError(f"{path}: not a checkpoint, but a {type(stored).__name__}")
+        raise InputError(f"{path}: not a checkpoint of one of this project's networks")
     return stored
 
 
