@@ -89,7 +89,7 @@ def _content_key(source: Source) -> str:
     for name, path in _walk(source):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{name} {content}\n".encode())
+        digest.update(f"{name} {content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 

@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -56,7 +57,7 @@ def open_tree(path: Path) -> FileTree:
 
 
 class Folder:
-    """The files below a folder; `names` refuses links that lead out of it."""
+    """The files below a folder; `names` refuses links that lead out of it, pipes and devices."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,7 +69,7 @@ class Folder:
             folders[:] = [folder for folder in folders if not _is_hidden(folder)]
             files = [file for file in files if not _is_hidden(file)]
             for name in (*folders, *files):
-                _require_inside(top, Path(root, name))
+                _require_ordinary(top, Path(root, name))
             below = Path(root).relative_to(self.path)
             found += [(below / file).as_posix() for file in files]
         return sorted(found)
@@ -90,9 +91,12 @@ class Folder:
             raise InputError(f"{self.path / name}: cannot be read ({error.strerror})") from error
 
 
-def _require_inside(top: Path, path: Path) -> None:
+def _require_ordinary(top: Path, path: Path) -> None:
+    """Raise an `InputError` for a link out of the folder, and for a pipe or a device."""
     if path.is_symlink() and not path.resolve().is_relative_to(top):
         raise InputError(f"{path}: links must stay inside {top}; copy what it stands for")
+    if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+        raise InputError(f"{path}: must be a file or a folder")
 
 
 class ZipArchive:

@@ -40,15 +40,9 @@ def refused(tmp_path, monkeypatch):
     """Read a file or folder as the commands do; returns the line by which it was refused."""
     monkeypatch.chdir(tmp_path)
 
-    def read(path):
-        if path.suffix in DOORS:
-            door = DOORS[path.suffix]
-        else:
-            source = SOURCES.get(path.suffix, ClassFolders)
-
-            def door(path):
-                return load(source(path), tmp_path / "cache")
-
+    def read(path, source=None):
+        source = source or SOURCES.get(path.suffix, ClassFolders)
+        door = DOORS.get(path.suffix, lambda path: load(source(path), tmp_path / "cache"))
         with pytest.raises((InputError, gmm.ModelFileError)) as caught:
             door(path)
         line = one_line(caught.value)
@@ -114,14 +108,14 @@ def test_a_picture_that_ends_too_early(tenths, tmp_path, drawn, write_folder, re
     folder = write_folder(drawn)
     picture = next(folder.rglob("*.png"))
     picture.write_bytes(picture.read_bytes()[: picture.stat().st_size * tenths // 10])
-    assert picture.name in refused(folder)
+    assert picture.name in refused(folder, Fer2013)
 
 
-@pytest.mark.parametrize("claimed", NAMES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "claimed"),
+    [(a, b) for a in NAMES for b in NAMES if a.split(".")[1] != b.split(".")[1]],
+)
 def test_a_file_of_another_kind(name, claimed, good, refused):
-    if name.split(".")[1] == claimed.split(".")[1]:
-        pytest.skip("the same kind")
     path = good(name)
     refused(path.rename(path.with_name(f"claimed_{claimed}")))
 
@@ -189,12 +183,12 @@ HEAD = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
         element(14, b"", 2**32 - 1),
         element(15, b"", 2**32 - 8),
         element(15, zlib.compress(element(14, b"", 2**32 - 1))),
-        b"".join(element(15, zlib.compress(bytes(2**28), 9)) for _ in range(8)) + bytes(8),
+        b"".join(element(15, zlib.compress(bytes(2**24))) for _ in range(9)) + bytes(8),
     ],
     ids=["declared", "declared packed", "declared inside", "expands"],
 )
 def test_a_mat_file_that_asks_for_gigabytes(content, tmp_path, refused, monkeypatch):
-    monkeypatch.setattr("fer_lightning.data.tfd.MAX_BYTES", 2**29)
+    monkeypatch.setattr("fer_lightning.data.tfd.MAX_BYTES", 2**27)
     (tmp_path / "x.mat").write_bytes(HEAD + content)
     refused(tmp_path / "x.mat")
 
@@ -271,11 +265,10 @@ def test_a_zip_whose_names_leave_it(name, tmp_path, refused):
 
 
 def test_a_link_inside_a_zip_is_not_followed(tmp_path, refused):
-    link = zipfile.ZipInfo("train/happy/x.png")
-    link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for name in ("train/happy/x.png", "val/sad/x.png", "test/fear/x.png"):
-            link.filename = name
+            link = zipfile.ZipInfo(name)
+            link.external_attr = 0o120777 << 16
             archive.writestr(link, "/etc/hostname")
     assert "not a readable picture" in refused(tmp_path / "x.zip")
 
@@ -408,13 +401,13 @@ def test_names_are_shown_as_they_are_and_no_more(name, tmp_path, refused):
 def test_commands_end_with_one_line_and_a_status(tmp_path, csv_path, shell):
     archive_of(tmp_path / "bomb.zip", **{"train/happy/\x1b[2Jx.png": bytes(2**26)})
     torch.save(checkpoint(network=Trap()), tmp_path / "x.ckpt")
-    faces = ("data=fer2013", f"data.path={csv_path}", f"data.cache_dir={tmp_path / 'cache'}")
+    faces = ("data=fer2013", f"data.path={csv_path}", "data.cache_dir=null")
     for command in (
         ("fer_lightning.data", "data=folder", f"data.path={tmp_path / 'bomb.zip'}"),
         ("fer_lightning.evaluate", str(tmp_path / "x.ckpt"), *faces),
     ):
         ended = shell(*command)
         assert ended.returncode == 1
-        assert "Traceback" not in ended.stderr
         assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
+        assert "Traceback" not in ended.stderr
     assert not list(tmp_path.rglob("ran"))
