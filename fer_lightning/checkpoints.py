@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from fer_lightning import interruption
 from fer_lightning.atomic import whole_file
-from fer_lightning.checkpoint_files import LAST
 from fer_lightning.generations import new_generation, one_before
+from fer_lightning.resumable_checkpoints import LAST
 
 
 class Checkpoints(Checkpoint):

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import lightning as L
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
+from fer_lightning.checkpoint_file import read_checkpoint, restored
 from fer_lightning.data.minibatches import Batch, Minibatches
+from fer_lightning.errors import InputError
 from fer_lightning.optimizers import OptimizerSettings
 
 
@@ -146,3 +149,23 @@ class ExpressionClassifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["network"] = type(self).__name__
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # Lightning's takes addresses and unpickles
+        cls, checkpoint_path: str | Path, **settings: Any
+    ) -> Self:
+        """The network in a checkpoint file, on the CPU, in evaluation mode.
+
+        Args:
+            checkpoint_path: The file; nothing in it can run code.
+            settings: Arguments of the class that are not stored, such as `optimizer`.
+
+        Raises:
+            InputError: It cannot be read, or holds another network.
+        """
+        stored = read_checkpoint(Path(checkpoint_path))
+        try:
+            return restored(cls, stored, **settings)
+        except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
+            rule = f"must hold a {cls.__name__}"
+            raise InputError(f"{checkpoint_path}: the checkpoint {rule}") from error

@@ -83,5 +83,6 @@ def require_number(
 
 
 def one_line(error: Exception | str) -> str:
-    """A message without line breaks."""
-    return " ".join(str(error).split())
+    """A message without line breaks, and with what a terminal would obey written out."""
+    text = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

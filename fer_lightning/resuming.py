@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from fer_lightning.checkpoint_files import LAST, Stored, whole_checkpoints
 from fer_lightning.epoch_log import growing_files
+from fer_lightning.resumable_checkpoints import LAST, Stored, whole_checkpoints
 
 
 def newest_checkpoint(folder: Path) -> Stored | None:

@@ -1,10 +1,10 @@
 """What a run's `summary.json` says."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
+from fer_lightning.bounded_files import read_json
 from fer_lightning.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -26,12 +26,9 @@ def run_summary(folder: Path) -> dict[str, Any]:
         InputError: It is damaged.
     """
     path = folder / "summary.json"
-    try:
-        summary = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged ({error})") from error
-    if not isinstance(summary, dict):
-        raise InputError(f"{path}: not a run's summary")
-    return summary
+    try:
+        return read_json(path)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error

@@ -11,7 +11,6 @@ from hydra.utils import instantiate
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
-from fer_lightning.checkpoint_files import Stored
 from fer_lightning.checkpoints import Checkpoints
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
@@ -23,6 +22,7 @@ from fer_lightning.image_log import ImageLog
 from fer_lightning.interruption import signals_wait
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
+from fer_lightning.resumable_checkpoints import Stored
 from fer_lightning.resuming import begin_anew, newest_checkpoint, sweep_up
 from fer_lightning.run_settings import check_settings
 from fer_lightning.settings import flat_settings, section

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map_only
 
-from fer_lightning.checkpoint_files import Stored
+from fer_lightning.resumable_checkpoints import Stored
 from fer_lightning.training import Run
 
 

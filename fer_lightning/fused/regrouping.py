@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fer_lightning.checkpoint_files import Stored
 from fer_lightning.epoch_log import EpochLog
+from fer_lightning.resumable_checkpoints import Stored
 
 
 @dataclass(frozen=True)

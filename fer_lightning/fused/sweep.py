@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from fer_lightning.checkpoint_files import Stored, whole_checkpoints
 from fer_lightning.errors import InputError, require_integer, require_number
 from fer_lightning.full_disk import full_disk_is_told
 from fer_lightning.fused.grouping import grouped
@@ -24,6 +23,7 @@ from fer_lightning.fused.memory import bytes_of_model, free_bytes
 from fer_lightning.fused.probing import fused_cost
 from fer_lightning.fused.regrouping import Part, parts
 from fer_lightning.fused.together import members, train_together
+from fer_lightning.resumable_checkpoints import Stored, whole_checkpoints
 from fer_lightning.resume_command import without_resume
 from fer_lightning.resuming import in_place, sweep_up
 from fer_lightning.settings import flat_settings

@@ -1,7 +1,5 @@
 """The networks, against the study's equations written in NumPy."""
 
-import pickle
-
 import lightning as L
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from benchmarks import numpy_backprop
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.minibatches import epoch_order
-from fer_lightning.errors import SettingError
+from fer_lightning.errors import InputError, SettingError
 from fer_lightning.networks import CNN, MLP
 from fer_lightning.optimizers import SGD
 
@@ -186,9 +184,17 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
             return (tmp_path.joinpath("ran").touch, ())
 
     torch.save({"state_dict": CNN().state_dict(), "bomb": Bomb()}, tmp_path / "model.ckpt")
-    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+    with pytest.raises(InputError, match=r"model\.ckpt: .*which could run code"):
         CNN.load_from_checkpoint(tmp_path / "model.ckpt")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    stored = {"state_dict": MLP().state_dict(), "hyper_parameters": {"hidden": [16, 32]}}
+    torch.save(stored, tmp_path / "model.ckpt")
+    assert MLP.load_from_checkpoint(tmp_path / "model.ckpt", optimizer=SGD(lr=7)).optimizer.lr == 7
+    with pytest.raises(InputError, match=r"model\.ckpt: the checkpoint must hold a CNN"):
+        CNN.load_from_checkpoint(tmp_path / "model.ckpt")
 
 
 @pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning")
