@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from fer_lightning.generations import new_generation, remove_generations, whole_generations
 from fer_lightning.interruption import is_waiting, stop_if_waiting
+from gmm.em import Kept
 
 EVERY_SECONDS = 10.0
 
@@ -29,18 +29,18 @@ class KeptState:
         self.resumes = resumes
         self._written = time.monotonic()
 
-    def recall(self) -> dict[str, Tensor] | None:
+    def recall(self) -> Kept | None:
         """The newest state that is whole, or None."""
         if not self.resumes:
             return None
-        found: list[dict[str, Tensor]] = whole_generations(self.path, lambda _, content: content)
+        found: list[Kept] = whole_generations(self.path, lambda _, content: content)
         if not found:
             log.info("begins anew: there is no state of EM to go on from")
             return None
         log.info("goes on from iteration %d", found[0]["log_likelihood"].shape[-1])
         return found[0]
 
-    def keep(self, state: Callable[[], dict[str, Tensor]]) -> None:
+    def keep(self, state: Callable[[], Kept]) -> None:
         """Write the state if it is time, and end the run here if a signal waits for that."""
         if time.monotonic() - self._written >= EVERY_SECONDS or is_waiting():
             with new_generation(self.path) as part, part.open("wb") as file:
