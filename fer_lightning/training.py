@@ -16,7 +16,7 @@ from fer_lightning.checkpoints import Checkpoints
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.epoch_log import EpochLog
-from fer_lightning.errors import InputError, require, require_integer
+from fer_lightning.errors import InputError, require, require_integer, require_number
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
@@ -60,7 +60,7 @@ class Run:
         self.datamodule = _datamodule(config)
         self.model = _model(config)
         self.epoch_log = EpochLog(folder)
-        self.checkpoints = Checkpoints(folder / "checkpoints")
+        self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint_every_seconds)
         images = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
         self.trainer = _trainer(config, folder, [self.epoch_log, images, self.checkpoints])
 
@@ -182,6 +182,7 @@ def _fit(run: Run) -> None:
 def _check(config: DictConfig) -> None:
     require_integer("seed", config.seed, 0, 2**32 - 1)
     require_integer("trainer.max_epochs", config.trainer.max_epochs, 1)
+    require_number("checkpoint_every_seconds", config.checkpoint_every_seconds, 0)
     require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
     if config.threads is not None:
         require_integer("threads", config.threads, 1)
