@@ -28,6 +28,7 @@ PLUMBING = (
     "engine",
     "compile",
     "image_every_n_epochs",
+    "checkpoint_every_seconds",
     "data.path",
     "data.cache_dir",
     "data.minibatches_per_step",

@@ -61,7 +61,7 @@ class Run:
         self.datamodule = _datamodule(config)
         self.model = _model(config)
         self.epoch_log = EpochLog(folder)
-        self.checkpoints = Checkpoints(folder / "checkpoints")
+        self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint_every_seconds)
         self.image_log = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
         own = (self.epoch_log, self.image_log, self.checkpoints)
         self.trainer = _trainer(config, folder, list(own))

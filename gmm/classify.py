@@ -44,7 +44,7 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     faces = face_points(config)
     chosen = class_faces(faces, classes, max(settings.sizes))
     announce(faces, settings, folder)
-    state = KeptState(folder, resumes=config.resume is not None)
+    state = KeptState(folder, config.checkpoint_every_seconds, config.resume is not None)
     train = chosen["train"]
     with em_progress(settings.max_iter) as progress, signals_wait():
         fitted = fit_classes(train, len(classes), settings, start, config.seed, progress, state)

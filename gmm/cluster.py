@@ -52,7 +52,7 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         shown = zip(names, tops.tolist(), strict=True)
         return "  ".join(f"{name} {top:,.1f}" for name, top in shown if top > -torch.inf)
 
-    state = KeptState(folder, resumes=config.resume is not None)
+    state = KeptState(folder, config.checkpoint_every_seconds, config.resume is not None)
     with em_progress(settings.max_iter, describe) as progress, signals_wait():
         found = fit_starts(x, names, settings, config.seed, progress, state)
     from gmm.cluster_report import report  # figures and TensorBoard take a second to import

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -17,13 +17,16 @@ from gmm.points import Batches, Block, Points, open_points
 Callback = Callable[[int, Tensor], None]
 
 
+Kept = dict[str, Any]  # tensors, and lists and dicts of them
+
+
 class Memory(Protocol):
     """Keeps the state of EM where a fit that is cut off can go on from it."""
 
-    def recall(self) -> dict[str, Tensor] | None:
+    def recall(self) -> Kept | None:
         """The state that was kept last, or None."""
 
-    def keep(self, state: Callable[[], dict[str, Tensor]]) -> None:
+    def keep(self, state: Callable[[], Kept]) -> None:
         """Keep the state after an iteration, or not; it is made when it is asked for."""
 
 
@@ -142,18 +145,16 @@ def fit_points(
     if previous is not None:
         run.previous = previous.reshape(run.active.shape).to(points.device, torch.float64)
     kept = memory.recall() if memory is not None else None
-    if kept is not None:
-        run.restore(kept)
-    begin = len(run.log_likelihood)
-    if not (begin and tol > 0 and run.finished()):
-        for iteration in range(begin + 1, max_iter + 1):
-            mean = run.step(tol)
-            if callback is not None:
-                callback(iteration, mean)
-            if memory is not None:
-                memory.keep(run.kept)
-            if tol > 0 and run.finished():
-                break
+    is_over = kept is not None and run.restore(kept, tol)
+    for iteration in range(len(run.log_likelihood) + 1, max_iter + 1):
+        if is_over:
+            break
+        mean = run.step(tol)
+        if callback is not None:
+            callback(iteration, mean)
+        is_over = tol > 0 and run.finished()
+        if memory is not None:
+            memory.keep(run.kept)
     return run.result(start, points.dtype)
 
 
@@ -200,20 +201,23 @@ class _Run:
         new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
         return self._keep(new, empty, evidence / self.points.sizes.unsqueeze(-1), tol)
 
-    def kept(self) -> dict[str, Tensor]:
+    def kept(self) -> Kept:
         """All that changes with a step."""
         parameters = dict(zip(_PARAMETERS, self.state.tensors(), strict=True))
         own = {name: getattr(self, name) for name in _OWN}
-        return {**parameters, **own, "log_likelihood": torch.stack(self.log_likelihood, -1)}
+        history = torch.stack(self.log_likelihood, -1)
+        return {**parameters, **own, "log_likelihood": history, "sums": self._sums.state()}
 
-    def restore(self, kept: dict[str, Tensor]) -> None:
-        """Stand where a state was kept."""
+    def restore(self, kept: Kept, tol: float) -> bool:
+        """Stand where a state was kept; whether nothing is left to do."""
         for name, tensor in zip(_PARAMETERS, self.state.tensors(), strict=True):
             tensor.copy_(kept[name])
         for name in _OWN:
             getattr(self, name).copy_(kept[name])
-        history = kept["log_likelihood"].to(self.previous.device)
-        self.log_likelihood = list(history.unbind(-1))
+        self.log_likelihood = list(kept["log_likelihood"].to(self.previous.device).unbind(-1))
+        is_over = tol > 0 and self.finished()
+        self._sums.restore(kept["sums"])
+        return is_over
 
     def finished(self) -> bool:
         """Wait for the device, and leave out what has converged; True where all has."""

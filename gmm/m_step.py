@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -119,6 +120,20 @@ class Sums:
             for total, part in zip(moments, parts, strict=True):
                 total[block.sets] += part
         return counts, (moments[0], moments[1])
+
+    def state(self) -> list[dict[str, Any]]:
+        """What is kept of the step before, for each block."""
+        return [
+            {"place": list(place), "kept": [kept.resp, kept.counts, *kept.moments]}
+            for place, kept in self._kept.items()
+        ]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        """Go on from what was kept."""
+        for entry in state:
+            resp, counts, first, second = entry["kept"]
+            g, start = entry["place"]
+            self._kept[g, start] = _Kept(resp, counts, (first, second))
 
     def _moments(self, block: Block, resp: Tensor, counts: Tensor, means: Tensor) -> Moments:
         if not self._may_keep(block, resp):
