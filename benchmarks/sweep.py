@@ -25,6 +25,7 @@ from benchmarks.flops import epoch_flops
 from benchmarks.machine import gemm_rate
 from benchmarks.memory import peak_mib
 from benchmarks.results import Row, in_turns, parser, publish
+from fer_lightning.training import Run
 
 RATES, MOMENTA, FOLDS = (0.001, 0.05, 0.1, 0.5, 1.0), (0.0, 0.5, 0.9), 5
 GRID = len(RATES) * len(MOMENTA)
@@ -64,9 +65,14 @@ class Case:
         ]
 
     @property
+    def first_run(self) -> Run:
+        """One of the models with its faces, of which there are fewer in a fold."""
+        return fused_run.run_of(self.jobs[0])
+
+    @property
     def flops(self) -> float:
         """That an epoch of all models needs."""
-        run = fused_run.run_of(self.jobs[0])
+        run = self.first_run
         splits = run.datamodule.splits
         return self.n_models * epoch_flops(run.model.layers, len(splits.train), len(splits.val))
 
@@ -89,12 +95,12 @@ def contenders(case: Case, fuse: bool) -> dict[str, Callable[[], list[float]]]:
         calls["fused"] = functools.partial(fused_run.epoch_seconds, case.jobs)
     calls["separate"] = functools.partial(project_run.epoch_seconds, case.jobs[0])
     if case.accelerator == "cpu" and not case.shape:
-        splits = SomeFaces(case.n_faces).read()
+        splits = SomeFaces(len(case.first_run.datamodule.splits.train)).read()
         faces = (case.model, splits)
         for name, dtype in (("NumPy", np.float64), ("NumPy float32", np.float32)):
             calls[name] = functools.partial(numpy_backprop.epoch_seconds, *faces, 100, 2, dtype)
         calls["joblib"] = functools.partial(
-            joblib_runs.epoch_seconds, *faces, case.n_models, case.epochs
+            joblib_runs.epoch_seconds, case.model, len(splits.train), case.n_models, case.epochs
         )
     return {name: functools.partial(_after_first, call) for name, call in calls.items()}
 
