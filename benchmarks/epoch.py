@@ -18,12 +18,11 @@ import torch
 
 from benchmarks import bare_loop, numpy_backprop, project_run, usual_lightning
 from benchmarks.faces import ALL, SomeFaces, overrides_of
+from benchmarks.networks import NETWORKS
 from benchmarks.results import in_turns, parser, publish
 from fer_lightning.data.faces import FaceSplits
-from fer_lightning.networks import CNN, CNN_OPTIMIZER, MLP, MLP_OPTIMIZER
 from fer_lightning.training import ALL_THREADS
 
-NETWORKS = {"mlp": (MLP, MLP_OPTIMIZER.lr), "cnn": (CNN, CNN_OPTIMIZER.lr)}
 BATCH_SIZES = (1, 10, 100, 1000)
 # Epochs of a round; the slow ones are as few as a median allows.
 EPOCHS = {"mlp": {1: 2, 10: 5, 100: 30, 1000: 30}, "cnn": {1: 2, 10: 2, 100: 4, 1000: 4}}
@@ -35,7 +34,8 @@ def contenders(
     """What takes turns: each returns the seconds of its epochs but the first."""
     splits = SomeFaces(n_faces).read()
     overrides = [f"model={model}", f"data.batch_size={batch_size}", *overrides_of(n_faces)]
-    overrides += project_run.engine_of_study(overrides)
+    overrides += ["trainer.accelerator=cpu"]
+    overrides += [f"engine={project_run.engine_of_study(overrides)}"]
     overrides += [f"trainer.max_epochs={epochs + 1}"]
     calls: dict[str, Callable[[], list[float]]] = {
         "project": functools.partial(project_run.epoch_seconds, overrides)
