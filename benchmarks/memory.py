@@ -10,11 +10,11 @@ from fer_lightning.shell import PROJECT_ROOT
 
 
 def peak_mib(jobs: Sequence[Sequence[str]]) -> int:
-    """Peak memory of a process that trains these jobs together, in MiB."""
+    """Peak memory of a process that trains these jobs together, uncompiled, in MiB."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory"],
         cwd=PROJECT_ROOT,
-        input=json.dumps([list(job) for job in jobs]),
+        input=json.dumps([[*job, "compile=false"] for job in jobs]),
         capture_output=True,
         text=True,
         check=True,
