@@ -33,6 +33,7 @@ from fer_lightning.data.fer2013 import Fer2013
 from fer_lightning.shell import PROJECT_ROOT
 
 KILLS_OF_ONE = 3
+EPOCHS = {"training": 600, "sweep": 150, "fused group": 400}
 LIMIT_SECONDS = 300.0
 OF_THE_DAY = {"seconds", "commit"}  # what two runs of the same settings may differ in
 
@@ -67,19 +68,25 @@ class Case:
         return [sys.executable, *self.program, *settings, f"resume={folder}"]
 
 
-def cases(faces: Path) -> list[Case]:
-    """What is killed, on the faces of a csv file."""
+def cases(faces: Path, length: float = 1.0) -> list[Case]:
+    """What is killed, on the faces of a csv file.
+
+    Args:
+        faces: The file.
+        length: Of the trainings; 1 is some seconds.
+    """
+    epochs = {name: f"trainer.max_epochs={round(length * n)}" for name, n in EPOCHS.items()}
     source = ("data=fer2013", f"data.path={faces}", "data.cache_dir=null")
     data = (*source, "checkpoint_every_seconds=0.3")
     train = (str(PROJECT_ROOT / "train.py"),)
     run = (*data, "threads=1", "trainer.accelerator=cpu", "data.batch_size=20", "compile=false")
     sweep = ("-m", *run, "optim.momentum=0.5", "optim.lr=0.01,0.1,1e30")
-    fused = ("hydra/launcher=fused", "hydra.launcher.threads=1")
+    fused = ("hydra/launcher=fused", "hydra.launcher.threads=1", "hydra.launcher.measure=false")
     em = (*data, "mixture.n_init=3", "mixture.max_iter=400", "mixture.n_components=5")
     return [
-        Case("training", train, (*run, "trainer.max_epochs=600", "optim=adamw", "optim.lr=1e-4")),
-        Case("sweep", train, (*sweep, "trainer.max_epochs=150"), is_sweep=True),
-        Case("fused group", train, (*sweep, *fused, "trainer.max_epochs=400"), is_sweep=True),
+        Case("training", train, (*run, epochs["training"], "optim=adamw", "optim.lr=1e-4")),
+        Case("sweep", train, (*sweep, epochs["sweep"]), is_sweep=True),
+        Case("fused group", train, (*sweep, *fused, epochs["fused group"]), is_sweep=True),
         Case("EM", ("-m", "gmm.cluster"), em),
     ]
 
@@ -246,14 +253,14 @@ def _fingerprint(splits: FaceSplits) -> str:
     return splits.fingerprint()
 
 
-def run(kills: int, seed: int, folder: Path) -> Counter[str]:
+def run(kills: int, seed: int, folder: Path, length: float) -> Counter[str]:
     """Kill each case in turn until there were so many kills; how often what became of it."""
     rng = random.Random(seed)
     faces = write_faces(folder / "faces.csv")
     outcomes: Counter[str] = Counter()
     n_kills: Counter[str] = Counter()
     expected, seconds = {}, {}
-    for case in cases(faces):
+    for case in cases(faces, length):
         began = time.monotonic()
         log = folder / f"{case.name}.log"
         status = killed_after(case.begin(folder / case.name), None, log)
@@ -262,7 +269,7 @@ def run(kills: int, seed: int, folder: Path) -> Counter[str]:
         print(f"{case.name}: {seconds[case.name]:.0f} s uninterrupted, status {status}", flush=True)
     i = 0
     while n_kills.total() < kills:
-        for case in cases(faces):
+        for case in cases(faces, length):
             place, log = folder / f"{case.name} {i}", folder / f"{case.name} {i}.log"
             moments = [rng.uniform(0.2, 1) * seconds[case.name] for _ in range(KILLS_OF_ONE)]
             status, n = kill_and_resume(case, place, moments, log)
@@ -283,6 +290,7 @@ def main() -> None:
     """Print the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--length", type=float, default=1.0, help="of the trainings")
     parser.add_argument("--seed", type=int, default=None, help="of the moments; printed")
     parser.add_argument("--folder", type=Path, default=None, help="kept, with what went wrong")
     args = parser.parse_args()
@@ -290,7 +298,7 @@ def main() -> None:
     print(f"seed {seed}")
     folder = args.folder or Path(tempfile.mkdtemp(prefix="faults-"))
     folder.mkdir(parents=True, exist_ok=True)
-    outcomes = run(args.kills, seed, folder)
+    outcomes = run(args.kills, seed, folder, args.length)
     for outcome, n in outcomes.items():
         print(f"{n:4d} {outcome}")
     sys.exit(0 if set(outcomes) == {"as if nothing had happened"} else 1)

@@ -33,7 +33,7 @@ def stored_settings(folder: Path) -> tuple[DictConfig, list[str]]:
         InputError: They are not there or damaged, or name what a stored configuration cannot.
     """
     config, overrides = (_load(folder / ".hydra" / f"{n}.yaml") for n in ("config", "overrides"))
-    if not isinstance(config, DictConfig) or not isinstance(overrides, ListConfig):
+    if not isinstance(config, DictConfig) or not config or not isinstance(overrides, ListConfig):
         raise InputError(f"{folder / '.hydra'}: not the settings of a run")
     for key, value in _values(OmegaConf.to_container(config)):
         _require_plain(folder, key, value)
@@ -62,9 +62,10 @@ def _values(part: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 def _require_plain(folder: Path, key: str, value: Any) -> None:
     """Raise an `InputError` if a value calls something that a stored one must not."""
-    name = key.rpartition(".")[2]
     called = set(re.findall(r"\$\{([^${}]*):", str(value))) - {"project_root"}
-    foreign = value not in CLASSES if name == "_target_" else name.startswith("_")
+    of_hydra = [name for name in key.split(".") if name.startswith("_")]
+    is_class = of_hydra == ["_target_"] and key.endswith("_target_") and value in CLASSES
+    foreign = bool(of_hydra) and not is_class
     if foreign or called:
         raise InputError(
             f"{folder / '.hydra' / 'config.yaml'}: {key} must be a plain value or one of this "

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
@@ -12,6 +13,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from fer_lightning.errors import Interrupted
+
+if TYPE_CHECKING:
+    from fer_lightning.fused.sweep import FusedSweep
 
 # What is left to do for a job whose network has been trained, by the folder of the job.
 TRAINED: dict[Path, Callable[[], float]] = {}
@@ -26,10 +30,13 @@ class FusedLauncher(Launcher):
         memory_gb: What the models that are trained at once may take, in 10^9 bytes; half of what is
             free by default. A larger group is trained in several waves.
         threads: CPU threads of a fused training; all cores by default.
+        measure: Whether to train together only what is measured to be faster so.
     """
 
-    def __init__(self, memory_gb: float | None = None, threads: int | None = None) -> None:
-        self.memory_gb, self.threads = memory_gb, threads
+    def __init__(
+        self, memory_gb: float | None = None, threads: int | None = None, measure: bool = True
+    ) -> None:
+        self.memory_gb, self.threads, self.measure = memory_gb, threads, measure
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -39,8 +46,6 @@ class FusedLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from fer_lightning.fused.sweep import FusedSweep  # Lightning takes seconds to import
-
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
@@ -50,7 +55,7 @@ class FusedLauncher(Launcher):
         ]
         done: dict[int, JobReturn] = {}
         try:
-            for trained in FusedSweep(jobs, self._run, self.memory_gb, self.threads):
+            for trained in self._sweep(jobs):
                 TRAINED.update(trained.finish)
                 for i in trained.jobs:
                     done[i] = self._run(jobs[i], self.task_function)
@@ -58,6 +63,11 @@ class FusedLauncher(Launcher):
             stopped.sweep = Path(self.config.hydra.sweep.dir)
             raise
         return [done[i] for i in range(len(jobs))]
+
+    def _sweep(self, jobs: Sequence[DictConfig]) -> "FusedSweep":
+        from fer_lightning.fused.sweep import FusedSweep  # Lightning takes seconds to import
+
+        return FusedSweep(jobs, self._run, self.memory_gb, self.threads, self.measure)
 
     def _composed(self, number: int, overrides: Sequence[str]) -> DictConfig:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))

@@ -28,7 +28,8 @@ def parts(jobs: Sequence[int], found: Mapping[int, Sequence[Stored]]) -> list[Pa
     """Part the unfinished jobs of a group by what they can go on from.
 
     What was trained together goes on together, from the newest epoch that all have a checkpoint
-    of; so each gets the numbers that it would have had. What was trained alone goes on alone.
+    of; so each gets the numbers that it would have had. What was trained alone goes on alone, and
+    those after it likewise.
 
     Args:
         jobs: Their positions in the sweep, in order.
@@ -43,6 +44,8 @@ def parts(jobs: Sequence[int], found: Mapping[int, Sequence[Stored]]) -> list[Pa
         return [*made, Part(tuple(i for i in jobs if i not in alone), were_together=True)]
     if together:
         made += _from_one_epoch(together, found)
+    elif alone:
+        return [*made, *(Part((i,)) for i in unbegun)]
     return [*made, Part(tuple(unbegun))] if unbegun else made
 
 

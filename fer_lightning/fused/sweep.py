@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from fer_lightning.checkpoint_files import Stored, whole_checkpoints
-from fer_lightning.errors import InputError, require_integer, require_number
+from fer_lightning.errors import InputError, require, require_integer, require_number
 from fer_lightning.full_disk import full_disk_is_told
 from fer_lightning.fused.grouping import grouped
 from fer_lightning.fused.memory import bytes_of_model, free_bytes
@@ -52,6 +52,7 @@ class FusedSweep:
         run_job: Calls a function in the place of a job's task, with its folder and its log.
         memory_gb: See `FusedLauncher`, as for threads.
         threads: CPU threads.
+        measure: Whether to train together only what is measured to be faster so.
 
     Raises:
         InputError: A number breaks its rule.
@@ -63,6 +64,7 @@ class FusedSweep:
         run_job: RunJob,
         memory_gb: float | None,
         threads: int | None,
+        measure: bool = True,
     ) -> None:
         if memory_gb is not None:
             require_number("hydra.launcher.memory_gb", memory_gb, 0, open_below=True)
@@ -70,7 +72,8 @@ class FusedSweep:
             require_integer("hydra.launcher.threads", threads, 1)
         self.console = Console(stderr=True, soft_wrap=True)
         self.jobs, self.run_job = jobs, run_job
-        self.memory_gb, self.threads = memory_gb, threads
+        require(measure in (True, False), "hydra.launcher.measure", "be true or false", measure)
+        self.memory_gb, self.threads, self.measure = memory_gb, threads, measure
 
     def __iter__(self) -> Iterator[Ready]:
         done = [i for i, job in enumerate(self.jobs) if _is_done(job)]
@@ -96,18 +99,18 @@ class FusedSweep:
         if part.were_together:
             yield self._train(runs, "go on together")
             return
-        first = next(iter(runs.values()))
-        cost = fused_cost(members(list(runs.values())), first.datamodule.batch_size)
-        if cost > 1:
-            told = (
-                f"one after another, as a step of all at once takes {cost:.1f} times as long here"
-            )
-            self._say(list(runs), told)
-            yield Ready(list(runs))
-            return
-        told = f"as a step of all takes {cost:.2f} of the time of one after another"
+        told = "trained together"
+        if self.measure:
+            first = next(iter(runs.values()))
+            cost = fused_cost(members(list(runs.values())), first.datamodule.batch_size)
+            if cost > 1:
+                why = f"as a step of all at once takes {cost:.1f} times as long here"
+                self._say(list(runs), f"one after another, {why}")
+                yield Ready(list(runs))
+                return
+            told += f", as a step of all takes {cost:.2f} of the time of one after another"
         for wave in self._waves(runs):
-            yield self._train({i: runs[i] for i in wave}, f"trained together, {told}")
+            yield self._train({i: runs[i] for i in wave}, told)
 
     def _made(self, part: Part) -> dict[int, Run]:
         """The runs of the jobs, without those whose settings or faces are wrong."""
