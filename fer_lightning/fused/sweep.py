@@ -96,11 +96,11 @@ class FusedSweep:
         if len(runs) < 2:
             yield Ready(list(runs))
             return
-        if part.were_together:
+        if part.stored:
             yield self._train(runs, "go on together")
             return
         told = "trained together"
-        if self.measure:
+        if self.measure and not part.were_together:
             first = next(iter(runs.values()))
             cost = fused_cost(members(list(runs.values())), first.datamodule.batch_size)
             if cost > 1:
