@@ -18,7 +18,7 @@ from fer_lightning.figure_pixels import pixels
 from fer_lightning.first_layer import first_layer
 from fer_lightning.predictions import Predictions, predict
 
-TIMES = 5  # that a run is shown unless it is told otherwise: a time costs what a few epochs do
+TIMES = 5  # a time costs what a few epochs do
 THRESHOLD = 2 / 7  # of the study, for uncertain faces
 
 
@@ -29,13 +29,17 @@ class ImageLog(Checkpoint):
 
     Args:
         board: Gives the run's writer of TensorBoard events.
-        every_n_epochs: Epochs between two pictures; 0 for none at all, None for about five times a
-            run. The last epoch has its pictures too.
+        every_n_epochs: Epochs between two pictures; 0 for none at all, None for `times` a run. The
+            last epoch has its pictures too.
+
+    Attributes:
+        times: About how often a run is shown unless it is told otherwise.
     """
 
     def __init__(self, board: Callable[[], SummaryWriter], every_n_epochs: int | None) -> None:
         self.board = board
         self.every_n_epochs = every_n_epochs
+        self.times = TIMES
         self._shown_at = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -47,7 +51,7 @@ class ImageLog(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         every = self.every_n_epochs
         if every is None:
-            every = max(1, (trainer.max_epochs or 0) // TIMES)
+            every = max(1, (trainer.max_epochs or 0) // self.times)
         epoch = trainer.current_epoch + 1
         if every and epoch % every == 0:
             self._show(trainer, pl_module, epoch)

@@ -61,8 +61,9 @@ class Run:
         self.model = _model(config)
         self.epoch_log = EpochLog(folder)
         self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint_every_seconds)
-        images = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
-        self.trainer = _trainer(config, folder, [self.epoch_log, images, self.checkpoints])
+        self.image_log = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
+        own = (self.epoch_log, self.image_log, self.checkpoints)
+        self.trainer = _trainer(config, folder, list(own))
 
     def begin(self) -> None:
         """Read the faces, say what is trained on them, and open the run's row in TensorBoard.

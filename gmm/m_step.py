@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from gmm.columns import Columns
-from gmm.covariances import Covariance, Moments, structure
+from gmm.covariance import Covariance, Moments
+from gmm.covariances import structure
 from gmm.density import Parameters
 from gmm.points import Block, Points
 

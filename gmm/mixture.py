@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gmm.covariances import Covariance, structure
+from gmm.covariance import Covariance
+from gmm.covariances import structure
 from gmm.density import Density, Parameters
 from gmm.points import Points
 

@@ -14,12 +14,13 @@ CONFIGS = {
     "train.py": "train",
     "fer_lightning.evaluate": "evaluate",
     "fer_lightning.data": "faces",
+    "fer_lightning.study": "study",
     "gmm.cluster": "gmm/cluster",
     "gmm.classify": "gmm/classify",
 }
 README = (PROJECT_ROOT / "README.md").read_text()
 COMMANDS = re.findall(
-    r"python (?:-m )?(?:train\.py|fer_lightning\.(?:data|evaluate)|gmm\.\w+)[^\n`]*", README
+    r"python (?:-m )?(?:train\.py|fer_lightning\.(?:data|evaluate|study)|gmm\.\w+)[^\n`]*", README
 )
 
 

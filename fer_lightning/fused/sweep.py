@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -135,9 +137,7 @@ class FusedSweep:
         if self.memory_gb is not None:
             budget = int(1e9 * self.memory_gb)
         n_fitting = max(1, budget // bytes_of_model(first.model, first.datamodule.batch_size))
-        jobs = list(runs)
-        for start in range(0, len(jobs), n_fitting):
-            yield jobs[start : start + n_fitting]
+        yield from waves([(i, _order(run)) for i, run in runs.items()], n_fitting)
 
     def _train(self, runs: dict[int, Run], told: str) -> Ready:
         self._say(list(runs), told)
@@ -146,16 +146,58 @@ class FusedSweep:
             if begun.status != JobStatus.COMPLETED:
                 raise begun.return_value
         started = time.perf_counter()
-        with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):
-            train_together(list(runs.values()))
+        try:
+            with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):
+                train_together(list(runs.values()))
+        except InputError as error:
+            return self._failed(runs, str(error))
+        except Exception as error:  # the other groups go on
+            self.console.print_exception()
+            told = f"the training of its group failed, as told above: {type(error).__name__}"
+            return self._failed(runs, told)
         seconds = (time.perf_counter() - started) / len(runs)
         finish = {run.folder: functools.partial(run.finish, seconds) for run in runs.values()}
         return Ready(list(runs), finish)
+
+    def _failed(self, runs: dict[int, Run], told: str) -> Ready:
+        """Let each of the runs fail, and say why."""
+        failed = functools.partial(_fail, InputError(told))
+        return Ready(list(runs), dict.fromkeys((run.folder for run in runs.values()), failed))
 
     def _say(self, jobs: Sequence[int], what: str) -> None:
         numbers = ", ".join(str(1 + self.jobs[i].hydra.job.num) for i in sorted(jobs))
         name = "run" if len(jobs) == 1 else f"{len(jobs)} runs"
         self.console.print(f"{name} ({numbers}): {what}", markup=False, highlight=False)
+
+
+def waves(jobs: Sequence[tuple[int, object]], n_fitting: int) -> Iterator[list[int]]:
+    """Part jobs so that a wave has n_fitting at most, and those of an order together if they fit.
+
+    Args:
+        jobs: Each with its order of minibatches, those of one order side by side.
+        n_fitting: The most that are trained at once.
+    """
+    wave: list[int] = []
+    for _, sharing in groupby(jobs, key=itemgetter(1)):
+        order = [job for job, _ in sharing]
+        if len(wave) + len(order) > n_fitting and wave:
+            yield wave
+            wave = []
+        while len(order) > n_fitting:
+            yield order[:n_fitting]
+            order = order[n_fitting:]
+        wave += order
+    if wave:
+        yield wave
+
+
+def _order(run: Run) -> tuple[int, int | None]:
+    """What decides the minibatches of a run, within its group."""
+    return run.datamodule.seed, run.datamodule.cv_fold
+
+
+def _fail(error: InputError) -> float:
+    raise error
 
 
 def _begin(run: Run, config: DictConfig) -> None:

@@ -43,6 +43,8 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
     ]
     for driver in drivers:
         driver.run.epoch_log.share = 1 / len(runs)
+        if len(runs) > 1:  # pictures of many runs would take longer than their training
+            driver.run.image_log.times = 1
         driver.start()
     compilation = Compilation(COMPILE[runs[0].config.compile])
     bar = EpochBar(runs[0].trainer.max_epochs or 0)

@@ -14,15 +14,16 @@ from fer_lightning.networks import MLP
 from fer_lightning.optimizers import SGD
 
 
-def training(n_models: int = 2) -> FusedTraining:
+def training(n_models: int = 2, device: str = "cpu") -> FusedTraining:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (10, 1, 48, 48), dtype=torch.uint8, generator=generator)
     labels = torch.arange(10) % 7
-    faces = Faces(images, labels, labels, labels)
+    faces = Faces(images, labels, labels, labels).to(device)
     splits = FaceSplits(faces, faces, faces)
     torch.manual_seed(0)
     optimizers = [SGD(0.01 * (m + 1), momentum=0.5) for m in range(n_models)]
-    members = [Member(MLP((5,), o).double(), o, splits, seed=0) for o in optimizers]
+    networks = [MLP((5,), o).to(device, torch.float64) for o in optimizers]
+    members = [Member(n, o, splits, seed=0) for n, o in zip(networks, optimizers, strict=True)]
     return FusedTraining(members, batch_size=4)  # two whole minibatches and a short one
 
 
@@ -92,3 +93,17 @@ def test_compiled_steps_give_the_same_curves_and_weights():
             assert compiled.compiled is not None
     for p, q in zip(plain.tensors(), compiled.tensors(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_gpu_gives_the_curves_of_the_cpu(wanted):
+    on_cpu, on_gpu = training(), training(device="cuda")
+    compilation = Compilation(wanted)
+    for epoch in range(4):
+        a, b = on_cpu.train_epoch(epoch), on_gpu.train_epoch(epoch)
+        torch.testing.assert_close(a.ce, b.ce, rtol=1e-9, atol=0)
+        torch.testing.assert_close(on_cpu.validate().ce, on_gpu.validate().ce, rtol=1e-9, atol=0)
+        compilation.consider(on_gpu, 0)
+    assert (on_gpu.compiled is not None) == wanted
