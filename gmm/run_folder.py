@@ -78,7 +78,8 @@ class RunFolder:
         """
         features: dict[str, Any] = {"name": config.features}
         if isinstance(faces.features, PrincipalComponents):
-            faces.features.save(self.path / "features.npz")
+            with whole_file(self.path / "features.npz") as part:
+                faces.features.save(part)
             features |= {"n": config.n_features, "explained": faces.features.explained}
         facts = {
             "seconds": round(time.perf_counter() - started, 3),

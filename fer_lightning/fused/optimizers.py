@@ -73,12 +73,6 @@ class StackedSGD(StackedOptimizer):
         moves = any(s.momentum for s in settings)
         self.state = {"momentum_buffer": [torch.zeros_like(p) for p in parameters]} if moves else {}
 
-    def load(self, m: int, state: Mapping[int, Mapping[str, Tensor]]) -> None:
-        """Take over the state that PyTorch's optimiser of model m had, by parameter and name."""
-        for i, of_parameter in state.items():
-            for name, value in of_parameter.items():
-                self.state[name][i][m] = value
-
     def has_state(self, m: int) -> bool:
         return bool(self.state) and bool(self._momentum[m] > 0)
 

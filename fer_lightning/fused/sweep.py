@@ -98,11 +98,11 @@ class FusedSweep:
         if len(runs) < 2:
             yield Ready(list(runs))
             return
-        if part.were_together:
+        if part.stored:
             yield self._train(runs, "go on together")
             return
         told = "trained together"
-        if self.measure:
+        if self.measure and not part.were_together:
             first = next(iter(runs.values()))
             cost = fused_cost(members(list(runs.values())), first.datamodule.batch_size)
             if cost > 1:
@@ -149,16 +149,20 @@ class FusedSweep:
         try:
             with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):
                 train_together(list(runs.values()))
-        except InputError:
-            raise  # none of the others would fare better
+        except InputError as error:
+            return self._failed(runs, str(error))
         except Exception as error:  # the other groups go on
             self.console.print_exception()
             told = f"the training of its group failed, as told above: {type(error).__name__}"
-            failed = functools.partial(_fail, InputError(told))
-            return Ready(list(runs), dict.fromkeys((run.folder for run in runs.values()), failed))
+            return self._failed(runs, told)
         seconds = (time.perf_counter() - started) / len(runs)
         finish = {run.folder: functools.partial(run.finish, seconds) for run in runs.values()}
         return Ready(list(runs), finish)
+
+    def _failed(self, runs: dict[int, Run], told: str) -> Ready:
+        """Let each of the runs fail, and say why."""
+        failed = functools.partial(_fail, InputError(told))
+        return Ready(list(runs), dict.fromkeys((run.folder for run in runs.values()), failed))
 
     def _say(self, jobs: Sequence[int], what: str) -> None:
         numbers = ", ".join(str(1 + self.jobs[i].hydra.job.num) for i in sorted(jobs))

@@ -35,7 +35,7 @@ def test_help_shows_groups_options_and_examples(shell):
         assert options == {path.stem for path in (CONF / group).glob("*.yaml")}
         lines = re.search(rf"^{group}: (.*(?:\n  .*)*)$", shown.stdout, re.MULTILINE)
         assert set(re.split(r",\s+", lines[1])) == options
-    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 6
+    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 7
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ def test_help_shows_groups_options_and_examples(shell):
             f"no such file or folder: {Path.home()}/gone.zip",
         ),
         (["data.cv_folds=5"], "data.cv_fold must be an integer from 0 to 4, got None"),
+        (["resume=gone"], "resume must be the folder of a run or a sweep, got 'gone'"),
         (["optim.lr=0.1,0.2"], "Ambiguous value for argument 'optim.lr=0.1,0.2'"),
     ],
 )
