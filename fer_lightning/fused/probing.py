@@ -12,13 +12,13 @@ from fer_lightning.data.faces import CLASSES, SIZE, Faces, FaceSplits
 from fer_lightning.data.minibatches import in_order
 from fer_lightning.fused.engine import FusedTraining, Member
 
-_MODELS, _STEPS, _TRIES = 8, 4, 3
+_MODELS, _STEPS, _TRIES, _SECONDS = 8, 4, 3, 1.0
 
 
 def fused_cost(members: Sequence[Member], batch_size: int) -> float:
     """Time of a step of all models at once, over that of as many steps of one by itself.
 
-    Measured with copies of the first few models on faces of noise; at best of three tries.
+    Measured with copies of the first few models on faces of noise; the best of at least three tries in a second.
 
     Args:
         members: As in `FusedTraining`.
@@ -32,7 +32,9 @@ def fused_cost(members: Sequence[Member], batch_size: int) -> float:
     training, one = FusedTraining(few, batch_size), few[0]
     optimizer = one.optimizer(one.network.parameters())
     together, alone = [], []
-    for _ in range(1 + _TRIES):  # the first one warms up
+    began = time.perf_counter()
+    # the first one warms up
+    while len(alone) <= _TRIES or time.perf_counter() - began < _SECONDS:
         together.append(_seconds(lambda: training.train_epoch(0)))
         alone.append(_seconds(lambda: _train_alone(one, optimizer, batch_size)))
     return min(together[1:]) / (len(few) * min(alone[1:]))
