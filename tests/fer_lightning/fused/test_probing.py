@@ -20,8 +20,8 @@ def test_the_cost_is_the_time_of_all_over_that_of_each(monkeypatch):
 
     train_alone = probing._train_alone
 
-    def slow(member, optimizer, batch_size):
-        train_alone(member, optimizer, batch_size)
+    def slow(member, batch_size):
+        train_alone(member, batch_size)
         time.sleep(0.1)
 
     monkeypatch.setattr(engine.FusedTraining, "train_epoch", lambda *_: time.sleep(0.5))
