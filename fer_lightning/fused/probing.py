@@ -30,24 +30,26 @@ def fused_cost(members: Sequence[Member], batch_size: int) -> float:
         faces = noise.setdefault(member.order, _noise(_STEPS * batch_size, member))
         few.append(Member(copy.deepcopy(member.network), member.optimizer, faces, member.seed))
     training = FusedTraining(few, batch_size)
-    together, alone = [], []
+    together: list[float] = []
+    alone: list[float] = []
     began = time.perf_counter()
     # the first one warms up
     while len(alone) <= _TRIES or time.perf_counter() - began < _SECONDS:
         together.append(_seconds(lambda: training.train_epoch(0)))
-        alone.append(_seconds(lambda: [_train_alone(member, batch_size) for member in few]))
+        alone.append(_seconds(lambda: _train_each(few, batch_size)))
     return min(together[1:]) / min(alone[1:])
 
 
-def _train_alone(member: Member, batch_size: int) -> None:
-    """Take the steps of an epoch as a run of its own does, and wait for the device."""
-    optimizer, faces = member.optimizer(member.network.parameters()), member.splits.train
-    for images, labels in in_order(faces, batch_size):
-        loss = F.cross_entropy(member.network(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    loss.item()
+def _train_each(members: Sequence[Member], batch_size: int) -> None:
+    """Take the steps of an epoch with each as a run of its own does, and wait for the device."""
+    for member in members:
+        optimizer = member.optimizer(member.network.parameters())
+        for images, labels in in_order(member.splits.train, batch_size):
+            loss = F.cross_entropy(member.network(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        loss.item()
 
 
 def _seconds(epoch: Callable[[], object]) -> float:
