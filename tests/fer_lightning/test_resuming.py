@@ -47,6 +47,7 @@ def stops(monkeypatch):
                 interruption._signals.arrived(15, None)
 
         monkeypatch.setattr(EpochLog, "on_validation_end", with_signal)
+        monkeypatch.setattr(interruption, "GRACE_SECONDS", 0)  # no alarm in the tests' process
         return monkeypatch.undo
 
     return after

@@ -124,8 +124,9 @@ def test_a_group_that_a_signal_ends_goes_on_as_if_it_had_not(group):
 
 
 @pytest.fixture
-def group(csv_path, composed, tmp_path):
+def group(csv_path, composed, tmp_path, monkeypatch):
     """Train three models together in folders that begin with a name; returns their runs."""
+    monkeypatch.setattr(interruption, "GRACE_SECONDS", 0)  # no alarm in the tests' process
 
     def train(name, epochs_before_a_signal=None, resume=False):
         common = ["data=fer2013", f"data.path={csv_path}", "trainer.accelerator=cpu", "threads=1"]
