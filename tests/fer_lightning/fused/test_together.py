@@ -76,7 +76,8 @@ def assert_alike(a, b, path=""):
         for x, y in zip(a, b, strict=True):
             assert_alike(x, y, path)
     elif isinstance(a, torch.Tensor):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=5e-5)  # a step of AdamW is 1e-2
+        # a step of AdamW is 1e-2, whatever the size of a gradient that is nearly all rounding
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=5e-4)
     else:
         assert a == (pytest.approx(b, rel=1e-4) if isinstance(a, float) else b), path
 
