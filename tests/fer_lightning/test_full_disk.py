@@ -9,14 +9,18 @@ from fer_lightning.errors import InputError
 from fer_lightning.full_disk import full_disk_is_told
 
 
+def write_to_a_disk(number: int) -> None:
+    try:
+        raise OSError(number, "full")
+    except OSError as error:
+        raise RuntimeError("cannot write a checkpoint") from error
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_told_with_its_remedy(number):
-    with pytest.raises(InputError, match="^run: the disk is full; .* resume=run$"):
-        with full_disk_is_told(Path("run")):
-            try:
-                raise OSError(number, "full")
-            except OSError as error:
-                raise RuntimeError("cannot write a checkpoint") from error
+    told = r"^run: the disk is full; .* resume=run$"
+    with pytest.raises(InputError, match=told), full_disk_is_told(Path("run")):
+        write_to_a_disk(number)
 
 
 def test_another_error_stays_what_it_is():
