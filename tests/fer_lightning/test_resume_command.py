@@ -46,7 +46,7 @@ def test_a_sweep_goes_on_in_its_folder_with_its_command(sweep):
     # Hydra wants overrides side by side
     words = ["model=cnn", "seed=0,1", f"resume={sweep}", "hydra.sweep.dir=other", "-m"]
     assert resumed(words) == ["model=cnn", "seed=0,1", *where, "-m"]
-    assert shlex.split(resuming_command(sweep, words[:2] + ["-m"]))[-4:] == [*words[:3], "-m"]
+    assert shlex.split(resuming_command(sweep, [*words[:2], "-m"]))[-4:] == [*words[:3], "-m"]
 
 
 def test_a_sweep_whose_settings_were_cut_off_goes_on_unchecked(sweep):
