@@ -122,7 +122,7 @@ def test_a_group_that_a_signal_ends_goes_on_as_if_it_had_not(group):
     assert [len(curves(run.folder)) for run in cut] == [3, 3, 1]
     going_on = group("cut", resume=True)
     assert [run.stored.epoch for run in going_on] == [3, 3, 1]
-    assert [curves(run.folder) for run in going_on] == expected
+    assert repr([curves(run.folder) for run in going_on]) == repr(expected)  # NaN is not NaN
     assert [len(rows) for rows in expected] == [4, 4, 1]  # the last one diverges
 
 
