@@ -8,7 +8,6 @@ are compared. Without a file of faces, (N, 2304) in 0..255 as .npy, smooth synth
 
 import argparse
 import functools
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import sklearn.mixture
 import torch
 
 import gmm
-from benchmarks.machine import gemm_rate, seconds
+from benchmarks.machine import gemm_rate, peak_kib, seconds
 
 N, SIDE, K, FITS, ITERATIONS, VARIANCE = 3374, 48, 7, 10, 20, 0.01
 STUDY_SIZES = (7, 14, 21, 28, 35)
@@ -105,9 +104,9 @@ def tell_memory(n: int) -> None:
     x = torch.rand(n, SIDE * SIDE)
     start = gmm.Mixture(torch.full((K,), 1 / K).log(), x[:K], torch.ones(K, SIDE * SIDE))
     gmm.fit_em(x[: 2 * K], start, max_iter=1)  # what libraries load is not counted
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_kib()
     gmm.fit_em(x, start, max_iter=3, tol=0, min_variance=VARIANCE)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+    print((peak_kib() - before) >> 10)
 
 
 def main() -> None:
@@ -147,7 +146,7 @@ def main() -> None:
     print(
         f"7 classes x K = {STUDY_SIZES}, 10 iterations: {seconds(lambda: study(x)):.1f} s, one call"
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_kib()
     print(f"peak memory of all this {peak >> 10} MiB, of which the points are {x.nbytes >> 20}")
     for n in (N, 4 * N, 16 * N):
         size = n * SIDE * SIDE * 4 >> 20

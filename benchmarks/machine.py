@@ -48,3 +48,12 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def peak_kib() -> int:
+    """Peak memory of this process since it began its program, in KiB.
+
+    `resource` would count what the process that started it took before, too.
+    """
+    facts = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(facts["VmHWM"].split()[0])

@@ -1,11 +1,11 @@
 """The peak memory of a fused training, in a process of its own."""
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
 
+from benchmarks.machine import peak_kib
 from fer_lightning.shell import PROJECT_ROOT
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     from benchmarks import fused_run
 
     fused_run.epoch_seconds(json.load(sys.stdin))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+    print(peak_kib() >> 10)
 
 
 if __name__ == "__main__":

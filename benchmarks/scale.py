@@ -8,7 +8,6 @@ case itself. `python -m benchmarks.scale` prints a table and draws `docs/scaling
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from hydra import compose, initialize_config_dir
 from matplotlib.figure import Figure
 
 import gmm
+from benchmarks.machine import peak_kib
 from fer_lightning.data.faces import CLASSES, SIZE, SPLITS, Faces, FaceSplits
 from fer_lightning.figure_style import BLUE, DPI, INK, VERMILION, plain
 from fer_lightning.fused.engine import FusedTraining, Member
@@ -149,8 +149,7 @@ def tell(name: str, size: int) -> None:
 
 def _peak() -> int:
     """The largest memory that this process has had so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return 1024 * peak_kib()
 
 
 def drawing(results: dict[str, list[dict[str, Any]]]) -> Figure:
