@@ -89,13 +89,22 @@ class ExpressionClassifier(L.LightningModule):
         backward = self._backward()
         parameters = list(self.parameters())
         minibatches: Iterable[Batch] = batch if isinstance(batch, Minibatches) else [batch]
-        for images, labels in minibatches:
+        sizes = batch.sizes if isinstance(batch, Minibatches) else [len(batch[1])]
+        for (images, labels), n in zip(minibatches, sizes, strict=True):
             logits = self(images)
             for parameter in parameters:
                 parameter.grad = None
-            backward(F.cross_entropy(logits, labels))
+            backward(self._loss(logits, labels, n))
             optimizer.step()
             self._outputs["train"].append((logits.detach(), labels))
+
+    def _loss(self, logits: Tensor, labels: Tensor, n: int) -> Tensor:
+        """Mean cross-entropy of a minibatch of n faces, or what other processes make it with."""
+        n_processes = self.trainer.world_size
+        if n_processes == 1:
+            return F.cross_entropy(logits, labels)
+        # DDP takes the mean of the gradients over the processes, however few faces one has.
+        return F.cross_entropy(logits, labels, reduction="sum") * (n_processes / n)
 
     def _backward(self) -> Callable[[Tensor], None]:
         """PyTorch's backward pass, or Lightning's where that scales losses or awaits processes.

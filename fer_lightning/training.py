@@ -1,24 +1,29 @@
 """One run: train a network, evaluate it, and leave everything in one folder."""
 
+import functools
 import logging
+import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.checkpoints import Checkpoints
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
+from fer_lightning.ddp import LeaderWritesDDP, leave_group
 from fer_lightning.epoch_log import EpochLog
 from fer_lightning.errors import InputError, require, require_integer
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
+from fer_lightning.processes import joined_by_others, leads, require_processes
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
 from fer_lightning.settings import flat_settings, section
@@ -53,8 +58,10 @@ class Run:
         self.epoch_log = EpochLog(folder)
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self.image_log = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
-        own = (self.epoch_log, self.checkpoints, self.image_log)
-        self.trainer = _trainer(config, folder, list(own))
+        callbacks: list[L.Callback] = [self.epoch_log]
+        if leads():
+            callbacks += [self.checkpoints, self.image_log]
+        self.trainer = _trainer(config, folder, callbacks)
 
     def begin(self) -> None:
         """Read the faces, say what is trained on them, and open the run's row in TensorBoard.
@@ -113,8 +120,24 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
+    require_processes(config.trainer)
+    plain = OmegaConf.to_container(config, resolve=True)
+    with joined_by_others(config.trainer.devices, _follow, plain):
+        return _train(config, folder, overrides)
+
+
+def _follow(plain: dict[str, Any]) -> None:
+    """Train as one of several processes that does not lead, and leave nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        _train(OmegaConf.create(plain), Path(folder), [])
+
+
+def _train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     run = Run(config, folder, overrides)
-    torch.set_num_threads(config.threads or ALL_THREADS)
+    torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
+    if not leads():
+        _fit(run)
+        return run.checkpoints.best_acc
     run.begin()
     started = time.perf_counter()
     if chosen_engine(run) == "fused":
@@ -146,17 +169,20 @@ def chosen_engine(run: Run) -> str:
 
 
 def _fit(run: Run) -> None:
-    run.trainer.callbacks.append(EpochProgress())  # type: ignore[attr-defined]
+    if leads():
+        run.trainer.callbacks.append(EpochProgress())  # type: ignore[attr-defined]
     try:
         run.trainer.fit(run.model, datamodule=run.datamodule)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
+    finally:
+        leave_group()
 
 
 def _check(config: DictConfig) -> None:
     require_integer("seed", config.seed, 0, 2**32 - 1)
     require_integer("trainer.max_epochs", config.trainer.max_epochs, 1)
-    require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
+    require_processes(config.trainer)
     if config.threads is not None:
         require_integer("threads", config.threads, 1)
     engines, choices = ("auto", "lightning", "fused"), ("auto", True, False)
@@ -195,6 +221,9 @@ def _model(config: DictConfig) -> ExpressionClassifier:
 
 def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L.Trainer:
     make = instantiate(config.trainer, _convert_="all", _partial_=True)
+    if config.trainer.get("strategy") == "ddp":
+        several = config.trainer.devices > 1
+        make = functools.partial(make, strategy=LeaderWritesDDP() if several else "auto")
     try:
         with section("trainer"):
             return make(logger=False, callbacks=callbacks, default_root_dir=folder)
