@@ -74,7 +74,7 @@ def joined_by_others(n: int, work: Callable[..., object], *args: object) -> Iter
                 other.join(JOIN_SECONDS)
         finally:
             for other in others:
-                other.terminate()
+                other.kill()  # as it may wait for the leader, deaf to gentler signals
                 other.join()
 
 

@@ -122,14 +122,16 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """
     require_processes(config.trainer)
     plain = OmegaConf.to_container(config, resolve=True)
-    with joined_by_others(config.trainer.devices, _follow, plain):
+    with (
+        tempfile.TemporaryDirectory() as nowhere,
+        joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere)),
+    ):
         return _train(config, folder, overrides)
 
 
-def _follow(plain: dict[str, Any]) -> None:
-    """Train as one of several processes that does not lead, and leave nothing."""
-    with tempfile.TemporaryDirectory() as folder:
-        _train(OmegaConf.create(plain), Path(folder), [])
+def _follow(plain: dict[str, Any], nowhere: Path) -> None:
+    """Train as one of several processes that does not lead; what it writes is thrown away."""
+    _train(OmegaConf.create(plain), nowhere, [])
 
 
 def _train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
