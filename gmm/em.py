@@ -172,7 +172,8 @@ class _Run:
 
         sums = self._sums(self._blocks(), responsibilities, old.means)
         new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
-        return self._keep(new, empty, evidence / self.points.sizes.unsqueeze(-1), tol)
+        mean = self.points.total(evidence) / self.points.sizes.unsqueeze(-1)
+        return self._keep(new, empty, mean, tol)
 
     def finished(self) -> bool:
         """Wait for the device, and leave out what has converged; True where all has."""

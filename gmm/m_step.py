@@ -117,7 +117,8 @@ class Sums:
                 ]
             for total, part in zip(moments, parts, strict=True):
                 total[block.sets] += part
-        return counts, (moments[0], moments[1])
+        total = self.points.total
+        return total(counts), (total(moments[0]), total(moments[1]))
 
     def _moments(self, block: Block, resp: Tensor, counts: Tensor, means: Tensor) -> Moments:
         if not self._may_keep(block, resp):
