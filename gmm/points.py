@@ -164,18 +164,23 @@ class Points:
 
     def _survey(self) -> tuple[Tensor, list[int]]:
         """Read everything once: sum (G, D) and size of each data set, and that all is finite."""
-        sums, sizes, n_seen = [], [], 0
+        sums: list[Tensor] = []
+        sizes: list[int] = []
+        n_seen = 0
         for item in self._data:
             x = as_points(item)
             if x.ndim != 2 or x.shape[-1] != self.n_features:
                 raise ValueError(
                     f"data must have {self.n_features} features, got shape {tuple(x.shape)}"
                 )
-            sizes.append(len(x))
-            sums.append(sum_of_finite(x, 0 if self.in_memory else n_seen).to(self.device))
+            total = sum_of_finite(x, 0 if self.in_memory else n_seen).to(self.device)
             n_seen += len(x)
-        if not self.in_memory:
-            sums, sizes = [torch.stack(sums).sum(0)], [n_seen]
+            if self.in_memory or not sums:
+                sums.append(total)
+                sizes.append(len(x))
+            else:  # one data set, of however many batches
+                sums[0] += total
+                sizes[0] = n_seen
         if min(sizes) < 1:
             raise ValueError(f"data set {sizes.index(0)} must have at least one point, got 0")
         return torch.stack(sums), sizes
