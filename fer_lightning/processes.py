@@ -23,6 +23,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", 0))
 
 
+def local_rank() -> int:
+    """The place of this process among those of its machine."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
 def n_processes() -> int:
     """How many processes work together."""
     return int(os.environ.get("WORLD_SIZE", 1))

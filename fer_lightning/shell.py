@@ -1,11 +1,13 @@
 """What all commands share: Hydra's entry, folders for runs, and readable mistakes."""
 
+import atexit
 import difflib
 import functools
 import logging
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +19,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.command_line import gather_words
-from fer_lightning.errors import InputError, one_line
+from fer_lightning.errors import InputError, one_line, require
 from fer_lightning.jobs import Jobs
+from fer_lightning.processes import leads, n_processes
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CONF = PROJECT_ROOT / "conf"
@@ -56,6 +59,8 @@ def command(
     if arguments:
         sys.argv[1:] = gather_words(sys.argv[1:], arguments)
     register_resolvers()
+    if not leads():
+        _step_back()
     jobs = Jobs(full_error)
 
     def task(config: DictConfig) -> object:
@@ -63,6 +68,8 @@ def command(
         overrides = list(settings.overrides.task)
         run = functools.partial(job, config, Path(settings.runtime.output_dir), overrides)
         if settings.mode == RunMode.MULTIRUN:
+            alone = "be 1 for a sweep; start it without torchrun"
+            require(n_processes() == 1, "the number of processes", alone, n_processes())
             return jobs.run(run, settings)
         try:
             return run()
@@ -83,6 +90,14 @@ def command(
             end_sweep(jobs.folder)
     if jobs.n_failed:
         sys.exit(f"failed: {jobs.n_failed} of the runs in {jobs.folder}")
+
+
+def _step_back() -> None:
+    """Let a process that another one leads be silent, and write to a folder that is thrown away."""
+    nowhere = tempfile.TemporaryDirectory()
+    atexit.register(nowhere.cleanup)
+    logging.disable(logging.CRITICAL)
+    sys.argv += [f"hydra.{kind}.dir={nowhere.name}" for kind in ("run", "sweep")]
 
 
 def register_resolvers() -> None:

@@ -1,7 +1,9 @@
 """Cluster faces by a Gaussian mixture: `python -m gmm.cluster --help` shows what can be set."""
 
 import functools
+import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,9 +11,11 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from fer_lightning.errors import require_integer
+from fer_lightning.processes import leads
 from fer_lightning.shell import command
 from gmm.clustering import fit_starts
 from gmm.face_points import announce, face_points
+from gmm.fitted_points import fitted_points, process_group
 from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
 from gmm.sweep_table import CLUSTER, write_table
@@ -26,7 +30,7 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         overrides: What the user changed, for the summary.
 
     Returns:
-        The mean log-likelihood of a validation face.
+        The mean log-likelihood of a validation face; NaN in a process that does not lead.
 
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
@@ -36,25 +40,30 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     require_integer("mixture.n_components", settings.n_components, 1)
     names = start_names(config.start, both=True)
     faces = face_points(config)
-    x = faces.points("train")
-    require_integer("mixture.n_components", settings.n_components, 1, len(x))
+    points = fitted_points(config, faces)
+    require_integer("mixture.n_components", settings.n_components, 1, points.n)
     announce(faces, settings, folder)
-
-    def describe(mean: Tensor) -> str:
-        # Restarts that have ended count no longer.
-        tops = mean.reshape(len(names), -1).nan_to_num(-torch.inf).amax(-1) * len(x)
-        shown = zip(names, tops.tolist(), strict=True)
-        return "  ".join(f"{name} {top:,.1f}" for name, top in shown if top > -torch.inf)
-
-    with em_progress(settings.max_iter, describe) as progress:
-        found = fit_starts(x, names, settings, config.seed, progress)
+    describe = functools.partial(_describe, names, points.n)
+    with process_group(faces.device), em_progress(settings.max_iter, describe) as progress:
+        found = fit_starts(points.data, points.n, names, settings, config.seed, progress)
+        fitted = points.log_likelihood(found.mixture)
+    if not leads():
+        return math.nan
     from gmm.cluster_report import report  # figures and TensorBoard take a second to import
     from gmm.run_folder import RunFolder
 
     with RunFolder(folder) as run:
-        results = report(run, found, faces, config.seed)
+        results = report(run, found, faces, points.n, fitted, config.seed)
         run.summary(results, config, overrides, faces, started)
     return results["model"]["log_likelihood"]["val"] / len(faces.splits.val)
+
+
+def _describe(names: Sequence[str], n: int, mean: Tensor) -> str:
+    """The highest log-likelihood of n points from every start, of the mean ones of its restarts."""
+    # Restarts that have ended count no longer.
+    tops = mean.reshape(len(names), -1).nan_to_num(-torch.inf).amax(-1) * n
+    shown = zip(names, tops.tolist(), strict=True)
+    return "  ".join(f"{name} {top:,.1f}" for name, top in shown if top > -torch.inf)
 
 
 if __name__ == "__main__":

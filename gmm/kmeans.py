@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gmm.columns import Columns
+from gmm.distributed import Distributed
 from gmm.points import Batches, Block, Points, open_points
 from gmm.products import project, weighted_sums
 
@@ -33,7 +34,7 @@ class KMeansFit:
 
 
 def kmeans(
-    data: Tensor | Sequence[Tensor] | Batches,
+    data: Tensor | Sequence[Tensor] | Batches | Distributed,
     n_clusters: int,
     *,
     n_init: int = 1,

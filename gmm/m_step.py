@@ -117,8 +117,8 @@ class Sums:
                 ]
             for total, part in zip(moments, parts, strict=True):
                 total[block.sets] += part
-        total = self.points.total
-        return total(counts), (total(moments[0]), total(moments[1]))
+        first, second = map(self.points.total, moments)
+        return self.points.total(counts), (first, second)
 
     def _moments(self, block: Block, resp: Tensor, counts: Tensor, means: Tensor) -> Moments:
         if not self._may_keep(block, resp):

@@ -16,8 +16,10 @@ from torch import Tensor
 
 DTYPES = ("uint8", "int16", "int32", "int64", "float32", "float64")
 # What a damaged file makes zipfile, zlib and NumPy's reader of headers raise, beside ValueError.
-UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
-UNREADABLE += (RuntimeError, SyntaxError, tokenize.TokenError, TypeError)
+UNREADABLE = (
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError),
+    *(RuntimeError, SyntaxError, tokenize.TokenError, TypeError),
+)
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
