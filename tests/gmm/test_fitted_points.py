@@ -8,20 +8,20 @@ import pytest
 import torch
 
 import gmm
+from fer_lightning.data.fer2013 import Fer2013
 from fer_lightning.errors import InputError
 
 SETTINGS = ("mixture.n_components=3", "mixture.max_iter=6", "features=pca", "n_features=5")
 
 
 @pytest.fixture
-def write_shards(tmp_path, smooth_faces):
+def write_shards(tmp_path, face_settings):
     """Write the training faces, in the order in which they are read, as two arrays."""
     top = tmp_path / "shards"
+    faces = Fer2013(face_settings[1].removeprefix("data.path=")).read().in_canonical_order()
 
     def write(change=lambda pixels: pixels):
-        pixels = smooth_faces.pixels[smooth_faces.splits == 0]
-        flat = pixels.reshape(len(pixels), -1)
-        pixels = change(pixels[np.lexsort(flat.T[::-1])])
+        pixels = change(faces.train.images.numpy()[:, 0])
         top.mkdir()
         np.save(top / "a.npy", pixels[:50])
         np.savez_compressed(top / "b.npz", pixels[50:])
