@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,9 +23,12 @@ from fer_lightning.command_line import gather_words
 from fer_lightning.errors import InputError, one_line, require
 from fer_lightning.jobs import Jobs
 from fer_lightning.processes import leads, n_processes
+from fer_lightning.sweep_folder import begun_sweep
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CONF = PROJECT_ROOT / "conf"
+
+EXTRAS = {"joblib": "parallel", "submitit": "slurm"}  # by launcher
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +89,16 @@ def command(
         if full_error or isinstance(error, InstantiationException):
             raise  # what went wrong in there is a fault, or it would be an InputError
         sys.exit(one_line(_explain(error, config_name)))
+    except RuntimeError as error:
+        extra = re.match(r"Unknown plugin class : 'hydra_plugins\.hydra_(\w+)_launcher", str(error))
+        if not extra:
+            raise
+        sys.exit(f"hydra/launcher needs another package: pip install -e '.[{EXTRAS[extra[1]]}]'")
     finally:
-        if jobs.folder and end_sweep:
-            end_sweep(jobs.folder)
+        sweep = jobs.folder or begun_sweep()
+        if sweep and end_sweep:
+            jobs.count_elsewhere(sweep)
+            end_sweep(sweep)
     if jobs.n_failed:
         sys.exit(f"failed: {jobs.n_failed} of the runs in {jobs.folder}")
 
@@ -102,6 +113,8 @@ def _step_back() -> None:
 
 def register_resolvers() -> None:
     """Make what the YAML files ask for available."""
+    # conf/hydra/launcher has defaults of our own for launchers of plugins
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated", UserWarning)
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
     OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
