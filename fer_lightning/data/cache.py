@@ -74,6 +74,7 @@ def _turn(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        path.unlink(missing_ok=True)
 
 
 def _settings(source: Source) -> str:
