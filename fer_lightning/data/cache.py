@@ -74,7 +74,8 @@ def _turn(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _settings(source: Source) -> str:
