@@ -15,9 +15,7 @@ needs_submitit = pytest.mark.skipif(
     importlib.util.find_spec("submitit") is None, reason="needs the extra `slurm`"
 )
 needs_joblib = pytest.mark.skipif(
-    importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None
-    if importlib.util.find_spec("hydra_plugins")
-    else True,
+    importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None,
     reason="needs the extra `parallel`",
 )
 
