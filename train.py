@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from fer_lightning.fused.launcher import trained
 from fer_lightning.ranking import rank
+from fer_lightning.run_settings import check_settings
 from fer_lightning.shell import command
 
 
@@ -14,6 +15,7 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     finish = trained(folder)
     if finish:
         return finish()
+    check_settings(config)
     from fer_lightning.training import train  # Lightning takes seconds to import
 
     return train(config, folder, overrides)

@@ -1,117 +1,118 @@
-"""Time of an epoch of `python train.py` against a bare PyTorch loop with the same arithmetic.
+"""Time of an epoch of `python train.py` against other ways to do the same arithmetic.
 
-Both run in one process, in turns, on the synthetic faces with the study's settings: shuffled
-minibatches, forward, backward, SGD, the epoch's mean loss and accuracy, and an evaluation of the
-validation faces. The project's side is the ordinary run with its progress, log, TensorBoard events
-and checkpoints. `python -m benchmarks.epoch` prints the ratios and writes them as JSON.
+In one process, in turns, on the synthetic faces with the study's settings: the project as users run
+it, with validation, progress, log, TensorBoard events and checkpoints; a bare PyTorch loop, the
+fastest of one thread or all and, for the CNN, of channels first or last; the study's NumPy, in
+float64 as the study and in float32; and Lightning as it is usually used. The first epoch of a run
+warms up and does not count. `python -m benchmarks.epoch` prints milliseconds and their ratios.
 """
 
-import argparse
-import csv
-import json
-import platform
-import statistics
-import tempfile
-import time
-from pathlib import Path
+import functools
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
-from torch import nn
 
-from fer_lightning.data.cache import load
-from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.data.synthetic import Synthetic
-from fer_lightning.networks import CNN, MLP
-from fer_lightning.shell import CONF, PROJECT_ROOT, register_resolvers
-from fer_lightning.training import ALL_THREADS, train
+from benchmarks import bare_loop, numpy_backprop, project_run, usual_lightning
+from benchmarks.faces import ALL, SomeFaces, overrides_of
+from benchmarks.networks import NETWORKS
+from benchmarks.results import in_turns, parser, publish
+from fer_lightning.data.faces import FaceSplits
+from fer_lightning.training import ALL_THREADS
 
-CACHE = PROJECT_ROOT / "multirun" / ".cache"
-EPOCHS = {"mlp": 60, "cnn": 4}
-LR = {"mlp": 0.01, "cnn": 0.1}
+BATCH_SIZES = (1, 10, 100, 1000)
+# Epochs of a round; the slow ones are as few as a median allows.
+EPOCHS = {"mlp": {1: 2, 10: 5, 100: 30, 1000: 30}, "cnn": {1: 2, 10: 2, 100: 4, 1000: 4}}
 
 
-def bare_epochs(network: nn.Module, splits: FaceSplits, lr: float, epochs: int) -> list[float]:
-    """Seconds of each epoch of a loop written by hand."""
-    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
-    pixels = splits.train.images.flatten(1)
-    labels = splits.train.labels
-    seconds = []
-    for _ in range(epochs):
-        start = time.perf_counter()
-        total = correct = 0.0
-        for rows in torch.randperm(len(labels)).split(100):
-            x = pixels.index_select(0, rows).view(-1, 1, 48, 48).float().div_(255)
-            y = labels.index_select(0, rows)
-            logits = network(x)
-            loss = F.cross_entropy(logits, y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(y)
-            correct += (logits.argmax(1) == y).sum().item()
-        bare_evaluation(network, splits.val)
-        seconds.append(time.perf_counter() - start)
-    return seconds
+def contenders(
+    model: str, batch_size: int, n_faces: int, epochs: int
+) -> dict[str, Callable[[], list[float]]]:
+    """What takes turns: each returns the seconds of its epochs but the first."""
+    splits = SomeFaces(n_faces).read()
+    overrides = [f"model={model}", f"data.batch_size={batch_size}", *overrides_of(n_faces)]
+    overrides += ["trainer.accelerator=cpu"]
+    overrides += [f"engine={project_run.engine_of_study(overrides)}"]
+    overrides += [f"trainer.max_epochs={epochs + 1}"]
+    calls: dict[str, Callable[[], list[float]]] = {
+        "project": functools.partial(project_run.epoch_seconds, overrides)
+    }
+    for threads in {1, ALL_THREADS}:
+        for channels_last in (False, True)[: 1 + (model == "cnn")]:
+            name = f"bare, {threads} threads{', channels last' * channels_last}"
+            calls[name] = functools.partial(
+                _bare, model, splits, batch_size, epochs + 1, threads, channels_last
+            )
+    calls["usual"] = functools.partial(_usual, model, splits, batch_size, epochs + 1)
+    for dtype in (np.float64, np.float32):
+        calls[f"NumPy, {dtype.__name__}"] = functools.partial(
+            numpy_backprop.epoch_seconds,
+            *(model, splits, batch_size, 1 + -(-epochs // 4), dtype, NETWORKS[model][1]),
+        )
+    return {name: functools.partial(_after_first, call) for name, call in calls.items()}
 
 
-@torch.no_grad()
-def bare_evaluation(network: nn.Module, faces: Faces) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy."""
-    logits = network(faces.images.float().div_(255))
-    ce = F.cross_entropy(logits, faces.labels).item()
-    return ce, (logits.argmax(1) == faces.labels).float().mean().item()
+def compare(model: str, batch_size: int, n_faces: int, rounds: int) -> dict[str, Any]:
+    """Medians in milliseconds an epoch, and how many times as long as the project others take."""
+    epochs = EPOCHS[model][batch_size]
+    took = in_turns(contenders(model, batch_size, n_faces, epochs), rounds)
+    took = {name: 1e3 * seconds for name, seconds in took.items()}
+    project = took.pop("project")
+    bare = min((name for name in took if name.startswith("bare")), key=lambda name: took[name])
+    return {
+        "network": model,
+        "batch": batch_size,
+        "project, ms": project,
+        "bare, ms": took[bare],
+        "fastest bare loop": bare.removeprefix("bare, "),
+        "project / bare": project / took[bare],
+        "usual / project": took["usual"] / project,
+        "NumPy float64 / project": took["NumPy, float64"] / project,
+        "NumPy float32 / project": took["NumPy, float32"] / project,
+    }
 
 
-def project_epochs(model: str, epochs: int) -> list[float]:
-    """Seconds of each epoch of an ordinary run, from its start to its end."""
-    with tempfile.TemporaryDirectory() as folder:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            overrides = [
-                f"model={model}",
-                f"trainer.max_epochs={epochs}",
-                "trainer.accelerator=cpu",
-            ]
-            config = compose("train", overrides=overrides)
-        train(config, Path(folder), overrides)
-        with (Path(folder) / "metrics.csv").open() as file:
-            return [float(row["seconds"]) for row in csv.DictReader(file)]
+def _after_first(call: Callable[[], list[float]]) -> list[float]:
+    return call()[1:]
 
 
-def compare(model: str, rounds: int, splits: FaceSplits) -> dict[str, float]:
-    """Medians in milliseconds over all epochs but the first of each run, which warms up.
+def _bare(
+    model: str,
+    splits: FaceSplits,
+    batch_size: int,
+    epochs: int,
+    threads: int,
+    channels_last: bool,
+) -> list[float]:
+    torch.set_num_threads(threads)
+    network, lr = NETWORKS[model]
+    return bare_loop.epoch_seconds(
+        network().layers, splits, batch_size, epochs, lr, channels_last=channels_last
+    )
 
-    The bare loop is timed with one thread and with all; the ratio is to the faster of the two.
-    """
-    seconds: dict[str, list[float]] = {"bare, 1 thread": [], "bare, all": [], "project": []}
-    for _ in range(rounds):
-        for name, threads in (("bare, 1 thread", 1), ("bare, all", ALL_THREADS)):
-            torch.set_num_threads(threads)
-            network = (MLP if model == "mlp" else CNN)().layers
-            seconds[name] += bare_epochs(network, splits, LR[model], EPOCHS[model])[1:]
-        seconds["project"] += project_epochs(model, EPOCHS[model])[1:]
-    medians = {name: 1e3 * statistics.median(times) for name, times in seconds.items()}
-    best = min(medians["bare, 1 thread"], medians["bare, all"])
-    return {**medians, "ratio": medians["project"] / best}
+
+def _usual(model: str, splits: FaceSplits, batch_size: int, epochs: int) -> list[float]:
+    torch.set_num_threads(ALL_THREADS)
+    network, lr = NETWORKS[model]
+    return usual_lightning.epoch_seconds(network().layers, splits, batch_size, epochs, lr)
 
 
 def main() -> None:
     """Print and write the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, default=PROJECT_ROOT / "multirun" / "epoch.json")
-    args = parser.parse_args()
-    register_resolvers()
-    splits = load(Synthetic(), CACHE)
-    results = {model: compare(model, args.rounds, splits) for model in EPOCHS}
-    columns = list(results["mlp"])
-    print(" " * 4 + "".join(f"{name:>18}" for name in columns) + "   (milliseconds an epoch)")
-    for model, row in results.items():
-        print(f"{model:4}" + "".join(f"{row[name]:18.2f}" for name in columns))
-    facts = {"torch": torch.__version__, "threads": ALL_THREADS, "machine": platform.processor()}
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({**facts, **results}, indent=2) + "\n")
+    args = parser("epoch", __doc__, rounds=3).parse_args()
+    n_faces = 300 if args.quick else ALL
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "The .* does not have many workers")
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
+    rows = [
+        compare(model, batch_size, n_faces, args.rounds)
+        for model in NETWORKS
+        for batch_size in BATCH_SIZES
+    ]
+    publish(args.json, rows)
 
 
 if __name__ == "__main__":

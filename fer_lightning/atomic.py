@@ -19,10 +19,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(part)
         part.chmod(0o666 & ~_umask())  # mkstemp's are private
         part.replace(path)
+        sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -38,6 +38,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.replace(part / ".old")
         part.replace(path)
+        sync(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(path / ".old", ignore_errors=True)
@@ -55,6 +56,15 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write numbers, strings, lists and dicts; NaN and infinity have no place in JSON."""
     with whole_file(path) as part:
         part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or what a folder holds, would survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -1,6 +1,6 @@
 """`best.ckpt` and `last.ckpt` of a run."""
 
-import logging
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -9,18 +9,20 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
+from fer_lightning import interruption
 from fer_lightning.atomic import whole_file
-
-log = logging.getLogger(__name__)
+from fer_lightning.generations import new_generation, one_before
+from fer_lightning.resumable_checkpoints import LAST
 
 
 class Checkpoints(Checkpoint):
     """Keeps the best network by validation accuracy, and the last one with all it takes to go on.
 
     Files in every epoch would slow the short epochs of a small network down. The best weights are
-    therefore kept in memory, and both files are written every few seconds, at the end and on
-    Ctrl-C. `best.ckpt` holds weights and hyper-parameters; `last.ckpt` the optimiser and the
-    position in the run as well.
+    therefore kept in memory, and both files are written at the end of an epoch every few seconds,
+    when a signal asks the run to end, and at the end. `best.ckpt` holds weights and
+    hyper-parameters; `last.ckpt` the optimiser, the position in the run and the best weights as
+    well. The one before it stays as `last-1.ckpt`, should the newer be damaged.
 
     Args:
         folder: Where the files go.
@@ -29,6 +31,8 @@ class Checkpoints(Checkpoint):
     Attributes:
         best_acc: The highest validation accuracy so far; 0 before the first.
         best_epoch: The first epoch, from 1, that reached it, or None before the first.
+        wanted: Whether to write at the end of this epoch, where several runs that are trained
+            together decide as one; None lets the time decide.
     """
 
     def __init__(self, folder: Path, every_seconds: float = 10.0) -> None:
@@ -36,6 +40,7 @@ class Checkpoints(Checkpoint):
         self.every_seconds = every_seconds
         self.best_acc = 0.0
         self.best_epoch: int | None = None
+        self.wanted: bool | None = None
         self._best: dict[str, Any] = {}
         self._written = time.monotonic()
         self._best_is_written = True
@@ -44,6 +49,22 @@ class Checkpoints(Checkpoint):
     def best_path(self) -> Path:
         """The file with the best weights."""
         return self.folder / "best.ckpt"
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write."""
+        late = time.monotonic() - self._written >= self.every_seconds
+        return late or interruption.is_waiting()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_acc": self.best_acc, "best_epoch": self.best_epoch, "best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Stand where a checkpoint was written; `best.ckpt` may be of a later epoch."""
+        self.best_acc, self.best_epoch = state_dict["best_acc"], state_dict["best_epoch"]
+        self._best = state_dict["best"]
+        self._best_is_written = False
+        self._write_best()
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -58,18 +79,24 @@ class Checkpoints(Checkpoint):
             self._best_is_written = False
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if time.monotonic() - self._written >= self.every_seconds:
+        is_last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if not is_last and (self.is_due if self.wanted is None else self.wanted):
             self._write(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._write(trainer)
 
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        if isinstance(exception, KeyboardInterrupt) and self.best_epoch is not None:
-            self._write(trainer)
-            log.warning("interrupted; the networks so far are in %s", self.folder)
+        """Count the epoch as over: nothing of it is left to do, whatever Lightning assumes."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            counts["completed"] = counts["processed"]
+
+    def drop_the_one_before(self) -> None:
+        """Leave the last checkpoint alone: the run is done."""
+        one_before(self.folder / LAST).unlink(missing_ok=True)
 
     def _snapshot(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """What `load_from_checkpoint` needs, with weights of its own."""
@@ -84,10 +111,19 @@ class Checkpoints(Checkpoint):
         return checkpoint
 
     def _write(self, trainer: L.Trainer) -> None:
-        with whole_file(self.folder / "last.ckpt") as path:
+        with new_generation(self.folder / LAST) as path:
             trainer.save_checkpoint(path)
-        if not self._best_is_written:
-            with whole_file(self.best_path) as path:
-                torch.save(self._best, path)
-            self._best_is_written = True
+        self._write_best()
         self._written = time.monotonic()
+
+    def _write_best(self) -> None:
+        if self._best_is_written:
+            return
+        if self._best:
+            content = io.BytesIO()  # PyTorch does not say why it cannot write to a file
+            torch.save(self._best, content)
+            with whole_file(self.best_path) as path:
+                path.write_bytes(content.getbuffer())
+        else:
+            self.best_path.unlink(missing_ok=True)
+        self._best_is_written = True

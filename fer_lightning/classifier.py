@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import lightning as L
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
+from fer_lightning.checkpoint_file import read_checkpoint, restored
 from fer_lightning.data.minibatches import Batch, Minibatches
+from fer_lightning.errors import InputError
 from fer_lightning.optimizers import OptimizerSettings
 
 
@@ -84,9 +87,7 @@ class ExpressionClassifier(L.LightningModule):
 
     def training_step(self, batch: Minibatches | Batch, batch_idx: int) -> None:
         """Take one optimiser step for each minibatch."""
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer)
-        backward = self._backward()
+        backward, step = self._backward_and_step()
         parameters = list(self.parameters())
         minibatches: Iterable[Batch] = batch if isinstance(batch, Minibatches) else [batch]
         sizes = batch.sizes if isinstance(batch, Minibatches) else [len(batch[1])]
@@ -95,7 +96,7 @@ class ExpressionClassifier(L.LightningModule):
             for parameter in parameters:
                 parameter.grad = None
             backward(self._loss(logits, labels, n))
-            optimizer.step()
+            step()
             self._outputs["train"].append((logits.detach(), labels))
 
     def _loss(self, logits: Tensor, labels: Tensor, n: int) -> Tensor:
@@ -106,13 +107,25 @@ class ExpressionClassifier(L.LightningModule):
         # DDP takes the mean of the gradients over the processes, however few faces one has.
         return F.cross_entropy(logits, labels, reduction="sum") * (n_processes / n)
 
-    def _backward(self) -> Callable[[Tensor], None]:
-        """PyTorch's backward pass, or Lightning's where that scales losses or awaits processes.
+    def _backward_and_step(self) -> tuple[Callable[[Tensor], None], Callable[[], object]]:
+        """PyTorch's own, or Lightning's where those scale losses or await processes.
 
-        Lightning's calls hooks of all callbacks around it, which a small network notices.
+        Lightning's call hooks of all callbacks, which a small network notices.
         """
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
         scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        return self.manual_backward if scales or self.trainer.world_size > 1 else Tensor.backward
+        if scales or self.trainer.world_size > 1:
+            return self.manual_backward, optimizer.step
+        take_step = optimizer.optimizer.step
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+
+        def step() -> None:
+            progress.increment_ready()  # what `trainer.global_step` counts
+            take_step()
+            progress.increment_completed()
+
+        return Tensor.backward, step
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = batch
@@ -145,3 +158,23 @@ class ExpressionClassifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["network"] = type(self).__name__
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # Lightning's takes addresses and unpickles
+        cls, checkpoint_path: str | Path, **settings: Any
+    ) -> Self:
+        """The network in a checkpoint file, on the CPU, in evaluation mode.
+
+        Args:
+            checkpoint_path: The file; nothing in it can run code.
+            settings: Arguments of the class that are not stored, such as `optimizer`.
+
+        Raises:
+            InputError: It cannot be read, or holds another network.
+        """
+        stored = read_checkpoint(Path(checkpoint_path))
+        try:
+            return restored(cls, stored, **settings)
+        except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
+            rule = f"must hold a {cls.__name__}"
+            raise InputError(f"{checkpoint_path}: the checkpoint {rule}") from error

@@ -26,6 +26,10 @@ def gather_words(words: Sequence[str], name: str) -> list[str]:
         is_flag = word.startswith("-") or (i > 0 and words[i - 1] in FLAGS_WITH_A_VALUE)
         is_override = re.match(r"[+~]{0,2}[\w./@:-]+=", word) and not Path(word).exists()
         (others if is_flag or is_override else plain).append(word)
+    return [*others, f"{name}=[{','.join(map(quoted, plain))}]"] if plain else others
+
+
+def quoted(word: str) -> str:
+    """A word as a value of Hydra's grammar, whatever it holds."""
     # Hydra would take ${ in a name for an interpolation.
-    quoted = [QuotedString(w.replace("${", r"\${"), Quote.single).with_quotes() for w in plain]
-    return [*others, f"{name}=[{','.join(quoted)}]"] if plain else others
+    return QuotedString(word.replace("${", r"\${"), Quote.single).with_quotes()

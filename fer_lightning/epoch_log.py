@@ -4,13 +4,21 @@ import csv
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from torch.utils.tensorboard import SummaryWriter
 
+from fer_lightning.growing_files import GrowingFiles
+
 CURVES = ("train/ce", "train/acc", "val/ce", "val/acc")
 COLUMNS = ("epoch", *(tag.replace("/", "_") for tag in CURVES), "seconds")
+
+
+def growing_files(folder: Path) -> GrowingFiles:
+    """The files of a run to which each epoch adds."""
+    return GrowingFiles(folder, ("metrics.csv", "events.out.tfevents.*"))
 
 
 class EpochLog(Checkpoint):
@@ -25,12 +33,15 @@ class EpochLog(Checkpoint):
     Attributes:
         share: Share of the time of an epoch that is the run's, where several are trained together.
         diverged_at: The epoch, from 1, in which the training loss was not finite, or None.
+        seconds_before: Of the epochs that were done before the run went on from a checkpoint.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.share = 1.0
         self.diverged_at: int | None = None
+        self.seconds_before = 0.0
+        self._files = growing_files(folder)
         self._validated = False
         self._started = 0.0
         self._board: SummaryWriter | None = None
@@ -47,9 +58,24 @@ class EpochLog(Checkpoint):
         """The file with a row per epoch."""
         return self.folder / "metrics.csv"
 
+    def state_dict(self) -> dict[str, Any]:
+        self.board.flush()
+        sizes = self._files.sizes()
+        return {"diverged_at": self.diverged_at, "share": self.share, "files": sizes}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Stand where a checkpoint was written: what the files hold of later epochs is cut off."""
+        self.diverged_at = state_dict["diverged_at"]
+        self._files.cut(state_dict["files"])
+        with self.path.open(newline="") as file:
+            self.seconds_before = sum(float(row["seconds"]) for row in csv.DictReader(file))
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        with self.path.open("w", newline="") as file:
-            csv.writer(file).writerow(COLUMNS)
+        if trainer.current_epoch == 0:
+            with self.path.open("w", newline="") as file:
+                csv.writer(file).writerow(COLUMNS)
+        if self.diverged_at is not None:
+            trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._started = time.perf_counter()

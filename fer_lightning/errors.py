@@ -25,6 +25,21 @@ class SettingError(InputError):
         return SettingError(f"{section}.{self.name}", self.rule, self.value)
 
 
+class Interrupted(BaseException):
+    """A signal asks the command to end.
+
+    Args:
+        signum: The signal.
+
+    Attributes:
+        status: With which it ends.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"signal {signum}")
+        self.status = 128 + signum
+
+
 def require(condition: bool, name: str, rule: str, value: object) -> None:
     """Raise a `SettingError` unless the condition holds."""
     if not condition:
@@ -64,5 +79,6 @@ def require_number(
 
 
 def one_line(error: Exception | str) -> str:
-    """A message without line breaks."""
-    return " ".join(str(error).split())
+    """A message without line breaks, and with what a terminal would obey written out."""
+    text = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -19,7 +19,8 @@ from fer_lightning.predictions import Predictions
 from fer_lightning.settings import section
 from fer_lightning.shell import new_folder
 from fer_lightning.stored_faces import DataSet, run_faces
-from fer_lightning.stored_network import StoredNetwork, find_networks, load_network, run_summary
+from fer_lightning.stored_network import StoredNetwork, find_networks, load_network
+from fer_lightning.summary_file import run_summary
 
 CHECKPOINTS = ("best", "last")
 

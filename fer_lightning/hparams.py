@@ -5,6 +5,7 @@ summary of an experiment, which would name them, is not written: of several it t
 runs, and keys that only others have would be missing.
 """
 
+import textwrap
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +28,7 @@ PLUMBING = (
     "engine",
     "compile",
     "image_every_n_epochs",
+    "checkpoint_every_seconds",
     "data.path",
     "data.cache_dir",
     "data.minibatches_per_step",
@@ -35,7 +37,8 @@ PLUMBING = (
 
 def open_row(board: SummaryWriter, config: DictConfig, overrides: Sequence[str]) -> None:
     """Write the settings of a run that begins: its row, and the whole configuration as a text."""
-    board.add_text("config", f"```yaml\n{OmegaConf.to_yaml(config, resolve=True)}```")
+    # TensorBoard shows Markdown, where only an indented block takes every text for what it is
+    board.add_text("config", textwrap.indent(OmegaConf.to_yaml(config, resolve=True), "    "))
     # without a name for its group, a run has a row of its own even if another has its settings
     row = hparams_pb(row_settings(flat_settings(config), overrides), trial_id="")
     board._get_file_writer().add_summary(row)

@@ -1,6 +1,7 @@
 """The pictures of a run in TensorBoard: what its network looks for and gets wrong, over time."""
 
 from collections.abc import Callable
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
@@ -40,6 +41,12 @@ class ImageLog(Checkpoint):
         self.every_n_epochs = every_n_epochs
         self.times = TIMES
         self._shown_at = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"shown_at": self._shown_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._shown_at = state_dict["shown_at"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         every = self.every_n_epochs

@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 
 from fer_lightning.errors import InputError, one_line
+from fer_lightning.full_disk import full_disk_is_told
 from fer_lightning.sweeps import override_values, sweep_overrides, swept_runs
 from fer_lightning.workers import prepare_worker, share_cores
 
@@ -48,13 +49,15 @@ class Jobs:
     def run(self, job: Callable[[], object], hydra: HydraConf) -> object:
         """What the job returns, or None if it fails; `hydra` are Hydra's settings of the job."""
         if self.folder is None:
-            self._begin(Path(hydra.sweep.dir))
+            self.folder = Path(hydra.sweep.dir)
+            self._count(self.folder)
         values = override_values(hydra.overrides.task)
         told = " ".join(f"{key}={values[key]}" for key in self._keys)
         log.info("run %d of %d: %s", hydra.job.num + 1, self._n_jobs, told)
         try:
             _require_no_sweep_within(hydra)
-            return job()
+            with full_disk_is_told(self.folder):
+                return job()
         except Exception as error:
             mistake = isinstance(error, InputError) and not self.full_error
             message = one_line(error) if mistake else type(error).__name__
@@ -63,8 +66,7 @@ class Jobs:
             self.n_failed += 1
             return None
 
-    def _begin(self, folder: Path) -> None:
-        self.folder = folder
+    def _count(self, folder: Path) -> None:
         overrides = sweep_overrides(folder, GlobalHydra.instance().config_loader())
         self._keys = [key for key, given in overrides.items() if given.is_sweep_override()]
         self._n_jobs = math.prod(map(_n_values, overrides.values()))

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.errors import InputError, require, require_integer
 
@@ -48,6 +48,23 @@ def require_processes(trainer: DictConfig) -> None:
     given = os.environ.get("LOCAL_WORLD_SIZE", str(devices))
     rule = f"be {given}, the number of processes that were started here"
     require(str(devices) == given, "trainer.devices", rule, devices)
+
+
+def is_shared(config: DictConfig) -> bool:
+    """Whether several processes work on a run, which then cannot go on after it was cut off."""
+    return n_processes() > 1 or OmegaConf.select(config, "trainer.devices", default=1) != 1
+
+
+def require_not_shared(resume: str | None, shared: bool) -> None:
+    """Raise a `SettingError` if a run of several processes, of which one alone writes, is resumed.
+
+    Args:
+        resume: The setting.
+        shared: Whether there are several.
+    """
+    require(
+        resume is None or not shared, "resume", "be null for a run of several processes", resume
+    )
 
 
 @contextmanager

@@ -44,7 +44,8 @@ def flat_settings(config: DictConfig) -> dict[str, Any]:
     """
     resolved = OmegaConf.to_container(config, resolve=True)
     assert isinstance(resolved, dict)
-    flat = dict(_flat({name: part for name, part in resolved.items() if name != "study"}))
+    deciding = {name: part for name, part in resolved.items() if name not in ("study", "resume")}
+    flat = dict(_flat(deciding))
     source = [key for key in flat if key.startswith("data.source")]
     flat["data"] = flat["data.source"]
     return {key: value for key, value in sorted(flat.items()) if key not in source}

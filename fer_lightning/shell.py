@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import re
+import signal
 import sys
 import tempfile
 import warnings
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
@@ -20,9 +22,13 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.command_line import gather_words
-from fer_lightning.errors import InputError, one_line, require
+from fer_lightning.errors import InputError, Interrupted, one_line, require
+from fer_lightning.full_disk import full_disk_is_told, leave_full_disks_to_the_run
+from fer_lightning.interruption import handle_signals
 from fer_lightning.jobs import Jobs
-from fer_lightning.processes import leads, n_processes
+from fer_lightning.processes import is_shared, leads, n_processes
+from fer_lightning.resume_command import resumed, resuming_command, without_resume
+from fer_lightning.stored_settings import stored_settings
 from fer_lightning.sweep_folder import begun_sweep
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +52,8 @@ def command(
 
     A mistake of the user ends it with one line on stderr and status 1, an unexpected fault with its
     traceback. With HYDRA_FULL_ERROR=1 in the environment, mistakes keep theirs too. A sweep goes on
-    after a job that fails, and ends with status 1.
+    after a job that fails, and ends with status 1. SIGINT and SIGTERM end a command with status 130
+    and 143, and a line that says how it goes on if it can.
 
     Args:
         config_name: Name of the primary configuration.
@@ -56,49 +63,54 @@ def command(
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
-    # shells leave the ~ of `data.path=~/faces.zip` alone, and Hydra's grammar does not know it
-    sys.argv[1:] = [
-        re.sub(r"(?<==)~(?=/)", str(Path.home()), argument) for argument in sys.argv[1:]
-    ]
-    if arguments:
-        sys.argv[1:] = gather_words(sys.argv[1:], arguments)
-    register_resolvers()
+    handle_signals()
+    leave_full_disks_to_the_run()
     if not leads():
         _step_back()
+    # shells leave the ~ of `data.path=~/faces.zip` alone, and Hydra's grammar does not know it
+    words = [re.sub(r"(?<==)~(?=/)", str(Path.home()), word) for word in sys.argv[1:]]
+    register_resolvers()
     jobs = Jobs(full_error)
+    run = _SingleRun(job, full_error)
 
     def task(config: DictConfig) -> object:
         settings = HydraConfig.get()
-        overrides = list(settings.overrides.task)
-        run = functools.partial(job, config, Path(settings.runtime.output_dir), overrides)
-        if settings.mode == RunMode.MULTIRUN:
-            alone = "be 1 for a sweep; start it without torchrun"
-            require(n_processes() == 1, "the number of processes", alone, n_processes())
-            return jobs.run(run, settings)
-        try:
-            return run()
-        except InputError as error:
-            log.error("%s", one_line(error))
-            if full_error:
-                raise
-            sys.exit(1)
+        if settings.mode != RunMode.MULTIRUN:
+            return run(config, settings)
+        alone = "be 1 for a sweep; start it without torchrun"
+        require(n_processes() == 1, "the number of processes", alone, n_processes())
+        overrides = without_resume(settings.overrides.task)
+        folder = Path(settings.runtime.output_dir)
+        return jobs.run(functools.partial(job, config, folder, overrides), settings)
 
+    stopped: Interrupted | None = None
     try:
+        sys.argv[1:] = resumed(gather_words(words, arguments) if arguments else words)
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
     except (HydraException, OmegaConfBaseException, InputError) as error:
         if full_error or isinstance(error, InstantiationException):
             raise  # what went wrong in there is a fault, or it would be an InputError
-        sys.exit(one_line(_explain(error, config_name)))
+        sys.exit(one_line(_explain(error, config_name)) if leads() else 1)
     except RuntimeError as error:
         extra = re.match(r"Unknown plugin class : 'hydra_plugins\.hydra_(\w+)_launcher", str(error))
         if not extra:
             raise
         sys.exit(f"hydra/launcher needs another package: pip install -e '.[{EXTRAS[extra[1]]}]'")
+    except KeyboardInterrupt:
+        stopped = Interrupted(signal.SIGINT)
+    except Interrupted as error:
+        stopped = error
     finally:
         sweep = jobs.folder or begun_sweep()
         if sweep and end_sweep:
             jobs.count_elsewhere(sweep)
             end_sweep(sweep)
+    if stopped:
+        told = resuming_command(sweep, words) if sweep else None
+        told = resuming_command(run.folder) if run.folder else told
+        if leads():
+            print(f"interrupted; go on with: {told}" if told else "interrupted", file=sys.stderr)
+        sys.exit(stopped.status)
     if jobs.n_failed:
         sys.exit(f"failed: {jobs.n_failed} of the runs in {jobs.folder}")
 
@@ -109,6 +121,38 @@ def _step_back() -> None:
     atexit.register(nowhere.cleanup)
     logging.disable(logging.CRITICAL)
     sys.argv += [f"hydra.{kind}.dir={nowhere.name}" for kind in ("run", "sweep")]
+
+
+class _SingleRun:
+    """Runs a job that is no part of a sweep.
+
+    Args:
+        job: See `command`.
+        full_error: Whether a mistake of the user shows its traceback, too.
+
+    Attributes:
+        folder: Where it goes on if it is stopped; None before it has begun, or if it cannot.
+    """
+
+    def __init__(self, job: Job, full_error: bool) -> None:
+        self.job, self.full_error = job, full_error
+        self.folder: Path | None = None
+
+    def __call__(self, config: DictConfig, hydra: HydraConf) -> object:
+        folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+        if "resume" in config and not is_shared(config):
+            self.folder = folder
+        try:
+            if config.get("resume") is not None:
+                config, overrides = stored_settings(folder)
+                config.resume = str(folder)
+            with full_disk_is_told(folder):
+                return self.job(config, folder, overrides)
+        except InputError as error:
+            log.error("%s", one_line(error))
+            if self.full_error:
+                raise
+            sys.exit(1)
 
 
 def register_resolvers() -> None:
@@ -140,7 +184,7 @@ def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
     told = [
         override
         for override in overrides
-        if not override.startswith(("data.path=", "data.cache_dir="))
+        if not override.startswith(("data.path=", "data.cache_dir=", "resume="))
         and not (override.startswith("experiment=") and override[11:] in sweep)
     ]
     safe = (re.sub(r"[^\w.+-]+", "-", override, flags=re.ASCII).strip("-") for override in told)

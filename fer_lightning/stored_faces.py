@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
+from fer_lightning.bounded_files import read_yaml, value_at
 from fer_lightning.data.cache import load
 from fer_lightning.data.cross_validation import cross_validated
 from fer_lightning.data.faces import FaceSplits
@@ -20,7 +17,7 @@ from fer_lightning.data.synthetic import Synthetic
 from fer_lightning.data.tfd import Tfd
 from fer_lightning.errors import InputError
 from fer_lightning.settings import section
-from fer_lightning.stored_network import run_summary
+from fer_lightning.summary_file import run_summary
 
 # The only classes that a run's settings, which may come from anywhere, can name.
 SOURCES: dict[str, Any] = {
@@ -92,25 +89,26 @@ def run_settings(folder: Path) -> dict[str, Any]:
     settings = run_summary(folder).get("settings")
     if isinstance(settings, dict):
         return settings
-    data: Any = OmegaConf.to_container(_stored(folder / ".hydra" / "config.yaml", "data"))
-    if not isinstance(data.get("source"), dict):
+    path = folder / ".hydra" / "config.yaml"
+    data, source = _stored(path, "data"), _stored(path, "data", "source")
+    if not source:
         return {}
     plain = {f"data.{key!s}": value for key, value in data.items() if "${" not in str(value)}
-    return {**plain, "data": str(data["source"].get("_target_")).rpartition(".")[2].lower()}
+    return {**plain, "data": str(source.get("_target_")).rpartition(".")[2].lower()}
 
 
 def _located(path: str, folder: Path) -> str:
     """A path as it was meant where the run was started."""
-    started_in = _stored(folder / ".hydra" / "hydra.yaml", "hydra.runtime").get("cwd")
-    return str(Path(started_in or ".") / Path(path).expanduser())
+    started_in = _stored(folder / ".hydra" / "hydra.yaml", "hydra", "runtime").get("cwd")
+    return str(Path(str(started_in or ".")) / Path(path).expanduser())
 
 
-def _stored(path: Path, key: str) -> DictConfig:
+def _stored(path: Path, *keys: str) -> dict[str, Any]:
     """A part of one of Hydra's files; empty if it is not there."""
+    if not path.exists():
+        return {}
     try:
-        part = OmegaConf.select(OmegaConf.load(path), key)
-    except FileNotFoundError:
-        part = None
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        raise InputError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
-    return part if isinstance(part, DictConfig) else OmegaConf.create({})
+        part = value_at(read_yaml(path), *keys)
+    except InputError as error:
+        raise InputError(f"{path.parent}: {error}") from error
+    return part if isinstance(part, dict) else {}

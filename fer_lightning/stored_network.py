@@ -1,21 +1,18 @@
 """Networks as runs left them: where they are, and how they are read."""
 
-import json
 import logging
-import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from fer_lightning.checkpoint_file import read_checkpoint, restored
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.errors import InputError
 from fer_lightning.networks import CNN, MLP
+from fer_lightning.summary_file import run_summary
 
 NETWORKS: dict[str, type[ExpressionClassifier]] = {"MLP": MLP, "CNN": CNN}
-UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
 
 log = logging.getLogger(__name__)
 
@@ -100,24 +97,6 @@ def _why_without(folder: Path, which: str) -> str:
     return f"the run has no {missing}, or not yet"
 
 
-def run_summary(folder: Path) -> dict[str, Any]:
-    """What a run's summary.json says; nothing if it has none.
-
-    Raises:
-        InputError: It is damaged.
-    """
-    path = folder / "summary.json"
-    try:
-        summary = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged ({error})") from error
-    if not isinstance(summary, dict):
-        raise InputError(f"{path}: not a run's summary")
-    return summary
-
-
 def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
     """The network in a checkpoint, and the epoch, from 1, after which it was kept.
 
@@ -125,15 +104,11 @@ def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
         InputError: The file cannot be read, holds no network of this project, or one that has
             diverged.
     """
+    stored = read_checkpoint(path)
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        reason = str(error).splitlines()[0][:100] if str(error) else "it ends too early"
-        raise InputError(f"{path}: not a checkpoint, or a damaged one ({reason})") from error
-    try:
-        model = _network(stored)
+        model = restored(NETWORKS[stored["network"]], stored)
         epoch = _epoch(stored)
-    except (TypeError, KeyError, RuntimeError, ValueError, StopIteration) as error:
+    except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
         known = ", ".join(NETWORKS)
         raise InputError(
             f"{path}: not a checkpoint of one of this project's networks ({known})"
@@ -141,13 +116,6 @@ def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
     if not all(weights.isfinite().all() for weights in model.parameters()):
         raise InputError(f"{path}: this network has diverged: not all weights are finite numbers")
     return model, epoch
-
-
-def _network(stored: Any) -> ExpressionClassifier:
-    weights = stored["state_dict"]
-    model = NETWORKS[stored["network"]](**stored["hyper_parameters"])
-    model.to(next(iter(weights.values())).dtype).load_state_dict(weights)
-    return model.eval()
 
 
 def _epoch(stored: Any) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.atomic import write_json
-from fer_lightning.errors import InputError, require, require_number
+from fer_lightning.errors import InputError, Interrupted, require, require_number
 from fer_lightning.shell import PROJECT_ROOT, command
 from fer_lightning.study_steps import PARTS, Step, steps
 
@@ -131,15 +131,27 @@ def _identity(config: DictConfig, data: list[str]) -> dict[str, object]:
 
 
 def _run(step: Step, folder: Path) -> bool:
-    """Run the commands of a step one after another, from its beginning; whether all went well."""
-    shutil.rmtree(folder / step.name, ignore_errors=True)
-    return all(_python(*line) for line in step.commands)
+    """Run the commands of a step one after another; whether all went well.
+
+    A sweep that was cut off goes on; any other step begins anew.
+    """
+    resumed: tuple[str, ...] = ()
+    if step.is_sweep and (folder / step.name / "multirun.yaml").exists():
+        resumed = (f"resume={folder / step.name}",)
+    else:
+        shutil.rmtree(folder / step.name, ignore_errors=True)
+    return all(_python(*line, *resumed) for line in step.commands)
 
 
 def _python(*line: str) -> bool:
-    """Run a command of the project; whether it went well."""
+    """Run a command of the project; whether it went well. A signal is passed on to it."""
     own = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
-    return subprocess.run([sys.executable, *line], cwd=PROJECT_ROOT, env=own).returncode == 0
+    with subprocess.Popen([sys.executable, *line], cwd=PROJECT_ROOT, env=own) as process:
+        try:
+            return process.wait() == 0
+        except Interrupted:
+            process.terminate()
+            raise
 
 
 def _told(seconds: float) -> str:

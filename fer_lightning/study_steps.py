@@ -38,6 +38,7 @@ class Step:
         what: In a few words.
         seconds: About how long it takes on two cores with the synthetic faces.
         commands: The command lines, after `python`.
+        is_sweep: Whether it is a sweep of networks in its folder, which can be resumed.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Step:
     what: str
     seconds: float
     commands: tuple[tuple[str, ...], ...]
+    is_sweep: bool = False
 
 
 def steps(
@@ -77,7 +79,7 @@ def _network(
     sweep = [f"seed={','.join(map(str, seeds))}"] if name in SEEDED else []
     line = ["train.py", "-m", f"experiment={name}", *sweep, *data, "hydra/launcher=fused"]
     line += [f"trainer.max_epochs={epochs}", f"hydra.sweep.dir={quoted(folder / name)}"]
-    return Step(name, parts, what, START_SECONDS + fraction * seconds, (tuple(line),))
+    return Step(name, parts, what, START_SECONDS + fraction * seconds, (tuple(line),), True)
 
 
 def _evaluation(folder: Path, networks: Sequence[str]) -> Step:

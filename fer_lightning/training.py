@@ -19,15 +19,27 @@ from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.ddp import LeaderWritesDDP, leave_group
 from fer_lightning.epoch_log import EpochLog
-from fer_lightning.errors import InputError, require, require_integer
+from fer_lightning.errors import InputError, require
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
-from fer_lightning.processes import joined_by_others, leads, require_processes
+from fer_lightning.interruption import signals_wait
+from fer_lightning.processes import (
+    is_shared,
+    joined_by_others,
+    leads,
+    require_not_shared,
+    require_processes,
+)
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
+from fer_lightning.resumable_checkpoints import Stored
+from fer_lightning.resuming import begin_anew, newest_checkpoint, sweep_up
+from fer_lightning.run_settings import check_settings
 from fer_lightning.settings import flat_settings, section
+from fer_lightning.stop_on_signal import StopOnSignal
 from fer_lightning.summary import Scores, Summary, score_table
+from fer_lightning.summary_file import finished_run
 
 ALL_THREADS = torch.get_num_threads()
 # From there on Lightning's work around a step, and PyTorch's, exceed what compiling one takes.
@@ -44,39 +56,52 @@ class Run:
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
 
+    Attributes:
+        stored: The checkpoint that the training goes on from, or None.
+
     Raises:
         InputError: A setting breaks its rule.
     """
 
     def __init__(self, config: DictConfig, folder: Path, overrides: list[str]) -> None:
-        _check(config)
+        check_settings(config)
         _quieten_lightning()
         self.config, self.folder, self.overrides = config, folder, overrides
+        self.stored: Stored | None = None
         L.seed_everything(config.seed, verbose=False)
         self.datamodule = _datamodule(config)
         self.model = _model(config)
         self.epoch_log = EpochLog(folder)
-        self.checkpoints = Checkpoints(folder / "checkpoints")
+        self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint_every_seconds)
         self.image_log = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
         callbacks: list[L.Callback] = [self.epoch_log]
         if leads():
-            callbacks += [self.checkpoints, self.image_log]
+            callbacks += [self.image_log, self.checkpoints]
         self.trainer = _trainer(config, folder, callbacks)
 
     def begin(self) -> None:
         """Read the faces, say what is trained on them, and open the run's row in TensorBoard.
 
+        A run that goes on has that row already.
+
         Raises:
             InputError: The faces cannot be read.
         """
         _announce(self.model, self.datamodule, self.trainer, self.folder)
+        if self.stored:
+            told = "goes on from epoch %d of %d"
+            log.info(told, self.stored.epoch, self.config.trainer.max_epochs)
+            return
+        if self.config.resume is not None:
+            log.info("begins anew: there is no checkpoint to go on from")
+            begin_anew(self.folder)
         open_row(self.epoch_log.board, self.config, self.overrides)
 
     def finish(self, seconds: float) -> float:
         """Evaluate the network, write the summary, and return the best validation accuracy.
 
         Args:
-            seconds: That the training took.
+            seconds: That the training took, since it went on if it did.
         """
         trainer = self.trainer
         final = Scores.of(self.model, self.datamodule, trainer.current_epoch)
@@ -85,7 +110,7 @@ class Run:
             best=_best(final, self.checkpoints, self.model, self.datamodule),
             n_parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             epochs=trainer.current_epoch,
-            seconds=round(seconds, 3),
+            seconds=round(self.epoch_log.seconds_before + seconds, 3),
             diverged=self.epoch_log.diverged_at is not None,
             diverged_epoch=self.epoch_log.diverged_at,
             seed=self.config.seed,
@@ -99,6 +124,7 @@ class Run:
         close_row(self.epoch_log.board, summary)
         self.epoch_log.board.close()
         summary.write(self.folder / "summary.json")
+        self.checkpoints.drop_the_one_before()
         log.info("%s", score_table(summary))
         if summary.diverged:
             told = "diverged: the training loss of epoch %s is not finite"
@@ -120,7 +146,11 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
+    done = finished_run(folder) if config.resume is not None else None
+    if done:
+        return float(done["best"]["val"]["acc"] or 0.0)
     require_processes(config.trainer)
+    require_not_shared(config.resume, is_shared(config))
     plain = OmegaConf.to_container(config, resolve=True)
     with (
         tempfile.TemporaryDirectory() as nowhere,
@@ -140,6 +170,9 @@ def _train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     if not leads():
         _fit(run)
         return run.checkpoints.best_acc
+    if config.resume is not None:
+        sweep_up(folder)
+        run.stored = newest_checkpoint(run.checkpoints.folder)
     run.begin()
     started = time.perf_counter()
     if chosen_engine(run) == "fused":
@@ -171,27 +204,16 @@ def chosen_engine(run: Run) -> str:
 
 
 def _fit(run: Run) -> None:
-    if leads():
-        run.trainer.callbacks.append(EpochProgress())  # type: ignore[attr-defined]
+    run.trainer.callbacks += [EpochProgress()] if leads() else []  # type: ignore[attr-defined]
+    run.trainer.callbacks += [StopOnSignal()]  # type: ignore[attr-defined]
+    last = run.stored.path if run.stored else None
     try:
-        run.trainer.fit(run.model, datamodule=run.datamodule)
+        with signals_wait():
+            run.trainer.fit(run.model, datamodule=run.datamodule, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
     finally:
         leave_group()
-
-
-def _check(config: DictConfig) -> None:
-    require_integer("seed", config.seed, 0, 2**32 - 1)
-    require_integer("trainer.max_epochs", config.trainer.max_epochs, 1)
-    require_processes(config.trainer)
-    if config.threads is not None:
-        require_integer("threads", config.threads, 1)
-    engines, choices = ("auto", "lightning", "fused"), ("auto", True, False)
-    require(config.engine in engines, "engine", f"be one of {', '.join(engines)}", config.engine)
-    require(config.compile in choices, "compile", "be auto, true or false", config.compile)
-    if config.image_every_n_epochs is not None:
-        require_integer("image_every_n_epochs", config.image_every_n_epochs, 0)
 
 
 def _quieten_lightning() -> None:

@@ -3,12 +3,15 @@
 import os
 import sys
 
+from fer_lightning.full_disk import leave_full_disks_to_the_run
+
 
 def prepare_worker() -> None:
     """Let a process that a launcher has started understand the configuration, and draw no bars."""
     from fer_lightning.shell import register_resolvers  # which needs this module
 
     register_resolvers()
+    leave_full_disks_to_the_run()
     os.environ["TTY_COMPATIBLE"] = "0"  # tells rich, as several bars would overwrite each other
 
 

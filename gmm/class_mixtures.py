@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fer_lightning.data.faces import CLASSES, SPLITS
 from fer_lightning.errors import InputError, SettingError
-from gmm.em import Callback
+from gmm.em import Callback, Memory
 from gmm.face_points import FacePoints
 from gmm.fit import fit_many
 from gmm.mixture import Mixture
@@ -88,6 +88,7 @@ def fit_classes(
     start: str,
     seed: int,
     callback: Callback | None = None,
+    memory: Memory | None = None,
 ) -> ClassMixtures:
     """Fit mixtures of every K to the points of every class, all of them as one batch.
 
@@ -104,6 +105,7 @@ def fit_classes(
         covariance_type=settings.covariance_type,
         generator=torch.Generator().manual_seed(seed),
         callback=callback,
+        memory=memory,
         **settings.em,
     )
     broken = int(fits.singular.any(-1).sum())

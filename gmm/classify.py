@@ -9,9 +9,12 @@ from omegaconf import DictConfig, ListConfig
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import SettingError
+from fer_lightning.interruption import signals_wait
 from fer_lightning.shell import command
+from fer_lightning.summary_file import finished_run
 from gmm.class_mixtures import class_faces, fit_classes
 from gmm.face_points import announce, face_points
+from gmm.kept_state import KeptState
 from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
 from gmm.sweep_table import CLASSIFY, write_table
@@ -32,20 +35,26 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
     started = time.perf_counter()
+    done = finished_run(folder) if config.resume is not None else None
+    if done:
+        return float(done["best"]["val"])
     settings = mixture_settings(config)
     classes = class_numbers(config.classes)
     (start,) = start_names(config.start)
     faces = face_points(config)
     chosen = class_faces(faces, classes, max(settings.sizes))
     announce(faces, settings, folder)
-    with em_progress(settings.max_iter) as progress:
-        fitted = fit_classes(chosen["train"], len(classes), settings, start, config.seed, progress)
+    state = KeptState(folder, config.checkpoint_every_seconds, config.resume is not None)
+    train = chosen["train"]
+    with em_progress(settings.max_iter) as progress, signals_wait():
+        fitted = fit_classes(train, len(classes), settings, start, config.seed, progress, state)
     from gmm.classify_report import report  # figures and TensorBoard take a second to import
     from gmm.run_folder import RunFolder
 
     with RunFolder(folder) as run:
         results = report(run, fitted, chosen, [CLASSES[c] for c in classes], settings)
         run.summary(results, config, overrides, faces, started)
+    state.remove()
     return results["best"]["val"]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from fer_lightning.atomic import whole_file
 from fer_lightning.calibration import Reliability, best_temperature, reliability, scaled
 from fer_lightning.confusion import contingency
 from fer_lightning.count_table import count_table
@@ -66,7 +67,8 @@ def report(
         },
         "empty_components": fitted.empty,
     }
-    fitted.mixtures.save(run.path / "mixtures.pt")
+    with whole_file(run.path / "mixtures.pt") as part:
+        fitted.mixtures.save(part)
     rows = zip(sizes, *([f"{e:.9g}" for e in errors[split]] for split in SPLITS), strict=True)
     run.table("error", ("n_components", *SPLITS), rows)
     for split in SPLITS:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fer_lightning.atomic import whole_file
 from fer_lightning.confusion import contingency
 from fer_lightning.count_table import count_table
 from fer_lightning.data.faces import CLASSES, SPLITS
@@ -69,7 +70,8 @@ def report(
             "adjusted_rand": adjusted_rand(counts),
         },
     }
-    mixture.save(run.path / "mixture.pt")
+    with whole_file(run.path / "mixture.pt") as part:
+        mixture.save(part)
     run.table("log_likelihood", COLUMNS, _rows(found))
     for s, name in enumerate(found.names):
         curve = found.curve(s)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fer_lightning.errors import InputError
 from gmm.distributed import Distributed
-from gmm.em import Callback, Fit, fit_em
+from gmm.em import Callback, Fit, Memory, fit_em
 from gmm.mixture import Mixture
 from gmm.points import Batches
 from gmm.settings import MixtureSettings
@@ -49,6 +49,7 @@ def fit_starts(
     settings: MixtureSettings,
     seed: int,
     callback: Callback | None = None,
+    memory: Memory | None = None,
 ) -> Clustering:
     """Fit from every start as one batch; each begins as it would alone.
 
@@ -58,7 +59,7 @@ def fit_starts(
         names: The starts.
         settings: Of the mixture.
         seed: Of the starts.
-        callback: See `fit_em`.
+        callback: See `fit_em`, as for memory.
 
     Raises:
         InputError: Every restart of every start lost a covariance.
@@ -79,7 +80,7 @@ def fit_starts(
         torch.stack, zip(*(start.tensors() for start in starts), strict=True)
     )
     stacked = Mixture(log_weights, means, covariances, settings.covariance_type)
-    fit = fit_em(x, stacked, callback=callback, **settings.em)
+    fit = fit_em(x, stacked, callback=callback, memory=memory, **settings.em)
     final = fit.final_log_likelihood.cpu()
     best = final.argmax(-1)
     tops = final.amax(-1)

@@ -9,7 +9,8 @@ from gmm.columns import Columns
 from gmm.covariances import structure
 from gmm.points import Block
 
-_UNDECIDED = 1e-6
+# Below it, the error of a claim is less than 1e-5 of a point.
+_UNDECIDED = 1e-3
 _SHARE_OFF_CPU = 16
 
 

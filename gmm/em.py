@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +16,19 @@ from gmm.mixture import Mixture
 from gmm.points import Batches, Block, Points, open_points
 
 Callback = Callable[[int, Tensor], None]
+
+
+Kept = dict[str, Any]  # tensors, and lists and dicts of them
+
+
+class Memory(Protocol):
+    """Keeps the state of EM where a fit that is cut off can go on from it."""
+
+    def recall(self) -> Kept | None:
+        """The state that was kept last, or None."""
+
+    def keep(self, state: Callable[[], Kept]) -> None:
+        """Keep the state after an iteration, or not; it is made when it is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +73,7 @@ def fit_em(
     chunk_size: int | None = None,
     previous: Tensor | None = None,
     callback: Callback | None = None,
+    memory: Memory | None = None,
 ) -> Fit:
     """Fit every mixture of a batch by EM (Bishop 2006, eqs. 9.23-9.27).
 
@@ -78,6 +93,7 @@ def fit_em(
         previous: Mean log-likelihoods (*B) that the first ones are compared with, for a start that
             another fit ended at.
         callback: Called with the iteration (from 1) and its mean log-likelihoods (G, M).
+        memory: Recalls where to go on instead of the start, and keeps the state.
 
     Raises:
         ValueError: If a value is not finite or shapes do not agree.
@@ -98,6 +114,7 @@ def fit_em(
         min_variance=min_variance,
         previous=previous,
         callback=callback,
+        memory=memory,
     )
 
 
@@ -112,6 +129,7 @@ def fit_points(
     min_variance: float,
     previous: Tensor | None = None,
     callback: Callback | None = None,
+    memory: Memory | None = None,
 ) -> Fit:
     """Fit as `fit_em` does, on points that are already open and have the batch shape given."""
     _check(max_iter, tol, reg_covar, min_variance)
@@ -128,13 +146,22 @@ def fit_points(
     run = _Run(points, flat, reg_covar, min_variance)
     if previous is not None:
         run.previous = previous.reshape(run.active.shape).to(points.device, torch.float64)
-    for iteration in range(1, max_iter + 1):
+    kept = memory.recall() if memory is not None else None
+    is_over = kept is not None and run.restore(kept, tol)
+    for iteration in range(len(run.log_likelihood) + 1, max_iter + 1):
+        if is_over:
+            break
         mean = run.step(tol)
         if callback is not None:
             callback(iteration, mean)
-        if tol > 0 and run.finished():
-            break
+        is_over = tol > 0 and run.finished()
+        if memory is not None:
+            memory.keep(run.kept)
     return run.result(start, points.dtype)
+
+
+_PARAMETERS = ("log_weights", "means", "covariances")
+_OWN = ("singular", "active", "empty", "converged", "n_iter", "previous")
 
 
 class _Run:
@@ -176,6 +203,24 @@ class _Run:
         new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
         mean = self.points.total(evidence) / self.points.sizes.unsqueeze(-1)
         return self._keep(new, empty, mean, tol)
+
+    def kept(self) -> Kept:
+        """All that changes with a step."""
+        parameters = dict(zip(_PARAMETERS, self.state.tensors(), strict=True))
+        own = {name: getattr(self, name) for name in _OWN}
+        history = torch.stack(self.log_likelihood, -1)
+        return {**parameters, **own, "log_likelihood": history, "sums": self._sums.state()}
+
+    def restore(self, kept: Kept, tol: float) -> bool:
+        """Stand where a state was kept; whether nothing is left to do."""
+        for name, tensor in zip(_PARAMETERS, self.state.tensors(), strict=True):
+            tensor.copy_(kept[name])
+        for name in _OWN:
+            getattr(self, name).copy_(kept[name])
+        self.log_likelihood = list(kept["log_likelihood"].to(self.previous.device).unbind(-1))
+        is_over = tol > 0 and self.finished()
+        self._sums.restore(kept["sums"])
+        return is_over
 
     def finished(self) -> bool:
         """Wait for the device, and leave out what has converged; True where all has."""

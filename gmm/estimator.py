@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from gmm.arrays import Rereadable, batches_of, dtype_of, generator_of, given, like, points_of
-from gmm.covariances import structure, whitening
+from gmm.covariances import structure
+from gmm.dense import whitening
 from gmm.em import Fit, fit_em
 from gmm.fit import fit_many
 from gmm.mixture import Mixture

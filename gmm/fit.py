@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gmm.covariances import structure
 from gmm.distributed import Distributed
-from gmm.em import Callback, Fit, fit_points
+from gmm.em import Callback, Fit, Memory, fit_points
 from gmm.mixture import Mixture
 from gmm.points import Batches, open_points
 from gmm.starts import Start, start_points
@@ -81,6 +81,7 @@ def fit_many(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     callback: Callback | None = None,
+    memory: Memory | None = None,
 ) -> ManyFits:
     """Fit mixtures of every K to every data set, n_init times each, as one batch.
 
@@ -91,7 +92,8 @@ def fit_many(
         n_init: Restarts, of which the best is kept.
         start: How they begin.
         covariance_type: diag, spherical, tied or full.
-        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size and callback.
+        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback and
+            memory.
         generator: Source of randomness, on the CPU.
         device: Where to work; where the data are by default.
         dtype: Of the results; that of the data by default.
@@ -130,6 +132,7 @@ def fit_many(
         reg_covar=reg_covar,
         min_variance=min_variance,
         callback=callback,
+        memory=memory,
     )
     best = fit.final_log_likelihood.argmax(-1)
     log_weights, means, covariances = (pick(t, best) for t in fit.mixture.tensors())

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gmm.columns import Columns
-from gmm.covariances import Covariance, Moments, structure
+from gmm.covariance import Covariance, Moments
+from gmm.covariances import structure
 from gmm.density import Parameters
 from gmm.points import Block, Points
 
@@ -119,6 +121,20 @@ class Sums:
                 total[block.sets] += part
         first, second = map(self.points.total, moments)
         return self.points.total(counts), (first, second)
+
+    def state(self) -> list[dict[str, Any]]:
+        """What is kept of the step before, for each block."""
+        return [
+            {"place": list(place), "kept": [kept.resp, kept.counts, *kept.moments]}
+            for place, kept in self._kept.items()
+        ]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        """Go on from what was kept."""
+        for entry in state:
+            resp, counts, first, second = entry["kept"]
+            g, start = entry["place"]
+            self._kept[g, start] = _Kept(resp, counts, (first, second))
 
     def _moments(self, block: Block, resp: Tensor, counts: Tensor, means: Tensor) -> Moments:
         if not self._may_keep(block, resp):

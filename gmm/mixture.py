@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gmm.covariances import Covariance, structure
+from gmm.covariance import Covariance
+from gmm.covariances import structure
 from gmm.density import Density, Parameters
+from gmm.model_file import read_tensors
 from gmm.points import Points
 
 _FORMAT = "gmm.Mixture 1"
@@ -177,7 +179,7 @@ class Mixture:
             ModelFileError: If it is none of these.
         """
         try:
-            content = torch.load(str(path), weights_only=True, map_location="cpu")
+            content = read_tensors(Path(path))
             if content.pop("format") != _FORMAT:
                 raise ValueError("another format")
             return cls(**content)

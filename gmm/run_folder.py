@@ -11,8 +11,9 @@ from omegaconf import DictConfig
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from fer_lightning.atomic import write_json, write_table
+from fer_lightning.atomic import whole_file, write_json, write_table
 from fer_lightning.figure_pixels import pixels
+from fer_lightning.growing_files import GrowingFiles
 from fer_lightning.provenance import commit, data_facts, versions
 from fer_lightning.settings import flat_settings
 from gmm.face_points import FacePoints
@@ -28,6 +29,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        GrowingFiles(path, ("events.out.tfevents.*",)).remove()  # of a run that was cut off
         self._board = SummaryWriter(str(path))
 
     def __enter__(self) -> Self:
@@ -48,7 +50,8 @@ class RunFolder:
     def figure(self, name: str, figure: Figure) -> None:
         """Write <name>.png, and the same picture for TensorBoard."""
         picture = pixels(figure)
-        Image.fromarray(picture).save(self.path / f"{name}.png")
+        with whole_file(self.path / f"{name}.png") as part:
+            Image.fromarray(picture).save(part, format="png")
         self._board.add_image(name, picture, dataformats="HWC")
 
     def curve(self, tag: str, values: Iterable[float], steps: Iterable[int]) -> None:
@@ -75,7 +78,8 @@ class RunFolder:
         """
         features: dict[str, Any] = {"name": config.features}
         if isinstance(faces.features, PrincipalComponents):
-            faces.features.save(self.path / "features.npz")
+            with whole_file(self.path / "features.npz") as part:
+                faces.features.save(part)
             features |= {"n": config.n_features, "explained": faces.features.explained}
         facts = {
             "seconds": round(time.perf_counter() - started, 3),

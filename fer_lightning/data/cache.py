@@ -4,9 +4,8 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
-import zipfile
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import numpy as np
 from filelock import FileLock
 
 from fer_lightning.atomic import whole_file
-from fer_lightning.data.faces import SPLITS, Faces, FaceSplits
+from fer_lightning.data.faces import CLASSES, SPLITS, Faces, FaceSplits
+from fer_lightning.data.file_tree import Folder
 from fer_lightning.data.source import Source
 from fer_lightning.errors import InputError
 
@@ -88,8 +88,7 @@ def _walk(source: Source) -> Iterator[tuple[str, Path]]:
     """Files of a source with their names relative to it, in order of their names."""
     for top in source.files():
         if top.is_dir():
-            found = (Path(root) / name for root, _, names in os.walk(top) for name in names)
-            yield from sorted((path.relative_to(top).as_posix(), path) for path in found)
+            yield from ((name, top / name) for name in Folder(top).names())
         else:
             yield top.suffix, top
 
@@ -110,35 +109,38 @@ def _content_key(source: Source) -> str:
     for name, path in _walk(source):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{name} {content}\n".encode())
+        digest.update(f"{name} {content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 
 def _remembered(seen: Path) -> str | None:
+    """The hash in a note of the cache, or None if it is not there or damaged."""
     try:
-        return seen.read_text()
-    except OSError:
+        key = seen.read_bytes()[:33].decode("ascii")
+    except (OSError, ValueError):
         return None
+    return key if re.fullmatch("[0-9a-f]{32}", key) else None  # it becomes a part of a path
 
 
 def _read(kept: Path) -> FaceSplits | None:
     """The faces in a file of the cache, or None if it is not there or damaged."""
     try:
         with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return FaceSplits(
-                *(
-                    Faces.from_arrays(
-                        arrays[f"{split}_images"],
-                        *(arrays[f"{split}_{field}"] for field in FIELDS[1:]),
-                    )
-                    for split in SPLITS
-                )
-            )
+            return FaceSplits(*(_faces(arrays, split) for split in SPLITS))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zip, zlib and NumPy each fail in their own way on damage
         log.warning("%s: damaged (%s); decoding the faces again", kept, error)
         return None
+
+
+def _faces(arrays: Mapping[str, np.ndarray], split: str) -> Faces:
+    images, labels, subjects, index = (arrays[f"{split}_{field}"] for field in FIELDS)
+    if not len(images) == len(labels) == len(subjects) == len(index):
+        raise ValueError(f"arrays of {split} differ in length")
+    if not np.isin(labels, range(len(CLASSES))).all():
+        raise ValueError(f"labels of {split} are no classes")
+    return Faces.from_arrays(images, labels, subjects, index)
 
 
 def _keep(kept: Path, seen: Path, key: str, faces: FaceSplits | None) -> None:

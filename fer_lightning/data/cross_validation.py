@@ -4,17 +4,9 @@ import numpy as np
 import torch
 
 from fer_lightning.data.faces import Faces, FaceSplits
+from fer_lightning.data.loading import require_fold
 from fer_lightning.data.splitting import deal_folds
-from fer_lightning.errors import SettingError, require, require_integer
-
-
-def require_fold(cv_folds: int | None, cv_fold: int | None) -> None:
-    """Raise a `SettingError` unless a number of folds and one of them are given, or neither is."""
-    if cv_folds is None:
-        require(cv_fold is None, "cv_folds", "be given where cv_fold is", cv_folds)
-    else:
-        require_integer("cv_folds", cv_folds, 2)
-        require_integer("cv_fold", cv_fold, 0, cv_folds - 1)
+from fer_lightning.errors import SettingError
 
 
 def cross_validated(splits: FaceSplits, cv_folds: int | None, cv_fold: int | None) -> FaceSplits:

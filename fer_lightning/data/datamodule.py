@@ -7,8 +7,9 @@ import lightning as L
 import torch
 
 from fer_lightning.data.cache import load
-from fer_lightning.data.cross_validation import cross_validated, require_fold
+from fer_lightning.data.cross_validation import cross_validated
 from fer_lightning.data.faces import Faces, FaceSplits
+from fer_lightning.data.loading import require_loading
 from fer_lightning.data.minibatches import WHOLE, Minibatches, Share, TrainLoader, in_order
 from fer_lightning.data.source import Source
 from fer_lightning.errors import require_integer
@@ -50,10 +51,8 @@ class FaceDataModule(L.LightningDataModule):
         cv_fold: int | None = None,
     ) -> None:
         super().__init__()
-        require_integer("batch_size", batch_size, 1)
         require_integer("seed", seed, 0)
-        require_integer("minibatches_per_step", minibatches_per_step, 1)
-        require_fold(cv_folds, cv_fold)
+        require_loading(batch_size, minibatches_per_step, cv_folds, cv_fold)
         self.source = source
         self.batch_size = batch_size
         self.seed = seed

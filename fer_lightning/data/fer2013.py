@@ -6,14 +6,15 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 import numpy as np
 
 from fer_lightning.data.class_folders import find_pictures
 from fer_lightning.data.faces import CLASSES, SIZE, SPLITS, Faces, FaceSplits
-from fer_lightning.data.file_tree import FileTree, open_tree
+from fer_lightning.data.file_tree import FileTree, Folder, open_tree
 from fer_lightning.data.images import decode_files, in_parallel
 from fer_lightning.data.source import existing_path, require_faces
 from fer_lightning.errors import InputError
@@ -21,6 +22,8 @@ from fer_lightning.errors import InputError
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 COLUMNS = ("emotion", "pixels", "Usage")
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+ROWS = 8192  # that are held as text at once
+MAX_LINE = 2**16  # characters; a row of FER2013 has some 9,000
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,11 @@ class Fer2013:
         """
         path = self.files()[0]
         if path.suffix.lower() == ".csv":
-            return _read_csv(path.read_bytes(), str(path))
+            return _read_csv(Folder(path.parent), path.name, str(path))
         tree = open_tree(path)
         inside = [name for name in tree.names() if name.split("/")[-1] in CSV_NAMES]
         if inside:
-            return _read_csv(tree.read(inside[0]), f"{path}: {inside[0]}")
+            return _read_csv(tree, inside[0], f"{path}: {inside[0]}")
         return _read_pictures(tree)
 
 
@@ -81,19 +84,25 @@ def _split_of(tree: FileTree, name: str) -> str:
     return USAGES[prefix[1]]
 
 
-def _read_csv(content: bytes, where: str) -> FaceSplits:
-    rows = list(_rows(content, where))
-    labels = np.array([_label(row["emotion"], where, i) for i, row in enumerate(rows, 1)])
-    splits = np.array([_usage(row["Usage"], where, i) for i, row in enumerate(rows, 1)])
-    require_faces(splits, where)
-    numbered = [(where, i, row["pixels"]) for i, row in enumerate(rows, 1)]
-    return _by_split(in_parallel(_parse_pixels, numbered), labels, splits)
+def _read_csv(tree: FileTree, name: str, where: str) -> FaceSplits:
+    labels: list[int] = []
+    splits: list[str] = []
+    pixels = []
+    with tree.open(name) as file:
+        numbered = enumerate(_rows(file, where), 1)
+        while rows := list(islice(numbered, ROWS)):
+            labels += [_label(row["emotion"], where, i) for i, row in rows]
+            splits += [_usage(row["Usage"], where, i) for i, row in rows]
+            texts = [(where, i, row["pixels"]) for i, row in rows]
+            pixels.append(in_parallel(_parse_pixels, texts))
+    require_faces(np.array(splits), where)
+    return _by_split(np.concatenate(pixels), np.array(labels), np.array(splits))
 
 
-def _rows(content: bytes, where: str) -> Iterator[dict[str, str]]:
+def _rows(file: IO[bytes], where: str) -> Iterator[dict[str, str]]:
     """The rows below the header, whose names may have spaces around them."""
     try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        reader = csv.DictReader(_lines(file, where), strict=True)
         header = [(name or "").strip() for name in reader.fieldnames or ()]
         reader.fieldnames = header
         missing = [column for column in COLUMNS if column not in header]
@@ -108,6 +117,14 @@ def _rows(content: bytes, where: str) -> Iterator[dict[str, str]]:
             yield row
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{where}: not a csv file ({error})") from error
+
+
+def _lines(file: IO[bytes], where: str) -> Iterator[str]:
+    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        while line := text.readline(MAX_LINE):
+            if len(line) == MAX_LINE:
+                raise InputError(f"{where}: a line must have fewer than {MAX_LINE} characters")
+            yield line
 
 
 def _label(text: str, where: str, row: int) -> int:

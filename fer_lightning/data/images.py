@@ -3,6 +3,7 @@
 import io
 import multiprocessing
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -32,20 +33,26 @@ def decode(data: bytes, name: str, size: int) -> np.ndarray:
         InputError: It is not a picture, or a damaged one, or has more than 64 Mi pixels.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                size_given = f"{image.width}x{image.height}"
-                raise InputError(f"{name}: must have at most {MAX_PIXELS} pixels, got {size_given}")
-            grey = _to_grey(image)
-            if grey.size != (size, size):
-                grey = grey.resize((size, size), Image.Resampling.LANCZOS)
-            return np.asarray(grey)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are checked here
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _decoded(image, name, size)
     except InputError:
         raise
     except Exception as error:  # each of the decoders has exceptions of its own for a damaged file
         raise InputError(
             f"{name}: not a readable picture ({error or type(error).__name__})"
         ) from error
+
+
+def _decoded(image: Image.Image, name: str, size: int) -> np.ndarray:
+    if image.width * image.height > MAX_PIXELS:
+        size_given = f"{image.width}x{image.height}"
+        raise InputError(f"{name}: must have at most {MAX_PIXELS} pixels, got {size_given}")
+    grey = _to_grey(image)
+    if grey.size != (size, size):
+        grey = grey.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(grey)
 
 
 def _to_grey(image: Image.Image) -> Image.Image:

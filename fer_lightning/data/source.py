@@ -25,13 +25,15 @@ def existing_path(path: str | Path | None, what: str) -> Path:
     """The path of a data set.
 
     Raises:
-        InputError: None was given, or nothing is there.
+        InputError: None was given, or nothing is there that could be read.
     """
     if path is None or str(path) == "":
         raise SettingError("path", f"be given: {what}", path)
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"no such file or folder: {path}")
+    if not (path.is_file() or path.is_dir()):  # pipes and devices may never end
+        raise InputError(f"{path}: must be a file or a folder")
     return path
 
 

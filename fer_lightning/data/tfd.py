@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fer_lightning.data.faces import CLASSES, SIZE, SPLITS, Faces, FaceSplits
+from fer_lightning.data.file_tree import require_modest
+from fer_lightning.data.mat_file import read_mat
 from fer_lightning.data.source import existing_path, require_faces
 from fer_lightning.errors import InputError, SettingError, require_integer
 
 N_FOLDS = 5
 NPZ_SPLITS = ("train", "valid", "test")
+MAX_BYTES = 2**31  # of all arrays; those of TFD have 0.3 * 2**30
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ def _read_mat(path: Path, fold: int) -> FaceSplits:
 def _open_npz(path: Path, names: list[str]) -> Mapping[str, Any]:
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: not an npz file, or a truncated one")
+    with zipfile.ZipFile(path) as archive:
+        require_modest(archive, path, MAX_BYTES)
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: _load_array(path, arrays, name) for name in names if name in arrays}
 
@@ -110,9 +115,7 @@ def _load_array(path: Path, arrays: Mapping[str, np.ndarray], name: str) -> np.n
 
 
 def _open_mat(path: Path, names: list[str]) -> Mapping[str, Any]:
-    from scipy.io import loadmat
-
-    return loadmat(path, variable_names=names)
+    return read_mat(path, names, MAX_BYTES)
 
 
 def _load_arrays(

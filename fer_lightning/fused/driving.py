@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map_only
 
+from fer_lightning.resumable_checkpoints import Stored
 from fer_lightning.training import Run
 
 
@@ -48,6 +49,8 @@ class Driver:
         """Begin the training."""
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             callback.setup(self.trainer, self.run.model, "fit")
+        if self.run.stored:
+            self._restore(self.run.stored)
         self._call("on_train_start")
 
     def start_epoch(self) -> None:
@@ -64,10 +67,13 @@ class Driver:
         if self.has_ended:
             self._call("on_train_end")
 
-    def interrupt(self, error: BaseException) -> None:
-        """Let the callbacks save what they have."""
+    def _restore(self, stored: Stored) -> None:
+        """Stand where a checkpoint was written; the training itself has its state already."""
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            callback.on_exception(self.trainer, self.run.model, error)
+            if callback.state_key in stored.content["callbacks"]:
+                callback.load_state_dict(stored.of_callback(callback.state_key))
+        self._stand_at(stored.epoch)
+        self.trainer.fit_loop.epoch_progress.increment_completed()
 
     def _call(self, hook: str) -> None:
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]

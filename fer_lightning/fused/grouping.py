@@ -8,7 +8,7 @@ from typing import Any
 OWN = {"optim.lr", "optim.momentum", "optim.weight_decay", "optim.nesterov", "optim.betas"}
 OWN |= {"optim.eps", "seed", "data.cv_fold"}
 # These concern a run that is trained alone, or how it is shown, and not what it computes.
-UNUSED = {"threads", "data.minibatches_per_step", "engine", "compile"}
+UNUSED = {"threads", "data.minibatches_per_step", "engine", "compile", "checkpoint_every_seconds"}
 # What of Lightning's Trainer the fused training knows.
 TRAINER = {"max_epochs", "accelerator", "devices", "precision", "num_sanity_val_steps"}
 TRAINER |= {"log_every_n_steps", "enable_progress_bar", "enable_model_summary"}

@@ -25,10 +25,13 @@ class FusedLauncher(Launcher):
         memory_gb: What the models that are trained at once may take, in 10^9 bytes; half of what is
             free by default. A larger group is trained in several waves.
         threads: CPU threads of a fused training; all cores by default.
+        measure: Whether to train together only what is measured to be faster so.
     """
 
-    def __init__(self, memory_gb: float | None = None, threads: int | None = None) -> None:
-        self.memory_gb, self.threads = memory_gb, threads
+    def __init__(
+        self, memory_gb: float | None = None, threads: int | None = None, measure: bool = True
+    ) -> None:
+        self.memory_gb, self.threads, self.measure = memory_gb, threads, measure
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -56,7 +59,7 @@ class FusedLauncher(Launcher):
 
         jobs = self.begin(numbered)
         done: dict[int, JobReturn] = {}
-        for ready in FusedSweep(jobs, self._run, self.memory_gb, self.threads):
+        for ready in FusedSweep(jobs, self._run, self.memory_gb, self.threads, self.measure):
             TRAINED.update(ready.finish)
             for i in ready.jobs:
                 done[i] = self._run(jobs[i], self.task_function)

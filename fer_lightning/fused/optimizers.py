@@ -1,7 +1,7 @@
 """The optimisers, with settings of their own for each of the models that are trained together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,12 @@ class StackedOptimizer(ABC):
         for i, p in enumerate(own if self.has_state(m) else []):
             optimizer.state[p] = {name: tensors[i][m] for name, tensors in self.state.items()}
         return optimizer
+
+    def load(self, m: int, state: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """Take over the state that PyTorch's optimiser of model m had, by parameter and name."""
+        for i, of_parameter in state.items():
+            for name, value in of_parameter.items():
+                self.state[name][i][m] = value
 
     def has_state(self, m: int) -> bool:
         """Whether PyTorch's optimiser would keep a state for model m."""

@@ -24,6 +24,7 @@ class SubmittedLauncher(FusedLauncher):
         submitit_folder: Where submitit keeps its files, on a disk that all machines see.
         memory_gb: See `FusedLauncher`.
         threads: See `FusedLauncher`.
+        measure: See `FusedLauncher`.
         parameters: Of a submitted job, for `submitit.AutoExecutor.update_parameters`.
     """
 
@@ -33,9 +34,10 @@ class SubmittedLauncher(FusedLauncher):
         submitit_folder: str,
         memory_gb: float | None = None,
         threads: int | None = None,
+        measure: bool = True,
         **parameters: Any,
     ) -> None:
-        super().__init__(memory_gb, threads)
+        super().__init__(memory_gb, threads, measure)
         self.cluster, self.submitit_folder = cluster, submitit_folder
         self.parameters = {
             name: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
@@ -73,7 +75,7 @@ class SubmittedLauncher(FusedLauncher):
         assert self.task_function is not None
         return _GroupOfJobs(
             *(self.hydra_context, self.task_function, self.config, Singleton.get_state()),
-            *(numbered, self.memory_gb, self.threads),
+            *(numbered, self.memory_gb, self.threads, self.measure),
         )
 
 
@@ -88,11 +90,12 @@ class _GroupOfJobs:
     numbered: list[tuple[int, list[str]]]
     memory_gb: float | None
     threads: int | None
+    measure: bool
 
     def __call__(self) -> Sequence[JobReturn]:
         Singleton.set_state(self.state)
         setup_globals()
-        launcher = FusedLauncher(self.memory_gb, self.threads)
+        launcher = FusedLauncher(self.memory_gb, self.threads, self.measure)
         launcher.setup(
             hydra_context=self.hydra_context,
             task_function=self.task_function,

@@ -16,13 +16,19 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from fer_lightning.errors import InputError, require_integer, require_number
-from fer_lightning.fused.grouping import Group, grouped
+from fer_lightning.errors import InputError, require, require_integer, require_number
+from fer_lightning.full_disk import full_disk_is_told
+from fer_lightning.fused.grouping import grouped
 from fer_lightning.fused.launcher import task_settings
 from fer_lightning.fused.memory import bytes_of_model, free_bytes
 from fer_lightning.fused.probing import fused_cost
+from fer_lightning.fused.regrouping import Part, parts
 from fer_lightning.fused.together import members, train_together
+from fer_lightning.resumable_checkpoints import Stored, whole_checkpoints
+from fer_lightning.resume_command import without_resume
+from fer_lightning.resuming import in_place, sweep_up
 from fer_lightning.settings import flat_settings
+from fer_lightning.summary_file import run_summary
 from fer_lightning.training import ALL_THREADS, Run
 
 RunJob = Callable[[DictConfig, TaskFunction], JobReturn]
@@ -49,6 +55,7 @@ class FusedSweep:
         run_job: Calls a function in the place of a job's task, with its folder and its log.
         memory_gb: See `FusedLauncher`, as for threads.
         threads: CPU threads.
+        measure: Whether to train together only what is measured to be faster so.
 
     Raises:
         InputError: A number breaks its rule.
@@ -60,6 +67,7 @@ class FusedSweep:
         run_job: RunJob,
         memory_gb: float | None,
         threads: int | None,
+        measure: bool = True,
     ) -> None:
         if memory_gb is not None:
             require_number("hydra.launcher.memory_gb", memory_gb, 0, open_below=True)
@@ -67,41 +75,51 @@ class FusedSweep:
             require_integer("hydra.launcher.threads", threads, 1)
         self.console = Console(stderr=True, soft_wrap=True)
         self.jobs, self.run_job = jobs, run_job
-        self.memory_gb, self.threads = memory_gb, threads
+        require(measure in (True, False), "hydra.launcher.measure", "be true or false", measure)
+        self.memory_gb, self.threads, self.measure = memory_gb, threads, measure
 
     def __iter__(self) -> Iterator[Ready]:
-        for group in grouped([_settings(job) for job in self.jobs]):
+        done = [i for i, job in enumerate(self.jobs) if _is_done(job)]
+        yield Ready(done)
+        left = [i for i in range(len(self.jobs)) if i not in done]
+        for group in grouped([_settings(self.jobs[i]) for i in left]):
+            jobs = [left[position] for position in group.jobs]
             if group.alone:
-                self._say(group.jobs, f"by itself, as {group.alone}")
-                yield Ready(group.jobs)
-            else:
-                yield from self._group(group)
+                self._say(jobs, f"by itself, as {group.alone}")
+                yield Ready(jobs)
+                continue
+            for part in parts(jobs, {i: _checkpoints(self.jobs[i]) for i in jobs}):
+                yield from self._part(part)
 
-    def _group(self, group: Group) -> Iterator[Ready]:
+    def _part(self, part: Part) -> Iterator[Ready]:
         torch.set_num_threads(self.threads or ALL_THREADS)
-        runs = self._made(group.jobs)
+        runs = self._made(part)
         # those that cannot be made say themselves what is wrong with them
-        yield Ready([i for i in group.jobs if i not in runs])
+        yield Ready([i for i in part.jobs if i not in runs])
         if len(runs) < 2:
             yield Ready(list(runs))
             return
-        first = next(iter(runs.values()))
-        cost = fused_cost(members(list(runs.values())), first.datamodule.batch_size)
-        if cost > 1:
-            told = (
-                f"one after another, as a step of all at once takes {cost:.1f} times as long here"
-            )
-            self._say(list(runs), told)
-            yield Ready(list(runs))
+        if part.stored:
+            yield self._train(runs, "go on together")
             return
+        told = "trained together"
+        if self.measure and not part.were_together:
+            first = next(iter(runs.values()))
+            cost = fused_cost(members(list(runs.values())), first.datamodule.batch_size)
+            if cost > 1:
+                why = f"as a step of all at once takes {cost:.1f} times as long here"
+                self._say(list(runs), f"one after another, {why}")
+                yield Ready(list(runs))
+                return
+            told += f", as a step of all takes {cost:.2f} of the time of one after another"
         for wave in self._waves(runs):
-            yield self._train({i: runs[i] for i in wave}, cost)
+            yield self._train({i: runs[i] for i in wave}, told)
 
-    def _made(self, jobs: Sequence[int]) -> dict[int, Run]:
+    def _made(self, part: Part) -> dict[int, Run]:
         """The runs of the jobs, without those whose settings or faces are wrong."""
         runs: dict[int, Run] = {}
         holders: dict[int | None, Run] = {}  # of the faces of each fold
-        for i in jobs:
+        for i in part.jobs:
             try:
                 run = Run(
                     task_settings(self.jobs[i]), _folder(self.jobs[i]), _overrides(self.jobs[i])
@@ -110,6 +128,8 @@ class FusedSweep:
                 run.datamodule.share(holder.datamodule)
             except (InputError, OmegaConfBaseException):
                 continue
+            if i in part.stored:
+                run.stored = in_place(part.stored[i])
             runs[i] = run
         return runs
 
@@ -122,10 +142,7 @@ class FusedSweep:
         n_fitting = max(1, budget // bytes_of_model(first.model, first.datamodule.batch_size))
         yield from waves([(i, _order(run)) for i, run in runs.items()], n_fitting)
 
-    def _train(self, runs: dict[int, Run], cost: float) -> Ready:
-        told = (
-            f"trained together, as a step of all takes {cost:.2f} of the time of one after another"
-        )
+    def _train(self, runs: dict[int, Run], told: str) -> Ready:
         self._say(list(runs), told)
         for i in list(runs):
             begun = self.run_job(self.jobs[i], functools.partial(_begin, runs[i]))
@@ -133,15 +150,22 @@ class FusedSweep:
                 raise begun.return_value
         started = time.perf_counter()
         try:
-            train_together(list(runs.values()))
+            with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):
+                train_together(list(runs.values()))
+        except InputError as error:
+            return self._failed(runs, str(error))
         except Exception as error:  # the other groups go on
             self.console.print_exception()
             told = f"the training of its group failed, as told above: {type(error).__name__}"
-            failed = functools.partial(_fail, InputError(told))
-            return Ready(list(runs), dict.fromkeys((run.folder for run in runs.values()), failed))
+            return self._failed(runs, told)
         seconds = (time.perf_counter() - started) / len(runs)
         finish = {run.folder: functools.partial(run.finish, seconds) for run in runs.values()}
         return Ready(list(runs), finish)
+
+    def _failed(self, runs: dict[int, Run], told: str) -> Ready:
+        """Let each of the runs fail, and say why."""
+        failed = functools.partial(_fail, InputError(told))
+        return Ready(list(runs), dict.fromkeys((run.folder for run in runs.values()), failed))
 
     def _say(self, jobs: Sequence[int], what: str) -> None:
         numbers = ", ".join(str(1 + self.jobs[i].hydra.job.num) for i in sorted(jobs))
@@ -187,6 +211,19 @@ def _begin(run: Run, config: DictConfig) -> None:
     run.begin()
 
 
+def _is_done(job: DictConfig) -> bool:
+    """Whether a job that is resumed has come to its end."""
+    return job.resume is not None and bool(run_summary(_folder(job)))
+
+
+def _checkpoints(job: DictConfig) -> list[Stored]:
+    """What a job that is resumed can go on from, the newest first."""
+    if job.resume is None:
+        return []
+    sweep_up(_folder(job))
+    return whole_checkpoints(_folder(job) / "checkpoints")
+
+
 def _settings(job: DictConfig) -> dict[str, object]:
     return flat_settings(task_settings(job))
 
@@ -196,4 +233,4 @@ def _folder(job: DictConfig) -> Path:
 
 
 def _overrides(job: DictConfig) -> list[str]:
-    return list(job.hydra.overrides.task)
+    return without_resume(job.hydra.overrides.task)

@@ -10,6 +10,7 @@ from fer_lightning.data.faces import SPLITS, FaceSplits
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.driving import Driver
 from fer_lightning.fused.engine import FusedTraining, Means, Member
+from fer_lightning.interruption import signals_wait, stop_if_waiting
 from fer_lightning.progress import EpochBar
 from fer_lightning.training import Run
 
@@ -22,12 +23,19 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
 
     Args:
         runs: That have begun, with one batch size and number of epochs; those that share their
-            minibatches stand side by side.
+            minibatches stand side by side. Those that go on from a checkpoint have all done as many
+            epochs, but for those that have diverged before.
 
     Returns:
         The drivers of the runs, at the end of their training.
     """
+    for run in runs:
+        if run.stored:
+            run.model.load_state_dict(run.stored.content["state_dict"])
     training = FusedTraining(members(runs), runs[0].datamodule.batch_size)
+    for m, run in enumerate(runs):
+        if run.stored:
+            training.optimizer.load(m, run.stored.content["optimizer_states"][0]["state"])
     _tie(training, runs)
     drivers = [
         Driver(run, training.optimizer.of_model(m, run.model.parameters()))
@@ -41,20 +49,18 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
     compilation = Compilation(COMPILE[runs[0].config.compile])
     bar = EpochBar(runs[0].trainer.max_epochs or 0)
     try:
-        while not all(driver.has_ended for driver in drivers):
-            began = time.perf_counter()
-            _epoch(training, drivers)
-            left = bar.epochs - max(driver.epoch for driver in drivers)
-            told = compilation.consider(training, left * (time.perf_counter() - began))
-            if told:
-                bar.console.print(told, highlight=False, soft_wrap=True)
-            if bar.is_due and left:
-                bar.draw(bar.epochs - left, _figures(drivers))
+        with signals_wait():
+            while not all(driver.has_ended for driver in drivers):
+                began = time.perf_counter()
+                _epoch(training, drivers)
+                stop_if_waiting()
+                left = bar.epochs - max(driver.epoch for driver in drivers)
+                told = compilation.consider(training, left * (time.perf_counter() - began))
+                if told:
+                    bar.console.print(told, highlight=False, soft_wrap=True)
+                if bar.is_due and left:
+                    bar.draw(bar.epochs - left, _figures(drivers))
         bar.draw(max(driver.epoch for driver in drivers), _figures(drivers))
-    except BaseException as error:
-        for driver in drivers:
-            driver.interrupt(error)
-        raise
     finally:
         bar.stop()
     return drivers
@@ -93,7 +99,9 @@ def _epoch(training: FusedTraining, drivers: Sequence[Driver]) -> None:
     for m in alive:
         drivers[m].start_epoch()
     train, val = training.train_epoch(drivers[alive[0]].epoch), training.validate()
+    due = drivers[alive[0]].run.checkpoints.is_due
     for m in alive:
+        drivers[m].run.checkpoints.wanted = due  # so that all can go on from one epoch
         drivers[m].end_epoch(_metrics(train, val, m))
         if drivers[m].has_ended:
             _untie(drivers[m].run.model)

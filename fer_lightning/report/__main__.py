@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fer_lightning.atomic import whole_file
-from fer_lightning.errors import InputError
+from fer_lightning.errors import InputError, one_line
 from fer_lightning.report.collection import collect
 from fer_lightning.report.page import page
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         print(write_report(paths or [MULTIRUN], Path(out[-1]) if out else None))
     except InputError as error:
-        sys.exit(str(error))
+        sys.exit(one_line(error))
 
 
 def write_report(paths: Sequence[Path], out: Path | None = None) -> Path:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fer_lightning.bounded_files import read_json, value_at
 from fer_lightning.errors import InputError
 from fer_lightning.report.curves import Values
-from fer_lightning.report.files import number_at, numbers, read_json, read_rows, readable, value_at
+from fer_lightning.report.files import number_at, numbers, read_rows, readable
 from fer_lightning.report.runs import Run
 
 

@@ -1,29 +1,12 @@
-"""What runs wrote, read without trusting it: whole files, and values inside them."""
+"""Values in what runs wrote, read without trusting it."""
 
-import csv
-import json
 import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from fer_lightning.errors import InputError
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        InputError: It cannot be read, or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path.name} cannot be read: {_reason(error)}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path.name} must hold an object, got {type(content).__name__}")
-    return content
+from fer_lightning.bounded_files import read_table, value_at
+from fer_lightning.errors import InputError, one_line
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[list[str]]:
@@ -32,11 +15,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[list[str]]:
     Raises:
         InputError: It cannot be read, has other columns, or a row of another length.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path.name} cannot be read: {_reason(error)}") from error
+    header, *rows = read_table(path) or [[]]
     if header != list(columns):
         wanted, got = ",".join(columns), ",".join(header)[:80]
         raise InputError(f"{path.name} must have the columns {wanted}, got {got!r}")
@@ -59,16 +38,7 @@ def numbers(name: str, cells: Sequence[str]) -> list[float]:
     try:
         return [float(cell) if cell else math.nan for cell in cells]
     except ValueError as error:
-        raise InputError(f"{name} must hold numbers: {_reason(error)}") from error
-
-
-def value_at(tree: object, *keys: str) -> object:
-    """What stands at a path of keys in nested objects, or None."""
-    for key in keys:
-        if not isinstance(tree, dict):
-            return None
-        tree = tree.get(key)
-    return tree
+        raise InputError(f"{name} must hold numbers: {one_line(error)[:120]}") from error
 
 
 def number_at(tree: object, *keys: str) -> float | None:
@@ -88,8 +58,3 @@ def text_at(tree: object, *keys: str) -> str | None:
 def readable(text: str) -> str:
     """The text with a mark in the place of what neither HTML nor SVG can hold."""
     return re.sub("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)
-
-
-def _reason(error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(reason.split())[:120]

@@ -1,7 +1,8 @@
 """The mixtures: what they look like, how EM went, and how well they tell expressions apart."""
 
+from fer_lightning.bounded_files import value_at
 from fer_lightning.report.collection import Collection
-from fer_lightning.report.files import number_at, text_at, value_at
+from fer_lightning.report.files import number_at, text_at
 from fer_lightning.report.markup import Markup, element, joined
 from fer_lightning.report.mixture_figures import MOST_PANELS, error_panels, likelihood_panels
 from fer_lightning.report.mixtures import MixtureRun

@@ -12,10 +12,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from PIL import Image
 
+from fer_lightning.bounded_files import read_bytes
 from fer_lightning.figure_style import DPI
 from fer_lightning.report.markup import Markup, element
 from fer_lightning.report.svg import svg_of
 
+MAX_BYTES = 2**26  # of a picture that is read
 LARGE = 300_000  # bytes of a picture that is embedded as it is
 WIDEST = 1200  # pixels of one that is not
 
@@ -55,7 +57,7 @@ def picture_image(path: Path, alt: str) -> Markup | None:
         alt: What it shows.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, MAX_BYTES)
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             picture.load()
             if len(content) > LARGE:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+from fer_lightning.bounded_files import plain_yaml, read_json, read_yaml, value_at
 from fer_lightning.errors import InputError
 from fer_lightning.report.convergence import Convergence
 from fer_lightning.report.curves import Curves, read_curves
-from fer_lightning.report.files import number_at, read_json, text_at, value_at
+from fer_lightning.report.files import number_at, text_at
 from fer_lightning.report.folders import RunFolder
 
 
@@ -134,10 +135,7 @@ def given_settings(folder: Path) -> dict[str, Any]:
     path = folder / ".hydra" / "overrides.yaml"
     if not path.exists():
         return {}
-    try:
-        overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"overrides.yaml cannot be read: {type(error).__name__}") from error
+    overrides = read_yaml(path)
     texts = overrides if isinstance(overrides, list) else []
     pairs = [str(text).partition("=") for text in texts]
     return {key.lstrip("+"): _value(text) for key, equals, text in pairs if equals}
@@ -145,6 +143,6 @@ def given_settings(folder: Path) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
+        return plain_yaml(text)
+    except (ValueError, RecursionError, yaml.YAMLError):
         return text

@@ -79,3 +79,14 @@ def test_the_configuration_is_shown_as_text(shown):
     (text,) = shown("text/text?run=2&tag=config%2Ftext_summary")
     assert "momentum: 0.5" in text["text"]
     assert "max_epochs: 3" in text["text"]
+
+
+def test_what_a_setting_says_is_no_markup(train_here, tensorboard, csv_path):
+    name = csv_path.with_name("<img src=x> **a** ```.csv")
+    csv_path.rename(name)
+    train_here("1", f"data.path='{name}'", "trainer.max_epochs=1")
+    show = tensorboard()
+    show("text/tags", until=lambda found: found.keys() == {"1"})
+    (text,) = show("text/text?run=1&tag=config%2Ftext_summary")
+    shown = " ".join(text["text"].split())  # YAML may begin a new line at a space
+    assert "&lt;img src=x&gt; **a** ```.csv" in shown

@@ -1,17 +1,16 @@
 """The networks, against the study's equations written in NumPy."""
 
-import pickle
-
 import lightning as L
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from benchmarks import numpy_backprop
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.minibatches import epoch_order
-from fer_lightning.errors import SettingError
+from fer_lightning.errors import InputError, SettingError
 from fer_lightning.networks import CNN, MLP
 from fer_lightning.optimizers import SGD
 
@@ -35,85 +34,14 @@ def weights_of(model):
     return {name: weight.detach().numpy().copy() for name, weight in model.named_parameters()}
 
 
-# --- The study's networks in NumPy -----------------------------------------------------------
+NETWORKS = {"mlp": (MLP, numpy_backprop.mlp), "cnn": (CNN, numpy_backprop.cnn)}
 
 
-def softmax_loss(logits, labels):
-    """Mean cross-entropy and its gradient with respect to the logits."""
-    p = np.exp(logits - logits.max(1, keepdims=True))
-    p /= p.sum(1, keepdims=True)
-    n = len(labels)
-    loss = -np.log(p[np.arange(n), labels]).mean()
-    p[np.arange(n), labels] -= 1
-    return loss, p / n
-
-
-def numpy_mlp(weights, x, labels):
-    """Loss and gradients of 2304 - 16 - 32 - 7 with ReLU."""
-    w = list(weights.values())
-    a0 = x.reshape(len(x), -1)
-    z1 = a0 @ w[0].T + w[1]
-    a1 = np.maximum(z1, 0)
-    z2 = a1 @ w[2].T + w[3]
-    a2 = np.maximum(z2, 0)
-    loss, d3 = softmax_loss(a2 @ w[4].T + w[5], labels)
-    d2 = (d3 @ w[4]) * (z2 > 0)
-    d1 = (d2 @ w[2]) * (z1 > 0)
-    pairs = ((d1, a0), (d2, a1), (d3, a2))
-    gradients = [g for d, a in pairs for g in (d.T @ a, d.sum(0))]
-    return loss, dict(zip(weights, gradients, strict=True))
-
-
-def convolve(x, filters, bias):
-    """Correlate (N, C, H, W) with (F, C, k, k), zero-padded to the same size; also the windows."""
-    k = filters.shape[-1]
-    padded = np.pad(x, ((0, 0), (0, 0), (k // 2, k // 2), (k // 2, k // 2)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))
-    y = np.einsum("nchwij,fcij->nfhw", windows, filters, optimize=True)
-    return y + bias[:, None, None], windows
-
-
-def pool(x, size):
-    """Maximum of each size x size block, and a mask of the first place that has it."""
-    n, c, h, w = x.shape
-    blocks = x.reshape(n, c, h // size, size, w // size, size).transpose(0, 1, 2, 4, 3, 5)
-    flat = blocks.reshape(*blocks.shape[:4], size * size)
-    mask = np.arange(size * size) == flat.argmax(-1)[..., None]
-    return flat.max(-1), mask
-
-
-def unpool(d, mask, size):
-    """Send each gradient to the place that its maximum came from."""
-    n, c, h, w = d.shape
-    blocks = (d[..., None] * mask).reshape(n, c, h, w, size, size)
-    return blocks.transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h * size, w * size)
-
-
-def numpy_cnn(weights, x, labels):
-    """Loss and gradients of conv - ReLU - pool 3 - conv - ReLU - pool 2 - linear."""
-    w1, b1, w2, b2, w3, b3 = weights.values()
-    z1, windows1 = convolve(x, w1, b1)
-    p1, mask1 = pool(np.maximum(z1, 0), 3)
-    z2, windows2 = convolve(p1, w2, b2)
-    p2, mask2 = pool(np.maximum(z2, 0), 2)
-    flat = p2.reshape(len(x), -1)
-    loss, d3 = softmax_loss(flat @ w3.T + b3, labels)
-    d2 = unpool((d3 @ w3).reshape(p2.shape), mask2, 2) * (z2 > 0)
-    turned = w2[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-    back, _ = convolve(d2, turned, np.zeros(len(turned)))
-    d1 = unpool(back, mask1, 3) * (z1 > 0)
-    gradients = [
-        np.einsum("nchwij,nfhw->fcij", windows1, d1, optimize=True),
-        d1.sum((0, 2, 3)),
-        np.einsum("nchwij,nfhw->fcij", windows2, d2, optimize=True),
-        d2.sum((0, 2, 3)),
-        d3.T @ flat,
-        d3.sum(0),
-    ]
-    return loss, dict(zip(weights, gradients, strict=True))
-
-
-NETWORKS = {"mlp": (MLP, numpy_mlp), "cnn": (CNN, numpy_cnn)}
+def numpy_step(by_hand, weights, x, labels):
+    """Loss and gradients by the equations of the study."""
+    logits, backward = by_hand(list(weights.values()), x)
+    loss, d = numpy_backprop.cross_entropy(logits, labels)
+    return loss, dict(zip(weights, backward(d), strict=True))
 
 
 def noticeable(model):
@@ -132,9 +60,8 @@ def test_loss_and_gradients_equal_the_equations_of_the_study(name):
     faces = Few().read().train
     loss = F.cross_entropy(model(faces.images), faces.labels)
     loss.backward()
-    expected, gradients = by_hand(
-        weights_of(model), faces.images.numpy() / 255, faces.labels.numpy()
-    )
+    x = faces.images.squeeze(1).numpy() / 255
+    expected, gradients = numpy_step(by_hand, weights_of(model), x, faces.labels.numpy())
     np.testing.assert_allclose(loss.item(), expected, rtol=1e-9)
     for key, parameter in model.named_parameters():
         assert np.abs(gradients[key]).max() > 1e-4
@@ -151,12 +78,12 @@ def test_two_epochs_of_training_equal_the_updates_of_the_study(
     model = noticeable(network(optimizer=SGD(lr=0.05, momentum=momentum)))
     weights = weights_of(model)
     faces = Few().read().in_canonical_order().train
-    x, labels = faces.images.numpy() / 255, faces.labels.numpy()
+    x, labels = faces.images.squeeze(1).numpy() / 255, faces.labels.numpy()
     velocity = {key: np.zeros_like(weight) for key, weight in weights.items()}
     for epoch in range(2):
         order = epoch_order(25, 8, epoch).numpy()
         for rows in np.split(order, [10, 20]):
-            _, gradients = by_hand(weights, x[rows], labels[rows])
+            _, gradients = numpy_step(by_hand, weights, x[rows], labels[rows])
             for key in weights:
                 velocity[key] = momentum * velocity[key] - 0.05 * gradients[key]
                 weights[key] = weights[key] + velocity[key]
@@ -257,9 +184,17 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
             return (tmp_path.joinpath("ran").touch, ())
 
     torch.save({"state_dict": CNN().state_dict(), "bomb": Bomb()}, tmp_path / "model.ckpt")
-    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+    with pytest.raises(InputError, match=r"model\.ckpt: .*which could run code"):
         CNN.load_from_checkpoint(tmp_path / "model.ckpt")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    stored = {"state_dict": MLP().state_dict(), "hyper_parameters": {"hidden": [16, 32]}}
+    torch.save(stored, tmp_path / "model.ckpt")
+    assert MLP.load_from_checkpoint(tmp_path / "model.ckpt", optimizer=SGD(lr=7)).optimizer.lr == 7
+    with pytest.raises(InputError, match=r"model\.ckpt: the checkpoint must hold a CNN"):
+        CNN.load_from_checkpoint(tmp_path / "model.ckpt")
 
 
 @pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning")

@@ -23,7 +23,7 @@ OPTIONS = {
     "data": {"synthetic", "tfd", "fer2013", "folder"},
     "model": {"mlp", "cnn"},
     "optim": {"sgd", "adamw"},
-    "trainer": {"default", "gpu"},
+    "trainer": {"default", "gpu", "ddp"},
     "experiment": {path.stem for path in (CONF / "experiment").glob("*.yaml")},
 }
 
@@ -35,7 +35,7 @@ def test_help_shows_groups_options_and_examples(shell):
         assert options == {path.stem for path in (CONF / group).glob("*.yaml")}
         lines = re.search(rf"^{group}: (.*(?:\n  .*)*)$", shown.stdout, re.MULTILINE)
         assert set(re.split(r",\s+", lines[1])) == options
-    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 6
+    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 7
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ def test_help_shows_groups_options_and_examples(shell):
             f"no such file or folder: {Path.home()}/gone.zip",
         ),
         (["data.cv_folds=5"], "data.cv_fold must be an integer from 0 to 4, got None"),
+        (["resume=gone"], "resume must be the folder of a run or a sweep, got 'gone'"),
         (["optim.lr=0.1,0.2"], "Ambiguous value for argument 'optim.lr=0.1,0.2'"),
     ],
 )
@@ -211,25 +212,38 @@ def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_pat
     assert shell.new_folder(str(tmp_path / "run")) == names[-1]
 
 
-def test_an_interrupted_run_keeps_its_networks(tmp_path, csv_path):
-    run = tmp_path / "run"
-    command = [sys.executable, str(PROJECT_ROOT / "train.py"), "data=fer2013"]
+@pytest.mark.parametrize(
+    ("launcher", "signum", "status"),
+    [(None, signal.SIGINT, 130), ("fused", signal.SIGTERM, 143)],
+)
+def test_a_signal_ends_a_run_or_a_sweep_with_a_line_that_says_how_it_goes_on(
+    tmp_path, csv_path, launcher, signum, status
+):
+    folder = tmp_path / "it is here"
+    command = [sys.executable, str(PROJECT_ROOT / "train.py"), "data=fer2013", "threads=1"]
     command += [f"data.path={csv_path}", "data.cache_dir=null", "trainer.max_epochs=1000000"]
-    process = subprocess.Popen(
-        [*command, f"hydra.run.dir={run}"], stderr=subprocess.PIPE, text=True
-    )
+    sweep = ["-m", "seed=0,1", "hydra/launcher=fused", "compile=false"] if launcher else []
+    place = f"hydra.{'sweep' if launcher else 'run'}.dir='{folder}'"
+    process = subprocess.Popen([*command, *sweep, place], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline:
-        if (run / "metrics.csv").exists() and (run / "metrics.csv").read_text().count("\n") > 3:
+        if any(path.read_text().count("\n") > 3 for path in folder.glob("**/metrics.csv")):
             break
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signum)
     _, messages = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert f"interrupted; the networks so far are in {run / 'checkpoints'}" in messages
+    assert process.returncode == status, messages
     assert "Traceback" not in messages
-    for name in ("best", "last"):
-        MLP.load_from_checkpoint(run / "checkpoints" / f"{name}.ckpt")
+    told = messages.splitlines()[-1].removeprefix("interrupted; go on with: ")
+    program, script, *words = shlex.split(told)
+    assert (program, script) == ("python", str(PROJECT_ROOT / "train.py"))
+    assert words[-1] == f"resume={folder}"
+    assert words[:-1] == ([*command[2:], *sweep, place] if launcher else [])
+    checkpoints = list(folder.glob("**/checkpoints"))
+    assert len(checkpoints) == (2 if launcher else 1)
+    for path in checkpoints:
+        for name in ("best", "last"):
+            MLP.load_from_checkpoint(path / f"{name}.ckpt")
 
 
 def test_faces_are_counted_and_shown(shell, tmp_path, csv_path):

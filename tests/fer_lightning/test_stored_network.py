@@ -132,5 +132,5 @@ def test_what_is_no_run_is_named(run, tmp_path):
     with pytest.raises(InputError, match=r"diverged in epoch 1; it has no checkpoints/best\.ckpt"):
         find_network(str(run), "best")
     (run / "summary.json").write_text('{"diver')
-    with pytest.raises(InputError, match=r"summary\.json: damaged"):
+    with pytest.raises(InputError, match=r"summary\.json cannot be read"):
         find_network(str(run), "best")

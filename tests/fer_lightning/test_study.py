@@ -85,6 +85,16 @@ def test_a_step_that_was_cut_off_begins_anew(study, tmp_path):
     assert not (tmp_path / "mlp").exists()
 
 
+def test_a_sweep_that_was_cut_off_goes_on(study, tmp_path):
+    (tmp_path / "mlp").mkdir()
+    (tmp_path / "mlp" / "multirun.yaml").touch()
+    lines = study("only=A1")
+    assert (tmp_path / "mlp" / "multirun.yaml").exists()
+    resumed = [line for line in lines if "resume=" in line]
+    assert [line.partition("resume=")[2] for line in resumed] == [str(tmp_path / "mlp")]
+    assert "experiment=mlp " in resumed[0]
+
+
 @pytest.mark.parametrize("changed", ["epochs_fraction=0.5", "seeds=[3]", "data.seed=1"])
 def test_a_folder_holds_a_study_of_one_kind(study, changed):
     study("only=A3")

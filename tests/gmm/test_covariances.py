@@ -3,7 +3,7 @@ import pytest
 import torch
 from oracles import STRUCTURES, matrices, parameters
 
-from gmm.covariances import structure, whitening
+from gmm.covariances import structure
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
@@ -49,14 +49,6 @@ def test_what_has_no_density_is_singular(name):
         covariances = torch.ones(2, 2, dtype=torch.float64)
     expected = [True] * 3 if name == "tied" else [False, True, False]
     assert structure(name).is_singular(covariances, 3).tolist() == expected
-
-
-def test_whitening_is_an_upper_root_of_the_precision():
-    covariance = torch.from_numpy(np.cov(np.random.default_rng(0).normal(size=(3, 50))))
-    root, log_det = whitening(covariance)
-    torch.testing.assert_close(root @ root.mT, torch.linalg.inv(covariance))
-    torch.testing.assert_close(log_det, torch.logdet(covariance))
-    assert root.tril(-1).abs().max() == 0
 
 
 def test_an_unknown_structure_is_named_with_the_known_ones():

@@ -106,7 +106,7 @@ def test_a_damaged_cache_is_replaced(drawn, write_csv, tmp_path, reads, damage, 
 def test_a_file_that_cannot_be_read_is_named(tmp_path, kept):
     folder = tmp_path / "faces.csv"  # a folder in the place of a file
     (folder / "train").mkdir(parents=True)
-    (folder / "gone.png").symlink_to(tmp_path / "nowhere")
+    (folder / "gone.png").symlink_to(folder / "nowhere")
     with pytest.raises(InputError, match=r"faces\.csv.*cannot be read"):
         cache.load(Fer2013(folder), tmp_path / "cache" if kept else None)
 
@@ -147,3 +147,28 @@ def test_of_those_that_begin_together_one_decodes(drawn, write_csv, tmp_path, mo
     assert len(reads) == 1
     assert len({splits.fingerprint() for splits in found}) == 1
     assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".npz", ".seen"}
+
+
+@pytest.mark.parametrize("note", [b"../../elsewhere/x", b"\xff", b"", b"a" * 33])
+def test_a_note_that_is_no_hash_is_not_followed(drawn, write_csv, tmp_path, note):
+    source = Fer2013(write_csv(drawn))
+    (tmp_path / "elsewhere").mkdir()
+    before = cache.load(source, tmp_path / "a" / "cache").fingerprint()
+    (seen,) = (tmp_path / "a" / "cache").glob("*.seen")
+    seen.write_bytes(note)
+    assert cache.load(source, tmp_path / "a" / "cache").fingerprint() == before
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("labels", np.full(14, 7)), ("subjects", np.zeros(3)), ("images", np.zeros((14, 9)))],
+)
+def test_a_cache_that_holds_no_faces_is_replaced(drawn, write_csv, tmp_path, field, value, caplog):
+    source = Fer2013(write_csv(drawn))
+    before = cache.load(source, tmp_path / "cache").fingerprint()
+    (kept,) = (tmp_path / "cache").glob("*.npz")
+    with np.load(kept) as arrays:
+        np.savez(kept, **{**arrays, f"train_{field}": value})
+    assert cache.load(source, tmp_path / "cache").fingerprint() == before
+    assert "damaged" in caplog.text

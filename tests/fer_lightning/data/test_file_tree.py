@@ -52,3 +52,34 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"tree\.zip: not a zip archive"):
         open_tree(path)
+
+
+def test_a_folder_and_an_archive_give_a_file_part_by_part(tmp_path):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "x.txt").write_bytes(b"content of x.txt")
+    for tree in (open_tree(tmp_path / "tree"), open_tree(archive(tmp_path / "x.zip", ["x.txt"]))):
+        with tree.open("x.txt") as file:
+            assert (file.read(7), file.read()) == (b"content", b" of x.txt")
+
+
+def test_a_file_that_is_read_at_once_has_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("fer_lightning.data.file_tree.MAX_READ_BYTES", 15)
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "x.txt").write_bytes(b"content of x.txt")
+    for tree in (open_tree(tmp_path / "tree"), open_tree(archive(tmp_path / "x.zip", ["x.txt"]))):
+        with pytest.raises(InputError, match=r"x\.txt: must have at most 15 bytes"):
+            tree.read("x.txt")
+
+
+def test_links_inside_a_folder_are_files_of_it(tmp_path):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "x.txt").touch()
+    (tmp_path / "tree" / "y.txt").symlink_to("x.txt")
+    assert open_tree(tmp_path / "tree").names() == ["x.txt", "y.txt"]
+
+
+def test_the_number_of_files_in_an_archive_has_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("fer_lightning.data.file_tree.MAX_MEMBERS", 2)
+    archive(tmp_path / "tree.zip", ["a", "b", "c"])
+    with pytest.raises(InputError, match=r"tree\.zip: must hold at most 2 files, got 3"):
+        open_tree(tmp_path / "tree.zip")

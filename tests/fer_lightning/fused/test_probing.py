@@ -3,7 +3,7 @@ import time
 import torch
 
 from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.fused import engine
+from fer_lightning.fused import engine, probing
 from fer_lightning.fused.engine import Member
 from fer_lightning.fused.probing import fused_cost
 from fer_lightning.networks import MLP
@@ -18,10 +18,14 @@ def test_the_cost_is_the_time_of_all_over_that_of_each(monkeypatch):
     members = [Member(MLP((4,)), SGD(0.1), shared, seed=0) for _ in range(4)]
     weights = [m.network.layers[1].weight.detach().clone() for m in members]
 
-    def slow(self, epoch):
-        time.sleep(0.02 * (5 if len(self.network) == 4 else 1))
+    train_alone = probing._train_alone
 
-    monkeypatch.setattr(engine.FusedTraining, "train_epoch", slow)
-    assert 1.1 < fused_cost(members, 8) < 1.4  # 5 / 4
+    def slow(member, optimizer, batch_size):
+        train_alone(member, optimizer, batch_size)
+        time.sleep(0.1)
+
+    monkeypatch.setattr(engine.FusedTraining, "train_epoch", lambda *_: time.sleep(0.5))
+    monkeypatch.setattr(probing, "_train_alone", slow)
+    assert 1.0 < fused_cost(members, 8) < 1.3  # 0.5 / (4 * 0.1)
     for member, weight in zip(members, weights, strict=True):
         assert (member.network.layers[1].weight == weight).all()

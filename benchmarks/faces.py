@@ -1,0 +1,47 @@
+"""Synthetic faces in any number."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from fer_lightning.data.cache import load
+from fer_lightning.data.faces import FaceSplits
+from fer_lightning.data.synthetic import Synthetic
+from fer_lightning.shell import PROJECT_ROOT
+
+CACHE = PROJECT_ROOT / "multirun" / ".cache"
+ALL = 3374
+
+
+@dataclass(frozen=True)
+class SomeFaces:
+    """The synthetic faces with the first n of the training faces, or all of them repeatedly.
+
+    Attributes:
+        n: Training faces.
+    """
+
+    name: ClassVar[str] = "synthetic"
+    n: int = ALL
+
+    def files(self) -> list[Path]:
+        """Those of the synthetic faces."""
+        return Synthetic().files()
+
+    def read(self) -> FaceSplits:
+        """The faces; validation and test are whole."""
+        splits = load(Synthetic(), CACHE)
+        rows = torch.arange(self.n) % len(splits.train)
+        return FaceSplits(splits.train.take(rows), splits.val, splits.test)
+
+
+def overrides_of(n: int) -> list[str]:
+    """What makes a run of the project use `SomeFaces`."""
+    return [
+        f"data.source._target_={SomeFaces.__module__}.SomeFaces",
+        "~data.source.seed",
+        f"+data.source.n={n}",
+        "data.cache_dir=null",
+    ]

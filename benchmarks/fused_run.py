@@ -1,0 +1,59 @@
+"""Runs of the project that are trained together in this process, as the fused launcher does."""
+
+import csv
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.project_run import as_in_a_long_training, composed
+from fer_lightning.fused.probing import fused_cost
+from fer_lightning.fused.together import members, train_together
+from fer_lightning.training import ALL_THREADS, Run
+
+
+def epoch_seconds(jobs: Sequence[Sequence[str]]) -> list[float]:
+    """Seconds of each epoch of all jobs together, with their logs and checkpoints.
+
+    Args:
+        jobs: The overrides of each; the first must not diverge, as its epochs are counted.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        runs = made(jobs, Path(folder))
+        for run in runs:
+            run.begin()
+        torch.set_num_threads(ALL_THREADS)
+        with as_in_a_long_training():
+            train_together(runs)
+        for run in runs:
+            run.epoch_log.board.close()
+        with runs[0].epoch_log.path.open() as file:
+            return [len(runs) * float(row["seconds"]) for row in csv.DictReader(file)]
+
+
+def cost_of_fusing(jobs: Sequence[Sequence[str]]) -> float:
+    """What the launcher goes by: a step of all at once over steps of each."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = made(jobs, Path(folder))
+        torch.set_num_threads(ALL_THREADS)
+        return fused_cost(members(runs), runs[0].datamodule.batch_size)
+
+
+def run_of(job: Sequence[str]) -> Run:
+    """The run of a job, to look at."""
+    with tempfile.TemporaryDirectory() as folder:
+        return made([job], Path(folder))[0]
+
+
+def made(jobs: Sequence[Sequence[str]], folder: Path) -> list[Run]:
+    """The runs of the jobs, which hold the faces of each fold once."""
+    holders: dict[int | None, Run] = {}
+    runs = []
+    for i, job in enumerate(jobs):
+        own = folder / str(i)
+        own.mkdir()
+        run = Run(composed(list(job)), own, list(job))
+        run.datamodule.share(holders.setdefault(run.datamodule.cv_fold, run).datamodule)
+        runs.append(run)
+    return runs

@@ -1,0 +1,50 @@
+"""The machine that a benchmark runs on."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+Facts = dict[str, str | int | float | None]
+
+
+def facts() -> Facts:
+    """What a table of times must say beside them."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """How long a call takes."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def gemm_rate(device: str = "cpu") -> float:
+    """The float32 GEMM rate of a device in GFLOP/s, with PyTorch's threads; the best of ten."""
+    a = torch.rand(2048, 2048, device=device)
+
+    def product() -> None:
+        (a @ a)[0, 0].item()  # waits for the device
+
+    product()
+    return 2 * 2048**3 / min(seconds(product) for _ in range(10)) / 1e9
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,34 @@
+"""The peak memory of a fused training, in a process of its own."""
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from fer_lightning.shell import PROJECT_ROOT
+
+
+def peak_mib(jobs: Sequence[Sequence[str]]) -> int:
+    """Peak memory of a process that trains these jobs together, uncompiled, in MiB."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.memory"],
+        cwd=PROJECT_ROOT,
+        input=json.dumps([[*job, "compile=false"] for job in jobs]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """Train the jobs on standard input, and print what the process took."""
+    from benchmarks import fused_run
+
+    fused_run.epoch_seconds(json.load(sys.stdin))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Ordinary runs of the project in this process."""
+
+import csv
+import tempfile
+from contextlib import AbstractContextManager
+from pathlib import Path
+from unittest.mock import patch
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from fer_lightning.fused import compiling
+from fer_lightning.shell import CONF, register_resolvers
+from fer_lightning.training import Run, chosen_engine, train
+
+
+def composed(overrides: list[str]) -> DictConfig:
+    """The configuration of `python train.py` with these overrides."""
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", overrides=overrides)
+
+
+def as_in_a_long_training() -> AbstractContextManager[object]:
+    """Let the fused loop compile its steps where that is faster, however few epochs are left."""
+    return patch.object(compiling, "PAYS_AFTER", 0.0)
+
+
+def epoch_seconds(overrides: list[str]) -> list[float]:
+    """Seconds of each epoch of `python train.py` with these overrides, by its `metrics.csv`."""
+    with tempfile.TemporaryDirectory() as folder, as_in_a_long_training():
+        train(composed(overrides), Path(folder), overrides)
+        with (Path(folder) / "metrics.csv").open() as file:
+            return [float(row["seconds"]) for row in csv.DictReader(file)]
+
+
+def engine_of_study(overrides: list[str]) -> str:
+    """The engine that trains a run of all the study's epochs, `lightning` or `fused`."""
+    with tempfile.TemporaryDirectory() as folder:
+        return chosen_engine(Run(composed(overrides), Path(folder), overrides))

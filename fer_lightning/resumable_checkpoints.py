@@ -1,0 +1,47 @@
+"""The checkpoints that a run has left to go on from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_lightning.generations import whole_generations
+
+LAST = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A checkpoint that is whole.
+
+    Attributes:
+        path: The file.
+        content: What Lightning's Trainer saved.
+    """
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs were done."""
+        return int(self.content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+
+    def of_callback(self, name: str) -> dict[str, Any]:
+        """The state of one of the run's callbacks."""
+        state: dict[str, Any] = self.content["callbacks"][name]
+        return state
+
+
+def whole_checkpoints(folder: Path) -> list[Stored]:
+    """The checkpoints in a folder from which a run can go on, the newest first.
+
+    One that is damaged is named in a warning, and left out.
+    """
+    return whole_generations(folder / LAST, _of_training)
+
+
+def _of_training(path: Path, content: Any) -> Stored:
+    stored = Stored(path, content)
+    if stored.epoch < 1 or not {"state_dict", "optimizer_states"} <= content.keys():
+        raise ValueError("it is of no training")
+    return stored

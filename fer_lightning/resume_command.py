@@ -1,0 +1,93 @@
+"""`resume=FOLDER` on a command line, as the overrides that Hydra knows."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from fer_lightning.command_line import FLAGS_WITH_A_VALUE, quoted
+from fer_lightning.errors import InputError
+from fer_lightning.processes import n_processes, require_not_shared
+
+KEY = "resume="
+SWEEP_FLAGS = ("-m", "--multirun")
+
+
+def resumed(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with those that let it write into the folder that it resumes.
+
+    Args:
+        words: All words; without `resume=FOLDER` they are returned as they are.
+
+    Raises:
+        InputError: There is no run or sweep in the folder, or the words do not go with it.
+    """
+    named = [word for word in words if word.startswith(KEY)]
+    if not named or named[-1] == f"{KEY}null":
+        return list(words)
+    name = named[-1].removeprefix(KEY).strip("'\"")
+    require_not_shared(name, n_processes() > 1)
+    folder = Path(name).expanduser().absolute()
+    if not folder.is_dir():
+        raise InputError(f"resume must be the folder of a run or a sweep, got {name!r}")
+    others = [word for word in words if not word.startswith(KEY)]
+    where = quoted(str(folder))
+    given = _overrides(others)
+    if (folder / "multirun.yaml").exists() or any(word in SWEEP_FLAGS for word in others):
+        _require_same_sweep(folder, given)
+        return [*others, f"{KEY}{where}", f"hydra.sweep.dir={where}"]
+    if given:
+        raise InputError(f"resume must be given alone: a run keeps its settings, got {given[0]!r}")
+    return [*others, f"{KEY}{where}", f"hydra.run.dir={where}", "hydra.output_subdir=null"]
+
+
+def resuming_command(folder: Path, words: Sequence[str] = ()) -> str:
+    """The command line that goes on with what this process does.
+
+    Args:
+        folder: Of the run, or of the sweep.
+        words: Those that the sweep was made with.
+    """
+    spec = sys.modules["__main__"].__spec__
+    program = ["-m", spec.name] if spec else [sys.argv[0]]
+    return shlex.join(["python", *program, *without_resume(words), f"{KEY}{folder}"])
+
+
+def without_resume(overrides: Sequence[str]) -> list[str]:
+    """The overrides that a run would have if it had not been resumed."""
+    return [override for override in overrides if not override.startswith(KEY)]
+
+
+def _overrides(words: Sequence[str]) -> list[str]:
+    """What is set by words, but for Hydra's own settings."""
+    return [
+        word
+        for i, word in enumerate(words)
+        if not word.startswith(("-", "hydra.", "hydra/"))
+        and (i == 0 or words[i - 1] not in FLAGS_WITH_A_VALUE)
+    ]
+
+
+def _require_same_sweep(folder: Path, given: list[str]) -> None:
+    stored = _swept(folder)
+    if stored is not None and stored != given:
+        raise InputError(
+            f"resume must go with the overrides of that sweep, {' '.join(stored)}, "
+            f"got {' '.join(given) or 'none'}"
+        )
+
+
+def _swept(folder: Path) -> list[str] | None:
+    """The overrides that a sweep was made with; None if Hydra was stopped while it wrote them."""
+    try:
+        stored: Any = OmegaConf.select(
+            OmegaConf.load(folder / "multirun.yaml"), "hydra.overrides.task"
+        )
+        return without_resume(OmegaConf.to_container(stored))  # type: ignore[arg-type]
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
+        return None
