@@ -12,7 +12,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ import sklearn.mixture
 import torch
 
 import gmm
+from benchmarks.machine import gemm_rate, seconds
 
 N, SIDE, K, FITS, ITERATIONS, VARIANCE = 3374, 48, 7, 10, 20, 0.01
 STUDY_SIZES = (7, 14, 21, 28, 35)
@@ -58,18 +58,6 @@ def numpy_em(
             variances[k] = np.maximum(spread, VARIANCE)
         weights = resp.mean(0)
     return float(evidence.mean())
-
-
-def seconds(run: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
-
-
-def gemm_rate() -> float:
-    """Return the machine's float32 GEMM rate in GFLOP/s, the best of ten."""
-    a = torch.rand(2048, 2048)
-    return 2 * 2048**3 / min(seconds(lambda: a @ a) for _ in range(10)) / 1e9
 
 
 def contenders(x: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:

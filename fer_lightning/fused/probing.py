@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch.optim import Optimizer
 
 from fer_lightning.data.faces import CLASSES, SIZE, Faces, FaceSplits
 from fer_lightning.data.minibatches import in_order
 from fer_lightning.fused.engine import FusedTraining, Member
 
-_MODELS, _STEPS, _TRIES = 8, 4, 3
+_MODELS, _STEPS, _TRIES, _SECONDS = 8, 4, 3, 1.0
 
 
 def fused_cost(members: Sequence[Member], batch_size: int) -> float:
-    """Time of a step of all models at once, over that of as many steps of one by itself.
+    """Time of a step of all models at once, over those of each by itself.
 
-    Measured with copies of the first few models on faces of noise; at best of three tries.
+    Measured with copies of the first few models on faces of noise, the best of three
+    tries at least in a second.
 
     Args:
         members: As in `FusedTraining`.
@@ -29,24 +29,27 @@ def fused_cost(members: Sequence[Member], batch_size: int) -> float:
     for member in members[:_MODELS]:
         faces = noise.setdefault(member.order, _noise(_STEPS * batch_size, member))
         few.append(Member(copy.deepcopy(member.network), member.optimizer, faces, member.seed))
-    training, one = FusedTraining(few, batch_size), few[0]
-    optimizer = one.optimizer(one.network.parameters())
-    together, alone = [], []
-    for _ in range(1 + _TRIES):  # the first one warms up
+    training = FusedTraining(few, batch_size)
+    together: list[float] = []
+    alone: list[float] = []
+    began = time.perf_counter()
+    # the first one warms up
+    while len(alone) <= _TRIES or time.perf_counter() - began < _SECONDS:
         together.append(_seconds(lambda: training.train_epoch(0)))
-        alone.append(_seconds(lambda: _train_alone(one, optimizer, batch_size)))
-    return min(together[1:]) / (len(few) * min(alone[1:]))
+        alone.append(_seconds(lambda: _train_each(few, batch_size)))
+    return min(together[1:]) / min(alone[1:])
 
 
-def _train_alone(member: Member, optimizer: Optimizer, batch_size: int) -> None:
-    """Take the steps of an epoch as a run of its own does, and wait for the device."""
-    faces = member.splits.train
-    for images, labels in in_order(faces, batch_size):
-        loss = F.cross_entropy(member.network(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    loss.item()
+def _train_each(members: Sequence[Member], batch_size: int) -> None:
+    """Take the steps of an epoch with each as a run of its own does, and wait for the device."""
+    for member in members:
+        optimizer = member.optimizer(member.network.parameters())
+        for images, labels in in_order(member.splits.train, batch_size):
+            loss = F.cross_entropy(member.network(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        loss.item()
 
 
 def _seconds(epoch: Callable[[], object]) -> float:

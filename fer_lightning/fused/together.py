@@ -52,8 +52,8 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
         with signals_wait():
             while not all(driver.has_ended for driver in drivers):
                 began = time.perf_counter()
-                _epoch(training, drivers)
-                stop_if_waiting()
+                if _epoch(training, drivers):
+                    stop_if_waiting()
                 left = bar.epochs - max(driver.epoch for driver in drivers)
                 told = compilation.consider(training, left * (time.perf_counter() - began))
                 if told:
@@ -94,7 +94,8 @@ def _untie(network: nn.Module) -> None:
         parameter.data = parameter.data.clone()
 
 
-def _epoch(training: FusedTraining, drivers: Sequence[Driver]) -> None:
+def _epoch(training: FusedTraining, drivers: Sequence[Driver]) -> bool:
+    """Train and end an epoch; whether its end has been saved, that of all runs or of none."""
     alive = [m for m, driver in enumerate(drivers) if not driver.has_ended]
     for m in alive:
         drivers[m].start_epoch()
@@ -105,6 +106,7 @@ def _epoch(training: FusedTraining, drivers: Sequence[Driver]) -> None:
         drivers[m].end_epoch(_metrics(train, val, m))
         if drivers[m].has_ended:
             _untie(drivers[m].run.model)
+    return due
 
 
 def _metrics(train: Means, val: Means, m: int) -> dict[str, torch.Tensor]:

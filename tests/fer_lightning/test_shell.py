@@ -35,7 +35,7 @@ def test_help_shows_groups_options_and_examples(shell):
         assert options == {path.stem for path in (CONF / group).glob("*.yaml")}
         lines = re.search(rf"^{group}: (.*(?:\n  .*)*)$", shown.stdout, re.MULTILINE)
         assert set(re.split(r",\s+", lines[1])) == options
-    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 7
+    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 8
 
 
 @pytest.mark.parametrize(

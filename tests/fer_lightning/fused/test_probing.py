@@ -18,14 +18,14 @@ def test_the_cost_is_the_time_of_all_over_that_of_each(monkeypatch):
     members = [Member(MLP((4,)), SGD(0.1), shared, seed=0) for _ in range(4)]
     weights = [m.network.layers[1].weight.detach().clone() for m in members]
 
-    train_alone = probing._train_alone
+    train_each = probing._train_each
 
-    def slow(member, optimizer, batch_size):
-        train_alone(member, optimizer, batch_size)
-        time.sleep(0.1)
+    def slow(members, batch_size):
+        train_each(members, batch_size)
+        time.sleep(0.4)
 
     monkeypatch.setattr(engine.FusedTraining, "train_epoch", lambda *_: time.sleep(0.5))
-    monkeypatch.setattr(probing, "_train_alone", slow)
-    assert 1.0 < fused_cost(members, 8) < 1.3  # 0.5 / (4 * 0.1)
+    monkeypatch.setattr(probing, "_train_each", slow)
+    assert 1.0 < fused_cost(members, 8) < 1.3  # 0.5 / 0.4
     for member, weight in zip(members, weights, strict=True):
         assert (member.network.layers[1].weight == weight).all()
