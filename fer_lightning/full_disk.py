@@ -41,8 +41,10 @@ def leave_full_disks_to_the_run() -> None:
 
 def _is_full(error: BaseException | None) -> bool:
     """Whether an error, or what it comes from, is that of a full disk."""
-    if error is None:
-        return False
-    if isinstance(error, OSError) and error.errno in FULL:
-        return True
-    return _is_full(error.__cause__ or error.__context__)
+    seen: list[BaseException] = []  # as an error raised again may come from itself
+    while error is not None and error not in seen:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return False
