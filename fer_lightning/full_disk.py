@@ -41,8 +41,8 @@ def leave_full_disks_to_the_run() -> None:
 
 def _is_full(error: BaseException | None) -> bool:
     """Whether an error, or what it comes from, is that of a full disk."""
-    seen: list[BaseException] = []  # as an error raised again may come from itself
-    while error is not None and error not in seen:
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:  # one that is raised again may come from itself
         if isinstance(error, OSError) and error.errno in FULL:
             return True
         seen.append(error)

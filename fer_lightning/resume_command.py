@@ -40,10 +40,11 @@ def resumed(words: Sequence[str]) -> list[str]:
     given = _overrides(others)
     if (folder / "multirun.yaml").exists() or any(word in SWEEP_FLAGS for word in others):
         _require_same_sweep(folder, given)
-        return [*others, f"{KEY}{where}", f"hydra.sweep.dir={where}"]
+        return _replaced(words, f"{KEY}{where}", f"hydra.sweep.dir={where}")
     if given:
         raise InputError(f"resume must be given alone: a run keeps its settings, got {given[0]!r}")
-    return [*others, f"{KEY}{where}", f"hydra.run.dir={where}", "hydra.output_subdir=null"]
+    told = (f"hydra.run.dir={where}", "hydra.output_subdir=null")
+    return _replaced(words, f"{KEY}{where}", *told)
 
 
 def resuming_command(folder: Path, words: Sequence[str] = ()) -> str:
@@ -55,12 +56,26 @@ def resuming_command(folder: Path, words: Sequence[str] = ()) -> str:
     """
     spec = sys.modules["__main__"].__spec__
     program = ["-m", spec.name] if spec else [sys.argv[0]]
-    return shlex.join(["python", *program, *without_resume(words), f"{KEY}{folder}"])
+    swept = without_resume(words)
+    # overrides stand side by side, or Hydra does not know them
+    end = max((i + 1 for i, word in enumerate(swept) if "=" in word), default=len(swept))
+    return shlex.join(["python", *program, *swept[:end], f"{KEY}{folder}", *swept[end:]])
 
 
 def without_resume(overrides: Sequence[str]) -> list[str]:
     """The overrides that a run would have if it had not been resumed."""
     return [override for override in overrides if not override.startswith(KEY)]
+
+
+def _replaced(words: Sequence[str], *told: str) -> list[str]:
+    """The words with others in the place of `resume=FOLDER`, among the overrides."""
+    place = max(i for i, word in enumerate(words) if word.startswith(KEY))
+    dropped = (KEY, "hydra.sweep.dir=", "hydra.run.dir=")
+    before, after = (
+        [word for word in part if not word.startswith(dropped)]
+        for part in (words[:place], words[place + 1 :])
+    )
+    return [*before, *told, *after]
 
 
 def _overrides(words: Sequence[str]) -> list[str]:

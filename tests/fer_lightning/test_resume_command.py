@@ -1,7 +1,9 @@
+import shlex
+
 import pytest
 
 from fer_lightning.errors import InputError
-from fer_lightning.resume_command import resumed, without_resume
+from fer_lightning.resume_command import resumed, resuming_command, without_resume
 
 
 @pytest.fixture
@@ -41,6 +43,10 @@ def test_a_sweep_goes_on_in_its_folder_with_its_command(sweep):
     words = ["-m", "model=cnn", "seed=0,1", "hydra/launcher=fused"]
     where = [f"resume='{sweep}'", f"hydra.sweep.dir='{sweep}'"]
     assert resumed([*words, f"resume={sweep}"]) == [*words, *where]
+    # Hydra wants overrides side by side
+    words = ["model=cnn", "seed=0,1", f"resume={sweep}", "hydra.sweep.dir=other", "-m"]
+    assert resumed(words) == ["model=cnn", "seed=0,1", *where, "-m"]
+    assert shlex.split(resuming_command(sweep, [*words[:2], "-m"]))[-4:] == [*words[:3], "-m"]
 
 
 def test_a_sweep_whose_settings_were_cut_off_goes_on_unchecked(sweep):

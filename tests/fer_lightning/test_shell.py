@@ -222,7 +222,8 @@ def test_a_signal_ends_a_run_or_a_sweep_with_a_line_that_says_how_it_goes_on(
     folder = tmp_path / "it is here"
     command = [sys.executable, str(PROJECT_ROOT / "train.py"), "data=fer2013", "threads=1"]
     command += [f"data.path={csv_path}", "data.cache_dir=null", "trainer.max_epochs=1000000"]
-    sweep = ["-m", "seed=0,1", "hydra/launcher=fused", "compile=false"] if launcher else []
+    sweep = ["seed=0,1", "hydra/launcher=fused", "compile=false"] if launcher else []
+    command[2:2] = ["-m"] if launcher else []
     place = f"hydra.{'sweep' if launcher else 'run'}.dir='{folder}'"
     process = subprocess.Popen([*command, *sweep, place], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 100

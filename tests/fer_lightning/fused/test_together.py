@@ -48,7 +48,9 @@ def both(csv_path, composed, tmp_path):
 
 
 SGDS = [["optim.momentum=0.9"], ["optim.lr=0.05", "seed=1"], ["optim.weight_decay=0.1"]]
-ADAMS = [["optim=adamw", "optim.lr=0.01"], ["optim=adamw", "seed=1"]]
+# In float64: of a gradient that is next to nothing AdamW takes the sign, which rounding may turn.
+PRECISE_ADAM = ["optim=adamw", "+trainer.precision=64-true"]
+ADAMS = [[*PRECISE_ADAM, "optim.lr=0.01"], [*PRECISE_ADAM, "seed=1"]]
 
 
 def curves(folder):
@@ -76,8 +78,7 @@ def assert_alike(a, b, path=""):
         for x, y in zip(a, b, strict=True):
             assert_alike(x, y, path)
     elif isinstance(a, torch.Tensor):
-        # a step of AdamW is 1e-2, whatever the size of a gradient that is nearly all rounding
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=5e-4)
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
     else:
         assert a == (pytest.approx(b, rel=1e-4) if isinstance(a, float) else b), path
 
@@ -121,7 +122,7 @@ def test_a_group_that_a_signal_ends_goes_on_as_if_it_had_not(group):
     assert [len(curves(run.folder)) for run in cut] == [3, 3, 1]
     going_on = group("cut", resume=True)
     assert [run.stored.epoch for run in going_on] == [3, 3, 1]
-    assert [curves(run.folder) for run in going_on] == expected
+    assert repr([curves(run.folder) for run in going_on]) == repr(expected)  # NaN is not NaN
     assert [len(rows) for rows in expected] == [4, 4, 1]  # the last one diverges
 
 
