@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fer_lightning.fused.launcher import TRAINED, register
+from fer_lightning.fused.launcher import trained
 from fer_lightning.ranking import rank
 from fer_lightning.run_settings import check_settings
 from fer_lightning.shell import command
@@ -12,8 +12,9 @@ from fer_lightning.shell import command
 
 def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """Train as the configuration says, and return the best validation accuracy."""
-    if folder in TRAINED:
-        return TRAINED.pop(folder)()
+    finish = trained(folder)
+    if finish:
+        return finish()
     check_settings(config)
     from fer_lightning.training import train  # Lightning takes seconds to import
 
@@ -21,5 +22,4 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    register()
     command("train", main, end_sweep=rank)

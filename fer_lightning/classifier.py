@@ -90,13 +90,22 @@ class ExpressionClassifier(L.LightningModule):
         backward, step = self._backward_and_step()
         parameters = list(self.parameters())
         minibatches: Iterable[Batch] = batch if isinstance(batch, Minibatches) else [batch]
-        for images, labels in minibatches:
+        sizes = batch.sizes if isinstance(batch, Minibatches) else [len(batch[1])]
+        for (images, labels), n in zip(minibatches, sizes, strict=True):
             logits = self(images)
             for parameter in parameters:
                 parameter.grad = None
-            backward(F.cross_entropy(logits, labels))
+            backward(self._loss(logits, labels, n))
             step()
             self._outputs["train"].append((logits.detach(), labels))
+
+    def _loss(self, logits: Tensor, labels: Tensor, n: int) -> Tensor:
+        """Mean cross-entropy of a minibatch of n faces, or what other processes make it with."""
+        n_processes = self.trainer.world_size
+        if n_processes == 1:
+            return F.cross_entropy(logits, labels)
+        # DDP takes the mean of the gradients over the processes, however few faces one has.
+        return F.cross_entropy(logits, labels, reduction="sum") * (n_processes / n)
 
     def _backward_and_step(self) -> tuple[Callable[[Tensor], None], Callable[[], object]]:
         """PyTorch's own, or Lightning's where those scale losses or await processes.

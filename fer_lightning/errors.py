@@ -1,7 +1,5 @@
 """Mistakes of the user: each is one line that says what, the rule and the value."""
 
-from pathlib import Path
-
 
 class InputError(ValueError):
     """Something that the user gave cannot be used; the message is one readable line."""
@@ -35,13 +33,11 @@ class Interrupted(BaseException):
 
     Attributes:
         status: With which it ends.
-        sweep: Folder of the sweep that was going on while none of its jobs was, or None.
     """
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"signal {signum}")
         self.status = 128 + signum
-        self.sweep: Path | None = None
 
 
 def require(condition: bool, name: str, rule: str, value: object) -> None:

@@ -1,9 +1,10 @@
-"""The jobs of a sweep, one after the other."""
+"""The jobs of a sweep: in this process one after the other, or in those of a launcher."""
 
 import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
@@ -11,7 +12,8 @@ from hydra.core.override_parser.types import Override
 
 from fer_lightning.errors import InputError, one_line
 from fer_lightning.full_disk import full_disk_is_told
-from fer_lightning.sweeps import override_values, sweep_overrides
+from fer_lightning.sweeps import override_values, sweep_overrides, swept_runs
+from fer_lightning.workers import prepare_worker, share_cores
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,16 @@ class Jobs:
         self.n_failed = 0
         self._keys: list[str] = []
         self._n_jobs = 0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        prepare_worker()
+
+    def count_elsewhere(self, folder: Path) -> None:
+        """Count those as failed that ran in other processes and left no summary."""
+        if self.folder is None:
+            self.folder = folder
+            self.n_failed = sum(run.summary is None for run in swept_runs(folder))
 
     def run(self, job: Callable[[], object], hydra: HydraConf) -> object:
         """What the job returns, or None if it fails; `hydra` are Hydra's settings of the job."""
@@ -58,6 +70,7 @@ class Jobs:
         overrides = sweep_overrides(folder, GlobalHydra.instance().config_loader())
         self._keys = [key for key, given in overrides.items() if given.is_sweep_override()]
         self._n_jobs = math.prod(map(_n_values, overrides.values()))
+        share_cores(self._n_jobs)
 
 
 def _n_values(override: Override) -> int:

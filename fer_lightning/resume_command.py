@@ -12,6 +12,7 @@ from yaml import YAMLError
 
 from fer_lightning.command_line import FLAGS_WITH_A_VALUE, quoted
 from fer_lightning.errors import InputError
+from fer_lightning.processes import n_processes, require_not_shared
 
 KEY = "resume="
 SWEEP_FLAGS = ("-m", "--multirun")
@@ -30,6 +31,7 @@ def resumed(words: Sequence[str]) -> list[str]:
     if not named or named[-1] == f"{KEY}null":
         return list(words)
     name = named[-1].removeprefix(KEY).strip("'\"")
+    require_not_shared(name, n_processes() > 1)
     folder = Path(name).expanduser().absolute()
     if not folder.is_dir():
         raise InputError(f"resume must be the folder of a run or a sweep, got {name!r}")

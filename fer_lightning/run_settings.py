@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.data.loading import require_loading
 from fer_lightning.errors import require, require_integer, require_number
+from fer_lightning.processes import require_processes
 from fer_lightning.settings import section
 from fer_lightning.shapes import require_cnn, require_mlp
 
@@ -38,7 +39,7 @@ def _check_run(config: DictConfig) -> None:
     require_integer("seed", config.seed, 0, 2**32 - 1)
     require_integer("trainer.max_epochs", config.trainer.max_epochs, 1)
     require_number("checkpoint_every_seconds", config.checkpoint_every_seconds, 0)
-    require(config.trainer.devices == 1, "trainer.devices", "be 1", config.trainer.devices)
+    require_processes(config.trainer)
     if config.threads is not None:
         require_integer("threads", config.threads, 1)
     engines, choices = ("auto", "lightning", "fused"), ("auto", True, False)

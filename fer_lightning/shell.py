@@ -1,5 +1,6 @@
 """What all commands share: Hydra's entry, folders for runs, and readable mistakes."""
 
+import atexit
 import difflib
 import functools
 import logging
@@ -7,6 +8,8 @@ import os
 import re
 import signal
 import sys
+import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,15 +22,19 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.command_line import gather_words
-from fer_lightning.errors import InputError, Interrupted, one_line
+from fer_lightning.errors import InputError, Interrupted, one_line, require
 from fer_lightning.full_disk import full_disk_is_told, leave_full_disks_to_the_run
 from fer_lightning.interruption import handle_signals
 from fer_lightning.jobs import Jobs
+from fer_lightning.processes import is_shared, leads, n_processes
 from fer_lightning.resume_command import resumed, resuming_command, without_resume
 from fer_lightning.stored_settings import stored_settings
+from fer_lightning.sweep_folder import begun_sweep
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CONF = PROJECT_ROOT / "conf"
+
+EXTRAS = {"joblib": "parallel", "submitit": "slurm"}  # by launcher
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +65,8 @@ def command(
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     handle_signals()
     leave_full_disks_to_the_run()
+    if not leads():
+        _step_back()
     # shells leave the ~ of `data.path=~/faces.zip` alone, and Hydra's grammar does not know it
     words = [re.sub(r"(?<==)~(?=/)", str(Path.home()), word) for word in sys.argv[1:]]
     register_resolvers()
@@ -68,6 +77,8 @@ def command(
         settings = HydraConfig.get()
         if settings.mode != RunMode.MULTIRUN:
             return run(config, settings)
+        alone = "be 1 for a sweep; start it without torchrun"
+        require(n_processes() == 1, "the number of processes", alone, n_processes())
         overrides = without_resume(settings.overrides.task)
         folder = Path(settings.runtime.output_dir)
         return jobs.run(functools.partial(job, config, folder, overrides), settings)
@@ -79,22 +90,37 @@ def command(
     except (HydraException, OmegaConfBaseException, InputError) as error:
         if full_error or isinstance(error, InstantiationException):
             raise  # what went wrong in there is a fault, or it would be an InputError
-        sys.exit(one_line(_explain(error, config_name)))
+        sys.exit(one_line(_explain(error, config_name)) if leads() else 1)
+    except RuntimeError as error:
+        extra = re.match(r"Unknown plugin class : 'hydra_plugins\.hydra_(\w+)_launcher", str(error))
+        if not extra:
+            raise
+        sys.exit(f"hydra/launcher needs another package: pip install -e '.[{EXTRAS[extra[1]]}]'")
     except KeyboardInterrupt:
         stopped = Interrupted(signal.SIGINT)
     except Interrupted as error:
         stopped = error
     finally:
-        sweep = jobs.folder or (stopped.sweep if stopped else None)
+        sweep = jobs.folder or begun_sweep()
         if sweep and end_sweep:
+            jobs.count_elsewhere(sweep)
             end_sweep(sweep)
     if stopped:
         told = resuming_command(sweep, words) if sweep else None
         told = resuming_command(run.folder) if run.folder else told
-        print(f"interrupted; go on with: {told}" if told else "interrupted", file=sys.stderr)
+        if leads():
+            print(f"interrupted; go on with: {told}" if told else "interrupted", file=sys.stderr)
         sys.exit(stopped.status)
     if jobs.n_failed:
         sys.exit(f"failed: {jobs.n_failed} of the runs in {jobs.folder}")
+
+
+def _step_back() -> None:
+    """Let a process that another one leads be silent, and write to a folder that is thrown away."""
+    nowhere = tempfile.TemporaryDirectory()
+    atexit.register(nowhere.cleanup)
+    logging.disable(logging.CRITICAL)
+    sys.argv += [f"hydra.{kind}.dir={nowhere.name}" for kind in ("run", "sweep")]
 
 
 class _SingleRun:
@@ -114,7 +140,7 @@ class _SingleRun:
 
     def __call__(self, config: DictConfig, hydra: HydraConf) -> object:
         folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
-        if "resume" in config:
+        if "resume" in config and not is_shared(config):
             self.folder = folder
         try:
             if config.get("resume") is not None:
@@ -131,6 +157,8 @@ class _SingleRun:
 
 def register_resolvers() -> None:
     """Make what the YAML files ask for available."""
+    # conf/hydra/launcher has defaults of our own for launchers of plugins
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated", UserWarning)
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
     OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)

@@ -74,10 +74,11 @@ def _require_plain(folder: Path, key: str, value: Any) -> None:
 
 
 def _locate_faces(config: DictConfig, folder: Path) -> None:
-    """Let a relative path of the faces mean what it meant where the run was started."""
-    path = config.get("data", {}).get("path")
-    if path is None or Path(path).expanduser().is_absolute():
-        return
-    started_in = OmegaConf.select(_load(folder / ".hydra" / "hydra.yaml"), "hydra.runtime.cwd")
-    if started_in and Path(started_in) != Path.cwd():
-        config.data.path = str(Path(started_in) / path)
+    """Let relative paths of faces mean what they meant where the run was started."""
+    for key in ("data.path", "shards"):
+        path = OmegaConf.select(config, key)
+        if path is None or Path(path).expanduser().is_absolute():
+            continue
+        started_in = OmegaConf.select(_load(folder / ".hydra" / "hydra.yaml"), "hydra.runtime.cwd")
+        if started_in and Path(started_in) != Path.cwd():
+            OmegaConf.update(config, key, str(Path(started_in) / path))

@@ -1,25 +1,36 @@
 """One run: train a network, evaluate it, and leave everything in one folder."""
 
+import functools
 import logging
+import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.checkpoints import Checkpoints
 from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
+from fer_lightning.ddp import LeaderWritesDDP, leave_group
 from fer_lightning.epoch_log import EpochLog
 from fer_lightning.errors import InputError, require
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
 from fer_lightning.interruption import signals_wait
+from fer_lightning.processes import (
+    is_shared,
+    joined_by_others,
+    leads,
+    require_not_shared,
+    require_processes,
+)
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
 from fer_lightning.resumable_checkpoints import Stored
@@ -63,8 +74,10 @@ class Run:
         self.epoch_log = EpochLog(folder)
         self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint_every_seconds)
         self.image_log = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
-        own = (self.epoch_log, self.image_log, self.checkpoints)
-        self.trainer = _trainer(config, folder, list(own))
+        callbacks: list[L.Callback] = [self.epoch_log]
+        if leads():
+            callbacks += [self.image_log, self.checkpoints]
+        self.trainer = _trainer(config, folder, callbacks)
 
     def begin(self) -> None:
         """Read the faces, say what is trained on them, and open the run's row in TensorBoard.
@@ -136,11 +149,30 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     done = finished_run(folder) if config.resume is not None else None
     if done:
         return float(done["best"]["val"]["acc"] or 0.0)
+    require_processes(config.trainer)
+    require_not_shared(config.resume, is_shared(config))
+    plain = OmegaConf.to_container(config, resolve=True)
+    with (
+        tempfile.TemporaryDirectory() as nowhere,
+        joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere)),
+    ):
+        return _train(config, folder, overrides)
+
+
+def _follow(plain: dict[str, Any], nowhere: Path) -> None:
+    """Train as one of several processes that does not lead; what it writes is thrown away."""
+    _train(OmegaConf.create(plain), nowhere, [])
+
+
+def _train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     run = Run(config, folder, overrides)
+    torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
+    if not leads():
+        _fit(run)
+        return run.checkpoints.best_acc
     if config.resume is not None:
         sweep_up(folder)
         run.stored = newest_checkpoint(run.checkpoints.folder)
-    torch.set_num_threads(config.threads or ALL_THREADS)
     run.begin()
     started = time.perf_counter()
     if chosen_engine(run) == "fused":
@@ -172,13 +204,16 @@ def chosen_engine(run: Run) -> str:
 
 
 def _fit(run: Run) -> None:
-    run.trainer.callbacks += [EpochProgress(), StopOnSignal()]  # type: ignore[attr-defined]
+    run.trainer.callbacks += [EpochProgress()] if leads() else []  # type: ignore[attr-defined]
+    run.trainer.callbacks += [StopOnSignal()]  # type: ignore[attr-defined]
     last = run.stored.path if run.stored else None
     try:
         with signals_wait():
             run.trainer.fit(run.model, datamodule=run.datamodule, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
+    finally:
+        leave_group()
 
 
 def _quieten_lightning() -> None:
@@ -210,6 +245,9 @@ def _model(config: DictConfig) -> ExpressionClassifier:
 
 def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L.Trainer:
     make = instantiate(config.trainer, _convert_="all", _partial_=True)
+    if config.trainer.get("strategy") == "ddp":
+        several = config.trainer.devices > 1
+        make = functools.partial(make, strategy=LeaderWritesDDP() if several else "auto")
     try:
         with section("trainer"):
             return make(logger=False, callbacks=callbacks, default_root_dir=folder)

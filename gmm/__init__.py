@@ -6,6 +6,7 @@ The estimators follow scikit-learn and need it; they are imported when first ask
 from importlib import import_module
 from typing import Any
 
+from gmm.distributed import Distributed
 from gmm.em import Fit, fit_em
 from gmm.fit import ManyFits, fit_many
 from gmm.kmeans import KMeansFit, kmeans
@@ -13,6 +14,7 @@ from gmm.mixture import Mixture, ModelFileError
 from gmm.starts import Start, make_start
 
 __all__ = [
+    "Distributed",
     "Fit",
     "GaussianMixture",
     "KMeansFit",

@@ -1,7 +1,10 @@
 """Cluster faces by a Gaussian mixture: `python -m gmm.cluster --help` shows what can be set."""
 
 import functools
+import math
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -10,10 +13,12 @@ from torch import Tensor
 
 from fer_lightning.errors import require_integer
 from fer_lightning.interruption import signals_wait
+from fer_lightning.processes import leads, n_processes
 from fer_lightning.shell import command
 from fer_lightning.summary_file import finished_run
 from gmm.clustering import fit_starts
 from gmm.face_points import announce, face_points
+from gmm.fitted_points import fitted_points, process_group
 from gmm.kept_state import KeptState
 from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
@@ -29,7 +34,7 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         overrides: What the user changed, for the summary.
 
     Returns:
-        The mean log-likelihood of a validation face.
+        The mean log-likelihood of a validation face; NaN in a process that does not lead.
 
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
@@ -42,27 +47,41 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     require_integer("mixture.n_components", settings.n_components, 1)
     names = start_names(config.start, both=True)
     faces = face_points(config)
-    x = faces.points("train")
-    require_integer("mixture.n_components", settings.n_components, 1, len(x))
+    points = fitted_points(config, faces)
+    require_integer("mixture.n_components", settings.n_components, 1, points.n)
     announce(faces, settings, folder)
-
-    def describe(mean: Tensor) -> str:
-        # Restarts that have ended count no longer.
-        tops = mean.reshape(len(names), -1).nan_to_num(-torch.inf).amax(-1) * len(x)
-        shown = zip(names, tops.tolist(), strict=True)
-        return "  ".join(f"{name} {top:,.1f}" for name, top in shown if top > -torch.inf)
-
-    state = KeptState(folder, config.checkpoint_every_seconds, config.resume is not None)
-    with em_progress(settings.max_iter, describe) as progress, signals_wait():
-        found = fit_starts(x, names, settings, config.seed, progress, state)
+    describe = functools.partial(_describe, names, points.n)
+    with process_group(faces.device), em_progress(settings.max_iter, describe) as progress:
+        state = _kept_state(config, folder)
+        with signals_wait() if state else nullcontext():
+            found = fit_starts(points.data, points.n, names, settings, config.seed, progress, state)
+        fitted = points.log_likelihood(found.mixture)
+    if not leads():
+        return math.nan
     from gmm.cluster_report import report  # figures and TensorBoard take a second to import
     from gmm.run_folder import RunFolder
 
     with RunFolder(folder) as run:
-        results = report(run, found, faces, config.seed)
+        results = report(run, found, faces, points.n, fitted, config.seed)
         run.summary(results, config, overrides, faces, started)
-    state.remove()
+    if state:
+        state.remove()
     return results["model"]["log_likelihood"]["val"] / len(faces.splits.val)
+
+
+def _kept_state(config: DictConfig, folder: Path) -> KeptState | None:
+    """What keeps the state of EM; None where several processes have a part of it each."""
+    if n_processes() > 1:
+        return None
+    return KeptState(folder, config.checkpoint_every_seconds, config.resume is not None)
+
+
+def _describe(names: Sequence[str], n: int, mean: Tensor) -> str:
+    """The highest log-likelihood of n points from every start, of the mean ones of its restarts."""
+    # Restarts that have ended count no longer.
+    tops = mean.reshape(len(names), -1).nan_to_num(-torch.inf).amax(-1) * n
+    shown = zip(names, tops.tolist(), strict=True)
+    return "  ".join(f"{name} {top:,.1f}" for name, top in shown if top > -torch.inf)
 
 
 if __name__ == "__main__":

@@ -27,13 +27,17 @@ COLUMNS = ("start", "restart", "iteration", "log_likelihood")
 log = logging.getLogger(__name__)
 
 
-def report(run: RunFolder, found: Clustering, faces: FacePoints, seed: int) -> dict[str, Any]:
+def report(
+    run: RunFolder, found: Clustering, faces: FacePoints, n: int, fitted: float, seed: int
+) -> dict[str, Any]:
     """Write and say what was found, and return it for the summary.
 
     Args:
         run: Where to.
         found: The fits.
-        faces: What they were fitted to.
+        faces: The faces that show what was found.
+        n: Number of points that the mixture was fitted to, most often the training faces.
+        fitted: Their log-likelihood under it, summed.
         seed: Of the faces that are sampled.
     """
     x, mixture = faces.points("train"), found.mixture
@@ -52,10 +56,11 @@ def report(run: RunFolder, found: Clustering, faces: FacePoints, seed: int) -> d
             "start": found.names[found.start],
             "restart": int(found.best[found.start]) + 1,
             "log_likelihood": scores,
+            "fitted": {"n": n, "log_likelihood": fitted},
             "weights": mixture.weights.tolist(),
             "n_parameters": n_parameters,
-            "bic": n_parameters * math.log(len(x)) - 2 * scores["train"],
-            "aic": n_parameters * 2 - 2 * scores["train"],
+            "bic": n_parameters * math.log(n) - 2 * fitted,
+            "aic": n_parameters * 2 - 2 * fitted,
             "empty": found.fit.empty[found.start, found.best[found.start]].nonzero()[:, 0].tolist(),
         },
         "clusters": {

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from fer_lightning.errors import InputError
+from gmm.distributed import Distributed
 from gmm.em import Callback, Fit, Memory, fit_em
 from gmm.mixture import Mixture
+from gmm.points import Batches
 from gmm.settings import MixtureSettings
 from gmm.starts import make_start
 
@@ -41,7 +43,8 @@ class Clustering:
 
 
 def fit_starts(
-    x: Tensor,
+    x: Tensor | Batches | Distributed,
+    n: int,
     names: tuple[str, ...],
     settings: MixtureSettings,
     seed: int,
@@ -49,6 +52,14 @@ def fit_starts(
     memory: Memory | None = None,
 ) -> Clustering:
     """Fit from every start as one batch; each begins as it would alone.
+
+    Args:
+        x: The points.
+        n: How many they are, those of other processes included.
+        names: The starts.
+        settings: Of the mixture.
+        seed: Of the starts.
+        callback: See `fit_em`, as for memory.
 
     Raises:
         InputError: Every restart of every start lost a covariance.
@@ -75,7 +86,7 @@ def fit_starts(
     tops = final.amax(-1)
     if not bool((tops > -torch.inf).any()):
         raise InputError(f"every restart lost a covariance; {settings.remedy}")
-    log_likelihood = (fit.log_likelihood * len(x)).cpu()
+    log_likelihood = (fit.log_likelihood * n).cpu()
     return Clustering(names, fit, log_likelihood, best, int(tops.argmax()))
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from gmm.columns import Columns
 from gmm.covariances import structure
 from gmm.density import Density, Parameters
+from gmm.distributed import Distributed
 from gmm.m_step import Sums, m_step
 from gmm.mixture import Mixture
 from gmm.points import Batches, Block, Points, open_points
@@ -62,7 +63,7 @@ class Fit:
 
 
 def fit_em(
-    data: Tensor | Sequence[Tensor] | Batches,
+    data: Tensor | Sequence[Tensor] | Batches | Distributed,
     start: Mixture,
     *,
     max_iter: int = 100,
@@ -78,7 +79,8 @@ def fit_em(
 
     Args:
         data: Points (*C, N, D); or a list of G data sets (N_g, D) of any sizes, then *C is (G,);
-            or an iterable of batches (n, D), read once per iteration, then *C is ().
+            or an iterable of batches (n, D), read once per iteration, or this process's part of
+            points, then *C is ().
         start: Where to begin, batch shape *B, of which *C are the first dimensions: the mixtures
             of the other dimensions share the data. Slots of log weight -inf stay unused.
         max_iter: Most EM steps.
@@ -199,7 +201,8 @@ class _Run:
 
         sums = self._sums(self._blocks(), responsibilities, old.means)
         new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
-        return self._keep(new, empty, evidence / self.points.sizes.unsqueeze(-1), tol)
+        mean = self.points.total(evidence) / self.points.sizes.unsqueeze(-1)
+        return self._keep(new, empty, mean, tol)
 
     def kept(self) -> Kept:
         """All that changes with a step."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gmm.covariances import structure
+from gmm.distributed import Distributed
 from gmm.em import Callback, Fit, Memory, fit_points
 from gmm.mixture import Mixture
 from gmm.points import Batches, open_points
@@ -65,7 +66,7 @@ class ManyFits:
 
 
 def fit_many(
-    data: Tensor | Sequence[Tensor] | Batches,
+    data: Tensor | Sequence[Tensor] | Batches | Distributed,
     n_components: int | Sequence[int],
     *,
     n_init: int = 1,

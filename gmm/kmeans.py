@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gmm.columns import Columns
+from gmm.distributed import Distributed
 from gmm.points import Batches, Block, Points, open_points
 from gmm.products import project, weighted_sums
 
@@ -33,7 +34,7 @@ class KMeansFit:
 
 
 def kmeans(
-    data: Tensor | Sequence[Tensor] | Batches,
+    data: Tensor | Sequence[Tensor] | Batches | Distributed,
     n_clusters: int,
     *,
     n_init: int = 1,
@@ -152,11 +153,11 @@ def spread_points(
     """
     G, N = len(points), int(points.sizes.max())
     rows = torch.arange(N, device=points.device)
-    # Equal chances for the first point, none for padding.
-    distances = (rows < points.sizes[:, None, None]).double().expand(G, M, N).clone()
+    # Equal chances for the first point, none for padding. Other processes have their own part.
+    distances = points.here(rows).double().unsqueeze(1).repeat(1, M, 1)
     chosen: list[Tensor] = []
     for k in range(K):
-        cumulative = distances.cumsum(-1)
+        cumulative = points.total(distances).cumsum(-1)
         draw = torch.rand(G, M, 1, dtype=torch.float64, generator=generator).to(points.device)
         index = torch.searchsorted(cumulative, draw * cumulative[..., -1:], right=True)
         index = index.clamp_max((points.sizes.long() - 1)[:, None, None])
@@ -191,7 +192,8 @@ def _lloyd_step(points: Points, centers: Tensor, used: Tensor) -> Tensor:
         resp = block.mask(one_hot(labels, used.shape[-1], block.x.dtype))
         counts[block.sets] += resp.sum(1, dtype=torch.float64)
         sums[block.sets] += weighted_sums(columns.pack(resp), block.x)
-    means = columns.unpack(sums, -2) / counts.clamp_min(1).unsqueeze(-1)
+    counts = points.total(counts)
+    means = columns.unpack(points.total(sums), -2) / counts.clamp_min(1).unsqueeze(-1)
     empty = (counts == 0) & used
     if bool(empty.any()):
         far = _farthest(points, centers, used, int(empty.sum(-1).max()))
@@ -205,12 +207,12 @@ def _farthest(points: Points, centers: Tensor, used: Tensor, n: int) -> Tensor:
     """Return the n points farthest from their centres, (G, M, n, D)."""
     columns = Columns(None, *used.shape[1:])
     N = int(points.sizes.max())
-    gaps = torch.full((*used.shape[:2], N), -1.0, dtype=torch.float64, device=points.device)
+    gaps = torch.zeros(*used.shape[:2], N, dtype=torch.float64, device=points.device)
     for block in points.blocks():
         _, gap = nearest(centers, used, columns, block)
         rows = slice(block.start, block.start + gap.shape[1])
-        gaps[block.sets, :, rows] = block.mask(gap + 1).mT - 1
-    index = gaps.topk(n, -1).indices
+        gaps[block.sets, :, rows] = block.mask(gap + 1).mT  # padding stays below every point
+    index = points.total(gaps).topk(n, -1).indices
     return points.take(index.flatten(1)).unflatten(1, index.shape[1:])
 
 
@@ -219,7 +221,7 @@ def _inertia(points: Points, centers: Tensor, used: Tensor) -> Tensor:
     total = torch.zeros(used.shape[:2], dtype=torch.float64, device=points.device)
     for block in points.blocks():
         total[block.sets] += block.mask(nearest(centers, used, columns, block)[1]).sum(1)
-    return total
+    return points.total(total)
 
 
 def _shorten(points: Points, center: Tensor, distances: Tensor, first: bool) -> None:

@@ -119,7 +119,8 @@ class Sums:
                 ]
             for total, part in zip(moments, parts, strict=True):
                 total[block.sets] += part
-        return counts, (moments[0], moments[1])
+        first, second = map(self.points.total, moments)
+        return self.points.total(counts), (first, second)
 
     def state(self) -> list[dict[str, Any]]:
         """What is kept of the step before, for each block."""

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gmm.distributed import Alone, Distributed
+
 Batches = Iterable[Any]
 
 _BYTES = {"cpu": 64 << 20}
@@ -21,7 +23,7 @@ class Block:
 
     Attributes:
         sets: Which data sets, a slice of G of them.
-        start: Position of the first row in its data set.
+        start: Position of the first row in its data set, of all processes.
         x: Centred points, (G, n, D).
         valid: False where a row only pads, (G, n), or None where none does.
     """
@@ -64,6 +66,8 @@ class Points:
         center: What to subtract, (G, D); the mean of each data set by default.
         row_numbers: From D, how many numbers are kept per row while it is worked on.
         wide: True where float32 points of many features may be worked on in float32.
+        others: The processes that hold more rows of a single data set; the sizes and the centre
+            are then those of all.
 
     Raises:
         ValueError: If a value is NaN or infinite, or the shapes do not agree.
@@ -78,8 +82,10 @@ class Points:
         center: Tensor | None = None,
         row_numbers: Callable[[int], int] | None = None,
         wide: bool = True,
+        others: Alone | None = None,
     ) -> None:
         self._data = data
+        self._others = others or Alone()
         first = as_points(next(iter(data), torch.empty(0)))
         if first.ndim != 2:
             raise ValueError(f"data must be (N, D) points, got shape {tuple(first.shape)}")
@@ -96,8 +102,11 @@ class Points:
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
         self.chunk_size = chunk_size
-        means, sizes = self._survey()
-        self.sizes = torch.tensor(sizes, dtype=torch.float64, device=self.device)
+        sums, sizes = self._survey()
+        self._own_sizes = torch.tensor(sizes, dtype=torch.float64, device=self.device)
+        self.sizes = self.total(self._own_sizes)
+        self._start = self._others.before(sizes[0], self.device)
+        means = self.total(sums) / self.sizes.unsqueeze(-1)
         self.center = (means if center is None else center).to(self.device, self.work_dtype)
         self._only_block: Block | None = None
         self._plan = self._pack(sizes)
@@ -110,14 +119,23 @@ class Points:
         """Whether the points are tensors, and no iterable of batches."""
         return isinstance(self._data, Sequence)
 
+    def total(self, x: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes that hold points."""
+        return self._others.total(x)
+
+    def here(self, rows: Tensor) -> Tensor:
+        """Return which rows of the data sets, (n,), this process holds, (G, n)."""
+        own = rows - self._start
+        return (own >= 0) & (own < self._own_sizes.unsqueeze(-1))
+
     def blocks(self) -> Iterator[Block]:
-        """Yield every point once, each data set's rows in order."""
+        """Yield every point of this process once, each data set's rows in order."""
         if self._only_block is not None:
             yield self._only_block
             return
         for sets, start, rows, valid in self._raw_blocks():
             x = rows.to(self.device, self.work_dtype) - self.center[sets].unsqueeze(1)
-            block = Block(sets, start, x, valid)
+            block = Block(sets, self._start + start, x, valid)
             if self.in_memory and len(self._plan) == 1:
                 self._only_block = block
             yield block
@@ -132,7 +150,7 @@ class Points:
             found_rows = block.x.gather(1, found.expand(-1, -1, self.n_features))
             view = rows[block.sets]
             view.copy_(torch.where(here.unsqueeze(-1), found_rows.double(), view))
-        return rows
+        return self.total(rows)
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
@@ -141,26 +159,31 @@ class Points:
         for block in self.blocks():
             sums[0, block.sets] += block.mask(block.x).sum(1, dtype=torch.float64)
             sums[1, block.sets] += block.mask(block.squares).sum(1, dtype=torch.float64)
-        mean, square = sums / self.sizes.unsqueeze(-1)
+        mean, square = self.total(sums) / self.sizes.unsqueeze(-1)
         return mean, (square - mean.square()).clamp_min(0)
 
     def _survey(self) -> tuple[Tensor, list[int]]:
-        """Read everything once: mean (G, D) and size of each data set, and that all is finite."""
-        sums, sizes, n_seen = [], [], 0
+        """Read everything once: sum (G, D) and size of each data set, and that all is finite."""
+        sums: list[Tensor] = []
+        sizes: list[int] = []
+        n_seen = 0
         for item in self._data:
             x = as_points(item)
             if x.ndim != 2 or x.shape[-1] != self.n_features:
                 raise ValueError(
                     f"data must have {self.n_features} features, got shape {tuple(x.shape)}"
                 )
-            sizes.append(len(x))
-            sums.append(sum_of_finite(x, 0 if self.in_memory else n_seen).to(self.device))
+            total = sum_of_finite(x, 0 if self.in_memory else n_seen).to(self.device)
             n_seen += len(x)
-        if not self.in_memory:
-            sums, sizes = [torch.stack(sums).sum(0)], [n_seen]
+            if self.in_memory or not sums:
+                sums.append(total)
+                sizes.append(len(x))
+            else:  # one data set, of however many batches
+                sums[0] += total
+                sizes[0] = n_seen
         if min(sizes) < 1:
             raise ValueError(f"data set {sizes.index(0)} must have at least one point, got 0")
-        return torch.stack([s / n for s, n in zip(sums, sizes, strict=True)]), sizes
+        return torch.stack(sums), sizes
 
     def _pack(self, sizes: list[int]) -> list[tuple[slice, int, int]]:
         """Plan the blocks in memory: (sets, first row, last row + 1).
@@ -198,7 +221,7 @@ class Points:
                 continue
             rows = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
             position = torch.arange(start, start + rows.shape[1], device=self.device)
-            valid = position < self.sizes[sets].unsqueeze(-1)
+            valid = position < self._own_sizes[sets].unsqueeze(-1)
             yield sets, start, rows, valid
 
 
@@ -233,12 +256,14 @@ def open_points(data: Any, **options: Any) -> tuple[Points, tuple[int, ...]]:
 
     Args:
         data: Points (*C, N, D); or a list of G data sets, then *C is (G,); or an iterable of
-            batches, then *C is ().
+            batches, or this process's part of a data set, then *C is ().
         options: Of `Points`.
 
     Raises:
         ValueError: If the data are not finite or an iterable cannot be read twice.
     """
+    if isinstance(data, Distributed):
+        return open_points(data.data, others=data, **options)
     if isinstance(data, Tensor):
         if data.ndim < 2:
             raise ValueError(f"data must be (*C, N, D) points, got shape {tuple(data.shape)}")

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
+from fer_lightning.processes import leads
 from gmm.em import Callback
 
 
@@ -23,14 +24,14 @@ def em_progress(
     Yields:
         The callback for `gmm.fit_em`.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not leads())
     bar = Progress(
         TextColumn("EM iteration {task.completed}/{task.total}"),
         BarColumn(),
         TimeElapsedColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not (console.is_terminal and leads()),
     )
     task = bar.add_task("", total=max_iter)
 

@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from fer_lightning.errors import SettingError, require, require_integer, require_number
+from fer_lightning.processes import local_rank, n_processes
 from fer_lightning.settings import section
 from gmm.covariances import STRUCTURES
 from gmm.starts import MEANS, Start
@@ -114,11 +115,15 @@ def start_names(start: str, *, both: bool = False) -> tuple[str, ...]:
 def working_device(name: str) -> torch.device:
     """The device of that name; `auto` is a GPU where there is one.
 
+    Of several processes, each takes a GPU of its own.
+
     Raises:
         SettingError: It is not there, or lacks float64.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and n_processes() > 1:
+        name = f"cuda:{local_rank()}"
     try:
         device = torch.device(name)
         usable = device.type in ("cpu", "cuda")

@@ -150,7 +150,7 @@ def composed() -> Callable[..., DictConfig]:
 def shell(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
     """Start a command of the project in a folder of its own, as a user would."""
 
-    def run(*command: str, **environment: str) -> subprocess.CompletedProcess:
+    def run(*command: str, seconds: float = 120, **environment: str) -> subprocess.CompletedProcess:
         program = (
             [str(PROJECT_ROOT / "train.py")] if command[0] == "train.py" else ["-m", command[0]]
         )
@@ -162,7 +162,7 @@ def shell(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=seconds,
             stdin=subprocess.DEVNULL,
         )
 

@@ -46,7 +46,7 @@ def test_every_source_can_be_made_from_its_settings(composed, name, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "trainer").glob("*.yaml")))
 def test_every_trainer_composes(composed, name):
-    assert composed(f"trainer={name}").trainer.devices == 1
+    assert composed(f"trainer={name}").trainer.devices == (2 if name == "ddp" else 1)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "optim").glob("*.yaml")))

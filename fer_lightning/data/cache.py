@@ -6,9 +6,11 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from fer_lightning.atomic import whole_file
 from fer_lightning.data.faces import CLASSES, SPLITS, Faces, FaceSplits
@@ -28,7 +30,7 @@ def load(source: Source, cache_dir: str | Path | None) -> FaceSplits:
     A decoded set is filed under a hash of the content of the source's files and of its settings. A
     second file remembers that hash for the files as they lie there (names, sizes, times, inodes),
     so that the next start reads no more than it needs. Files are written whole under another name
-    and then renamed: two processes that start together do no harm.
+    and then renamed; of processes that start together, one decodes, and the others wait for it.
 
     Args:
         source: Where the faces come from.
@@ -51,11 +53,29 @@ def _load_kept(source: Source, folder: Path) -> FaceSplits:
     kept = folder / f"{source.name}-{key}.npz"
     faces = _read(kept)
     if faces is None:
-        faces = source.read().in_canonical_order()
-        _keep(kept, seen, key, faces)
-    elif not seen.exists():
+        with _turn(folder / f".{source.name}-{key}.lock"):
+            faces = _read(kept)
+            if faces is None:
+                faces = source.read().in_canonical_order()
+                _keep(kept, seen, key, faces)
+    if not seen.exists():
         _keep(kept, seen, key, None)
     return faces
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Let one process at a time decode a data set, where the folder allows for that."""
+    lock = FileLock(path)
+    with suppress(OSError, NotImplementedError):  # no harm: they decode side by side
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _settings(source: Source) -> str:

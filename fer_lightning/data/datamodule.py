@@ -10,7 +10,7 @@ from fer_lightning.data.cache import load
 from fer_lightning.data.cross_validation import cross_validated
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.loading import require_loading
-from fer_lightning.data.minibatches import Minibatches, TrainLoader, in_order
+from fer_lightning.data.minibatches import WHOLE, Minibatches, Share, TrainLoader, in_order
 from fer_lightning.data.source import Source
 from fer_lightning.errors import require_integer
 
@@ -22,9 +22,11 @@ log = logging.getLogger(__name__)
 class FaceDataModule(L.LightningDataModule):
     """Faces of any source, held as uint8 in the memory of the device that trains.
 
+    With a trainer of several processes, each holds all faces and takes its share of a minibatch.
+
     Args:
         source: Where the faces come from, such as `Fer2013("fer2013.zip")`.
-        batch_size: Faces a training minibatch.
+        batch_size: Faces a training minibatch, those of all processes.
         seed: Seed of the order of the training faces.
         cache_dir: Folder where decoded faces are kept, or None to decode them every time.
         minibatches_per_step: Minibatches that a `training_step` receives at once. The networks of
@@ -86,6 +88,11 @@ class FaceDataModule(L.LightningDataModule):
             self._resident[key] = getattr(self.splits, split).to(device)
         return self._resident[key]
 
+    @property
+    def _share(self) -> Share:
+        trainer = self.trainer
+        return Share(trainer.global_rank, trainer.world_size) if trainer else WHOLE
+
     def train_dataloader(self) -> TrainLoader:
         """Training minibatches in the order that belongs to seed and epoch."""
         return TrainLoader(
@@ -94,15 +101,16 @@ class FaceDataModule(L.LightningDataModule):
             self.seed,
             self.minibatches_per_step,
             epoch=self.trainer.current_epoch if self.trainer else 0,
+            share=self._share,
         )
 
     def val_dataloader(self) -> Minibatches:
         """Validation faces in their order."""
-        return in_order(self.resident("val"), EVALUATION_BATCH)
+        return in_order(self.resident("val"), EVALUATION_BATCH, self._share)
 
     def test_dataloader(self) -> Minibatches:
         """Test faces in their order."""
-        return in_order(self.resident("test"), EVALUATION_BATCH)
+        return in_order(self.resident("test"), EVALUATION_BATCH, self._share)
 
     def transfer_batch_to_device(
         self, batch: object, device: torch.device, dataloader_idx: int

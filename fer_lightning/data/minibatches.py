@@ -1,6 +1,7 @@
 """Minibatches of faces that live on one device."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,6 +10,16 @@ from torch import Tensor
 from fer_lightning.data.faces import Faces
 
 Batch = tuple[Tensor, Tensor]
+
+
+class Share(NamedTuple):
+    """Which faces of every minibatch are this process's: every n_processes-th from its rank on."""
+
+    rank: int = 0
+    n_processes: int = 1
+
+
+WHOLE = Share()
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
@@ -24,21 +35,30 @@ class Minibatches:
     Args:
         faces: Where the minibatches come from, on the device where they are wanted.
         order: Positions of the faces in the order of use, (n,), on the same device.
-        batch_size: Faces a minibatch; the last one takes what is left.
+        batch_size: Faces a minibatch, those of all processes; the last one takes what is left.
+        share: Which of them come; of a small last minibatch, a process may have none.
     """
 
-    def __init__(self, faces: Faces, order: Tensor, batch_size: int) -> None:
+    def __init__(self, faces: Faces, order: Tensor, batch_size: int, share: Share = WHOLE) -> None:
         self.pixels = faces.images.flatten(1)  # rows are gathered far faster than pictures
         self.shape = faces.images.shape[1:]
         self.labels = faces.labels
         self.order = order
         self.batch_size = batch_size
+        self.share = share
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
 
+    @property
+    def sizes(self) -> list[int]:
+        """Faces of each minibatch, those of all processes."""
+        full, left = divmod(len(self.order), self.batch_size)
+        return [self.batch_size] * full + [left] * (left > 0)
+
     def __iter__(self) -> Iterator[Batch]:
-        for rows in self.order.split(self.batch_size):
+        for all_rows in self.order.split(self.batch_size):
+            rows = all_rows[self.share.rank :: self.share.n_processes]
             images = self.pixels.index_select(0, rows).unflatten(1, self.shape)
             yield images, self.labels.index_select(0, rows)
 
@@ -48,22 +68,31 @@ class TrainLoader:
 
     Args:
         faces: Training faces on the device.
-        batch_size: Faces a minibatch.
+        batch_size: Faces a minibatch, those of all processes.
         seed: Seed of the order.
         minibatches_per_step: How many minibatches come at once. 1 yields plain (images, labels);
             more yield `Minibatches`, so that what a training loop does around each of its steps is
-            paid for once for all of them.
+            paid for once for all of them. Of several processes, each always has `Minibatches`,
+            which know how many faces a minibatch has in all.
         epoch: The epoch to begin with.
+        share: See `Minibatches`.
     """
 
     def __init__(
-        self, faces: Faces, batch_size: int, seed: int, minibatches_per_step: int, epoch: int = 0
+        self,
+        faces: Faces,
+        batch_size: int,
+        seed: int,
+        minibatches_per_step: int,
+        epoch: int = 0,
+        share: Share = WHOLE,
     ) -> None:
         self.faces = faces
         self.batch_size = batch_size
         self.seed = seed
         self.minibatches_per_step = minibatches_per_step
         self.epoch = epoch
+        self.share = share
 
     @property
     def sampler(self) -> "TrainLoader":
@@ -79,14 +108,14 @@ class TrainLoader:
 
     def __iter__(self) -> Iterator[Minibatches | Batch]:
         order = epoch_order(len(self.faces), self.seed, self.epoch).to(self.faces.labels.device)
-        if self.minibatches_per_step == 1:
+        if self.minibatches_per_step == 1 and self.share == WHOLE:
             yield from Minibatches(self.faces, order, self.batch_size)
         else:
             for part in order.split(self.batch_size * self.minibatches_per_step):
-                yield Minibatches(self.faces, part, self.batch_size)
+                yield Minibatches(self.faces, part, self.batch_size, self.share)
 
 
-def in_order(faces: Faces, batch_size: int) -> Minibatches:
-    """All faces in minibatches, in the order in which they are held."""
+def in_order(faces: Faces, batch_size: int, share: Share = WHOLE) -> Minibatches:
+    """All faces, or a process's share, in minibatches, in the order in which they are held."""
     order = torch.arange(len(faces), device=faces.labels.device)
-    return Minibatches(faces, order, batch_size)
+    return Minibatches(faces, order, batch_size, share)

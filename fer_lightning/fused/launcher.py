@@ -1,24 +1,19 @@
 """A Hydra launcher that trains the jobs of a sweep together where they can be."""
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
 
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from fer_lightning.errors import Interrupted
-
-if TYPE_CHECKING:
-    from fer_lightning.fused.sweep import FusedSweep
+from fer_lightning.errors import require
 
 # What is left to do for a job whose network has been trained, by the folder of the job.
 TRAINED: dict[Path, Callable[[], float]] = {}
+
+Numbered = tuple[int, Sequence[str]]  # a job of a sweep: its number and its overrides
 
 
 class FusedLauncher(Launcher):
@@ -41,33 +36,34 @@ class FusedLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        trains = config.hydra.job.name == "train"
+        rule = "be one for any job, as fused training is for networks"
+        require(trains, "hydra/launcher", rule, config.hydra.runtime.choices["hydra/launcher"])
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        return self.launch_numbered(list(enumerate(job_overrides, initial_job_idx)))
+
+    def begin(self, numbered: Sequence[Numbered]) -> list[DictConfig]:
+        """Make the sweep's folder, and return the configurations of its jobs."""
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-        jobs = [
-            self._composed(number, overrides)
-            for number, overrides in enumerate(job_overrides, initial_job_idx)
-        ]
-        done: dict[int, JobReturn] = {}
-        try:
-            for trained in self._sweep(jobs):
-                TRAINED.update(trained.finish)
-                for i in trained.jobs:
-                    done[i] = self._run(jobs[i], self.task_function)
-        except Interrupted as stopped:
-            stopped.sweep = Path(self.config.hydra.sweep.dir)
-            raise
-        return [done[i] for i in range(len(jobs))]
+        return [self._composed(number, overrides) for number, overrides in numbered]
 
-    def _sweep(self, jobs: Sequence[DictConfig]) -> "FusedSweep":
+    def launch_numbered(self, numbered: Sequence[Numbered]) -> list[JobReturn]:
+        """What the jobs of these numbers return, in their order."""
         from fer_lightning.fused.sweep import FusedSweep  # Lightning takes seconds to import
 
-        return FusedSweep(jobs, self._run, self.memory_gb, self.threads, self.measure)
+        jobs = self.begin(numbered)
+        done: dict[int, JobReturn] = {}
+        for ready in FusedSweep(jobs, self._run, self.memory_gb, self.threads, self.measure):
+            TRAINED.update(ready.finish)
+            for i in ready.jobs:
+                done[i] = self._run(jobs[i], self.task_function)
+        return [done[i] for i in range(len(jobs))]
 
     def _composed(self, number: int, overrides: Sequence[str]) -> DictConfig:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
@@ -89,11 +85,11 @@ class FusedLauncher(Launcher):
         return done
 
 
-def register() -> None:
-    """Make `hydra/launcher=fused` known to Hydra, which looks for them in `hydra_plugins` alone."""
-    plugins = Plugins.instance()  # reads what is installed there, if anything is
-    here = sys.modules[__name__]
-    FusedLauncher.__module__ = "hydra_plugins.fused"
-    sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
-    sys.modules[FusedLauncher.__module__] = here
-    plugins.register(FusedLauncher)
+def trained(folder: Path) -> Callable[[], float] | None:
+    """What is left to do for the job of a folder if its network has been trained, or None."""
+    return TRAINED.pop(folder, None)
+
+
+def task_settings(job: DictConfig) -> DictConfig:
+    """The configuration of a job without Hydra's part."""
+    return OmegaConf.masked_copy(job, [str(key) for key in job if key != "hydra"])

@@ -12,13 +12,14 @@ from pathlib import Path
 import torch
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from fer_lightning.errors import InputError, require, require_integer, require_number
 from fer_lightning.full_disk import full_disk_is_told
 from fer_lightning.fused.grouping import grouped
+from fer_lightning.fused.launcher import task_settings
 from fer_lightning.fused.memory import bytes_of_model, free_bytes
 from fer_lightning.fused.probing import fused_cost
 from fer_lightning.fused.regrouping import Part, parts
@@ -120,7 +121,9 @@ class FusedSweep:
         holders: dict[int | None, Run] = {}  # of the faces of each fold
         for i in part.jobs:
             try:
-                run = Run(_task(self.jobs[i]), _folder(self.jobs[i]), _overrides(self.jobs[i]))
+                run = Run(
+                    task_settings(self.jobs[i]), _folder(self.jobs[i]), _overrides(self.jobs[i])
+                )
                 holder = holders.setdefault(run.datamodule.cv_fold, run)
                 run.datamodule.share(holder.datamodule)
             except (InputError, OmegaConfBaseException):
@@ -222,12 +225,7 @@ def _checkpoints(job: DictConfig) -> list[Stored]:
 
 
 def _settings(job: DictConfig) -> dict[str, object]:
-    return flat_settings(_task(job))
-
-
-def _task(job: DictConfig) -> DictConfig:
-    """The configuration of a job without Hydra's part."""
-    return OmegaConf.masked_copy(job, [str(key) for key in job if key != "hydra"])
+    return flat_settings(task_settings(job))
 
 
 def _folder(job: DictConfig) -> Path:

@@ -72,5 +72,11 @@ def test_a_folder_that_is_not_there_is_named():
         resumed(["resume=gone"])
 
 
+def test_processes_that_work_together_resume_nothing(run, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="resume must be null for a run of several processes"):
+        resumed([f"resume={run}"])
+
+
 def test_a_run_does_not_see_that_it_was_resumed():
     assert without_resume(["seed=1", "resume='x'", "model=cnn"]) == ["seed=1", "model=cnn"]

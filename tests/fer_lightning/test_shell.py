@@ -23,7 +23,7 @@ OPTIONS = {
     "data": {"synthetic", "tfd", "fer2013", "folder"},
     "model": {"mlp", "cnn"},
     "optim": {"sgd", "adamw"},
-    "trainer": {"default", "gpu"},
+    "trainer": {"default", "gpu", "ddp"},
     "experiment": {path.stem for path in (CONF / "experiment").glob("*.yaml")},
 }
 

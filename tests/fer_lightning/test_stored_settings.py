@@ -27,6 +27,7 @@ def store(composed, tmp_path):
     ("config_name", "overrides"),
     [
         ("train", ["model=cnn", "optim=adamw", "+trainer.precision=64-true"]),
+        ("train", ["trainer=ddp"]),
         *(("train", [f"data={name}", "data.path=/a"]) for name in ("tfd", "fer2013", "folder")),
         ("gmm/cluster", []),
         ("gmm/classify", ["classes=all"]),
@@ -59,6 +60,11 @@ def test_what_could_run_code_is_refused(store, key, value):
 def test_faces_are_where_they_were_when_the_run_was_started(store):
     config, _ = stored_settings(store("train", ["data=fer2013", "data.path=faces.zip"]))
     assert config.data.path == "/started/in/faces.zip"
+
+
+def test_shards_are_where_they_were_when_the_run_was_started(store):
+    config, _ = stored_settings(store("gmm/cluster", ["shards=folder"]))
+    assert config.shards == "/started/in/folder"
 
 
 @pytest.mark.parametrize("content", [None, "", "[1, 2", "- 1", "{a: {b: !!python/object:x {}}}"])

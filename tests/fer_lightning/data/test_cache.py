@@ -2,6 +2,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -129,6 +131,22 @@ def test_processes_that_start_together_do_no_harm(drawn, write_csv, tmp_path):
     assert prints == {cache.load(Fer2013(path), None).fingerprint()}
     names = sorted(file.suffix for file in (tmp_path / "cache").iterdir())
     assert names == [".npz", ".seen"]
+
+
+def test_of_those_that_begin_together_one_decodes(drawn, write_csv, tmp_path, monkeypatch, reads):
+    source = Fer2013(write_csv(drawn))
+    decode = Fer2013.read
+
+    def slowly(self):
+        time.sleep(0.3)
+        return decode(self)
+
+    monkeypatch.setattr(Fer2013, "read", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: cache.load(source, tmp_path / "cache"), range(3)))
+    assert len(reads) == 1
+    assert len({splits.fingerprint() for splits in found}) == 1
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".npz", ".seen"}
 
 
 @pytest.mark.parametrize("note", [b"../../elsewhere/x", b"\xff", b"", b"a" * 33])

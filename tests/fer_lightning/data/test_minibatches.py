@@ -1,7 +1,8 @@
+import pytest
 import torch
 
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.minibatches import Minibatches, TrainLoader, epoch_order, in_order
+from fer_lightning.data.minibatches import Minibatches, Share, TrainLoader, epoch_order, in_order
 
 
 def numbered(n):
@@ -65,3 +66,22 @@ def test_each_epoch_has_an_order_of_its_own():
 
 def test_evaluation_takes_faces_in_their_order():
     assert labels_of(in_order(numbered(5), 2)) == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize(("n_processes", "per_step"), [(2, 1), (2, 4), (3, 2)])
+def test_processes_share_every_minibatch_without_a_face_twice_or_left_out(n_processes, per_step):
+    whole = labels_of(TrainLoader(numbered(41), 10, seed=1, minibatches_per_step=1))
+    shares = []
+    for rank in range(n_processes):
+        share = Share(rank, n_processes)
+        steps = list(TrainLoader(numbered(41), 10, 1, per_step, share=share))
+        assert [n for step in steps for n in step.sizes] == list(map(len, whole))
+        shares.append([labels for step in steps for labels in labels_of(step)])
+    for minibatch, *parts in zip(whole, *shares, strict=True):
+        assert sorted(label for part in parts for label in part) == sorted(minibatch)
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_processes_share_the_faces_of_an_evaluation():
+    parts = [labels_of(in_order(numbered(5), 2, Share(rank, 2))) for rank in range(2)]
+    assert parts == [[[0], [2], [4]], [[1], [3], []]]

@@ -1,0 +1,127 @@
+"""The processes that work on one run together: which one this is, and how the others begin.
+
+The environment tells it as `torchrun` does, in RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE,
+MASTER_ADDR and MASTER_PORT.
+"""
+
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lightning.errors import InputError, require, require_integer
+
+JOIN_SECONDS = 60.0
+
+
+def rank() -> int:
+    """The place of this process among those that work together; the first, 0, leads and writes."""
+    return int(os.environ.get("RANK", 0))
+
+
+def local_rank() -> int:
+    """The place of this process among those of its machine."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def n_processes() -> int:
+    """How many processes work together."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def leads() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return rank() == 0
+
+
+def require_processes(trainer: DictConfig) -> None:
+    """Raise a `SettingError` unless processes can be had as the trainer's settings want them."""
+    strategy, devices = trainer.get("strategy", "auto"), trainer.devices
+    require(strategy in ("auto", "ddp"), "trainer.strategy", "be auto or ddp", strategy)
+    require_integer("trainer.devices", devices, 1)
+    alone = "be 1 unless trainer=ddp is given"
+    require(devices == 1 or strategy == "ddp", "trainer.devices", alone, devices)
+    given = os.environ.get("LOCAL_WORLD_SIZE", str(devices))
+    rule = f"be {given}, the number of processes that were started here"
+    require(str(devices) == given, "trainer.devices", rule, devices)
+
+
+def is_shared(config: DictConfig) -> bool:
+    """Whether several processes work on a run, which then cannot go on after it was cut off."""
+    return n_processes() > 1 or OmegaConf.select(config, "trainer.devices", default=1) != 1
+
+
+def require_not_shared(resume: str | None, shared: bool) -> None:
+    """Raise a `SettingError` if a run of several processes, of which one alone writes, is resumed.
+
+    Args:
+        resume: The setting.
+        shared: Whether there are several.
+    """
+    require(
+        resume is None or not shared, "resume", "be null for a run of several processes", resume
+    )
+
+
+@contextmanager
+def joined_by_others(n: int, work: Callable[..., object], *args: object) -> Iterator[None]:
+    """Let n - 1 other processes of this machine work beside a block, in which this one leads.
+
+    Where a launcher such as `torchrun` has started the processes already, there is nothing to do.
+
+    Args:
+        n: Processes in all.
+        work: What each of the others calls; its mistakes are left to the leader to tell.
+        args: For work, to be pickled.
+    """
+    if n == 1 or "RANK" in os.environ:
+        yield
+        return
+    context = multiprocessing.get_context("spawn")
+    with _environment(LOCAL_WORLD_SIZE=n, WORLD_SIZE=n, **_meeting_place()):
+        others = [
+            context.Process(target=_follow, args=(place, work, *args), daemon=True)
+            for place in range(1, n)
+        ]
+        for other in others:
+            other.start()
+        try:
+            with _environment(RANK=0, LOCAL_RANK=0):
+                yield
+            for other in others:
+                other.join(JOIN_SECONDS)
+        finally:
+            for other in others:
+                other.kill()  # as it may wait for the leader, deaf to gentler signals
+                other.join()
+
+
+def _follow(place: int, work: Callable[..., object], *args: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leader saves, and then ends the others
+    os.environ.update(RANK=str(place), LOCAL_RANK=str(place))
+    with suppress(InputError):
+        work(*args)
+
+
+def _meeting_place() -> dict[str, object]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free.getsockname()[1]}
+
+
+@contextmanager
+def _environment(**values: object) -> Iterator[None]:
+    """Variables of the environment for the duration of a block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({name: str(value) for name, value in values.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
