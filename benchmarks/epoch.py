@@ -102,7 +102,9 @@ def _usual(model: str, splits: FaceSplits, batch_size: int, epochs: int) -> list
 
 def main() -> None:
     """Print and write the ratios."""
-    args = parser("epoch", __doc__, rounds=3).parse_args()
+    options = parser("epoch", __doc__, rounds=3)
+    options.add_argument("--batch-sizes", type=int, nargs="+", default=BATCH_SIZES)
+    args = options.parse_args()
     n_faces = 300 if args.quick else ALL
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "The .* does not have many workers")
@@ -110,7 +112,7 @@ def main() -> None:
     rows = [
         compare(model, batch_size, n_faces, args.rounds)
         for model in NETWORKS
-        for batch_size in BATCH_SIZES
+        for batch_size in args.batch_sizes
     ]
     publish(args.json, rows)
 
