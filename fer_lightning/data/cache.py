@@ -76,6 +76,7 @@ def _turn(path: Path) -> Iterator[None]:
         lock.release()
         with suppress(OSError):
             path.unlink(missing_ok=True)
+            path.parent.rmdir()  # unless there is something in it
 
 
 def _settings(source: Source) -> str:
