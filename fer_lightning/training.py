@@ -20,6 +20,7 @@ from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.ddp import LeaderWritesDDP, leave_group
 from fer_lightning.epoch_log import EpochLog
 from fer_lightning.errors import InputError, require
+from fer_lightning.fused.gradients import is_written_out
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
@@ -42,8 +43,9 @@ from fer_lightning.summary import Scores, Summary, score_table
 from fer_lightning.summary_file import finished_run
 
 ALL_THREADS = torch.get_num_threads()
-# From there on Lightning's work around a step, and PyTorch's, exceed what compiling one takes.
-FEW_FACES, MANY_UPDATES = 8, 200_000
+# Steps after which what Lightning and autograd do around those of linear layers exceeds what
+# compiling one takes.
+MANY_STEPS = 200_000
 
 log = logging.getLogger(__name__)
 
@@ -197,9 +199,9 @@ def chosen_engine(run: Run) -> str:
     if config.engine == "fused":
         require(reason is None, "engine", f"be lightning, as {reason}", config.engine)
         return "fused"
-    batch_size = run.datamodule.batch_size
-    updates = config.trainer.max_epochs * len(run.datamodule.splits.train) / batch_size
-    pays = batch_size <= FEW_FACES and updates >= MANY_UPDATES
+    n_faces = len(run.datamodule.splits.train)
+    n_steps = config.trainer.max_epochs * n_faces / run.datamodule.batch_size
+    pays = n_steps >= MANY_STEPS and is_written_out(run.model.layers)
     return "fused" if pays and reason is None else "lightning"
 
 

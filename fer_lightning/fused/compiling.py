@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fer_lightning.errors import InputError
 from fer_lightning.fused.engine import FusedTraining, Step, gathered
-from fer_lightning.fused.stacking import cross_entropies
+from fer_lightning.fused.gradients import gradients
 
 PAYS_AFTER = 60.0  # seconds of training that are left: a compilation takes ten to twenty
 _STEPS = 100
@@ -21,13 +21,8 @@ def compiled_step(training: FusedTraining) -> Step:
 
     def step(pixels: Sequence[Tensor], rows: Tensor, labels: Tensor) -> Tensor:
         images = gathered(pixels, rows, dtype)
-
-        def loss(parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-            logits = network(parameters, images)
-            return cross_entropies(logits, labels).sum() / labels.shape[1], logits
-
-        gradients, logits = torch.func.grad(loss, has_aux=True)(network.parameters)
-        optimizer.step(network.parameters, gradients)
+        found, logits = gradients(network, images, labels, 1 / labels.shape[1])
+        optimizer.step(network.parameters, found)
         return logits
 
     if network.parameters[0].is_cuda:

@@ -12,6 +12,7 @@ from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import EVALUATION_BATCH
 from fer_lightning.data.faces import SIZE, Faces, FaceSplits
 from fer_lightning.data.minibatches import epoch_order
+from fer_lightning.fused.gradients import Shares, gradients
 from fer_lightning.fused.optimizers import stacked
 from fer_lightning.fused.stacking import StackedNetwork, cross_entropies
 from fer_lightning.optimizers import OptimizerSettings
@@ -82,8 +83,9 @@ class SideBySide:
 
 def gathered(pixels: Sequence[Tensor], rows: Tensor, dtype: torch.dtype) -> Tensor:
     """Faces in [0, 1], (G, B, 1, 48, 48), at the rows (G, B) of each order's pixels."""
-    grey = torch.stack([p.index_select(0, r) for p, r in zip(pixels, rows, strict=True)])
-    return grey.to(dtype).div_(255).unflatten(2, (1, SIZE, SIZE))
+    each = [p.index_select(0, r) for p, r in zip(pixels, rows.unbind(), strict=True)]
+    grey = torch.stack(each) if len(each) > 1 else each[0].unsqueeze(0)
+    return grey.to(dtype).div_(255).view(*rows.shape, 1, SIZE, SIZE)
 
 
 class FusedTraining:
@@ -115,14 +117,14 @@ class FusedTraining:
         outputs = [self.step(faces, start) for start in faces.starts(self.batch_size)]
         return self._means(outputs, faces)
 
+    @torch.no_grad()
     def step(self, faces: SideBySide, start: int) -> Tensor:
         """Take the step of the minibatches that begin at `start`; logits (M, B, 7)."""
         here = slice(start, start + self.batch_size)
         n_valid = faces.n_valid(start, self.batch_size)
         labels = self._of_models(faces.labels[:, here])
         if self.compiled and min(n_valid) == self.batch_size:
-            with torch.no_grad():
-                return self.compiled(faces.pixels, faces.rows[:, here], labels)
+            return self.compiled(faces.pixels, faces.rows[:, here], labels)
         return self._plain_step(faces, here, labels, n_valid)
 
     def tensors(self) -> list[Tensor]:
@@ -160,23 +162,18 @@ class FusedTraining:
         self, faces: SideBySide, here: slice, labels: Tensor, n_valid: list[int]
     ) -> Tensor:
         """Take an optimiser step with every model that has faces in the minibatch; logits."""
-        parameters = [p.requires_grad_() for p in self.network.parameters]
-        images = gathered(faces.pixels, faces.rows[:, here], parameters[0].dtype)
-        logits = self.network(parameters, images)
-        losses = cross_entropies(logits, labels)
-        if min(n_valid) == labels.shape[1]:
-            loss = losses.sum() / labels.shape[1]
-        else:
-            valid = self._of_models(faces.valid[:, here])
-            loss = (losses * valid / valid.sum(1, keepdim=True).clamp_min(1)).sum()
-        gradients = torch.autograd.grad(loss, parameters)
-        for p in parameters:
-            p.requires_grad_(False)
+        dtype = self.network.parameters[0].dtype
+        images = gathered(faces.pixels, faces.rows[:, here], dtype)
+        shares: Shares = 1 / labels.shape[1]
+        if min(n_valid) < labels.shape[1]:
+            valid = self._of_models(faces.valid[:, here]).to(dtype)
+            shares = valid / valid.sum(1, keepdim=True).clamp_min(1)
+        found, logits = gradients(self.network, images, labels, shares)
         idle = [m for m in range(len(self.network)) if n_valid[m // self.n_shared] == 0]
-        self._update(gradients, idle)
-        return logits.detach()
+        self._update(found, idle)
+        return logits
 
-    def _update(self, gradients: Sequence[Tensor], idle: list[int]) -> None:
+    def _update(self, gradients: list[Tensor], idle: list[int]) -> None:
         """Move all weights but those of the idle models."""
         tensors = self.tensors()
         kept = [t[idle] for t in tensors] if idle else []

@@ -33,7 +33,7 @@ class StackedOptimizer(ABC):
         return torch.tensor(values, dtype=self._like.dtype, device=self._like.device)
 
     @abstractmethod
-    def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    def step(self, parameters: list[Tensor], gradients: list[Tensor]) -> None:
         """Take a step with every model; the gradients are overwritten."""
 
     def of_model(self, m: int, parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -65,32 +65,34 @@ class StackedSGD(StackedOptimizer):
 
     def __init__(self, settings: Sequence[SGD], parameters: Sequence[Tensor]) -> None:
         super().__init__(settings, parameters)
-        self._lr, self._momentum = self.column("lr"), self.column("momentum")
-        self._weight_decay = self.column("weight_decay")
-        self._nesterov = self.column("nesterov") > 0
+        self._lr, self._momentum, self._weight_decay, self._nesterov = (
+            [_beside(self.column(name), p) for p in parameters]
+            for name in ("lr", "momentum", "weight_decay", "nesterov")
+        )
         self._decays = any(s.weight_decay for s in settings)
         self._looks_ahead = any(s.nesterov for s in settings)
         moves = any(s.momentum for s in settings)
         self.state = {"momentum_buffer": [torch.zeros_like(p) for p in parameters]} if moves else {}
 
     def has_state(self, m: int) -> bool:
-        return bool(self.state) and bool(self._momentum[m] > 0)
+        return self.settings[m].momentum > 0  # type: ignore[attr-defined]
 
     @torch.no_grad()
-    def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
-        for i, (p, g) in enumerate(zip(parameters, gradients, strict=True)):
-            shape = (-1, *[1] * (p.ndim - 1))
-            if self._decays:
-                g.addcmul_(p, self._weight_decay.view(shape))
-            if self.state:
-                momentum = self._momentum.view(shape)
-                velocity = self.state["momentum_buffer"][i].mul_(momentum).add_(g)
-                if self._looks_ahead:
-                    ahead = g.addcmul_(velocity, momentum)
-                    g = torch.where(self._nesterov.view(shape), ahead, velocity)
-                else:
-                    g = velocity
-            p.addcmul_(g, self._lr.view(shape), value=-1)
+    def step(self, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        if self._decays:
+            torch._foreach_addcmul_(gradients, parameters, self._weight_decay)
+        if self.state:
+            velocities = self.state["momentum_buffer"]
+            torch._foreach_mul_(velocities, self._momentum)
+            torch._foreach_add_(velocities, gradients)
+            gradients = self._ahead(gradients, velocities) if self._looks_ahead else velocities
+        torch._foreach_addcmul_(parameters, gradients, self._lr, value=-1)
+
+    def _ahead(self, gradients: list[Tensor], velocities: list[Tensor]) -> list[Tensor]:
+        """What moves the weights, where Nesterov's models have the step of the momentum to come."""
+        torch._foreach_addcmul_(gradients, velocities, self._momentum)
+        each = zip(self._nesterov, gradients, velocities, strict=True)
+        return [torch.where(nesterov > 0, g, v) for nesterov, g, v in each]
 
 
 class StackedAdamW(StackedOptimizer):
@@ -108,18 +110,17 @@ class StackedAdamW(StackedOptimizer):
         self.state = {"step": steps, **means}
 
     @torch.no_grad()
-    def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    def step(self, parameters: list[Tensor], gradients: list[Tensor]) -> None:
         for i, (p, g) in enumerate(zip(parameters, gradients, strict=True)):
-            shape = (-1, *[1] * (p.ndim - 1))
             steps, first, second = (tensors[i] for tensors in self.state.values())
             steps += 1
-            beta1, beta2 = (beta.view(shape) for beta in self._betas)
+            beta1, beta2 = (_beside(beta, p) for beta in self._betas)
             rest1, rest2 = (1 - beta ** steps.to(beta.dtype) for beta in self._betas)
-            p.mul_(self._kept.view(shape))
+            p.mul_(_beside(self._kept, p))
             first.lerp_(g, 1 - beta1)
             second.mul_(beta2).addcmul_(g * g, 1 - beta2)
-            spread = (second.sqrt() / rest2.sqrt().view(shape)).add_(self._eps.view(shape))
-            p.sub_(first * (self._lr / rest1).view(shape) / spread)
+            spread = (second.sqrt() / _beside(rest2.sqrt(), p)).add_(_beside(self._eps, p))
+            p.sub_(first * _beside(self._lr / rest1, p) / spread)
 
 
 def stacked(
@@ -129,3 +130,8 @@ def stacked(
     if isinstance(settings[0], SGD):
         return StackedSGD(settings, parameters)  # type: ignore[arg-type]
     return StackedAdamW(settings, parameters)  # type: ignore[arg-type]
+
+
+def _beside(column: Tensor, parameter: Tensor) -> Tensor:
+    """A setting of all models, (M,), as (M, 1, ...), which broadcasts over a parameter."""
+    return column.view(-1, *[1] * (parameter.ndim - 1))

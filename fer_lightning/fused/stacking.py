@@ -23,13 +23,20 @@ class StackedNetwork:
     Args:
         networks: Of one class and one shape.
         n_shared: L. Networks i * L to (i + 1) * L - 1 share the i-th batch of faces.
+
+    Attributes:
+        parameters: Of all layers in their order, (M, ...) each.
+        slices: Which of them are those of each layer.
+        first: The first layer that has any, whose input up to L models share.
     """
 
     def __init__(self, networks: Sequence[ExpressionClassifier], n_shared: int) -> None:
         self.n_groups, self.n_shared = len(networks) // n_shared, n_shared
         self.layers = list(networks[0].layers)
-        sizes = (sum(1 for _ in layer.parameters()) for layer in self.layers)
-        self._ends = list(accumulate(sizes))
+        sizes = [sum(1 for _ in layer.parameters()) for layer in self.layers]
+        ends = list(accumulate(sizes))
+        self.slices = [slice(end - n, end) for n, end in zip(sizes, ends, strict=True)]
+        self.first = next(i for i, n in enumerate(sizes) if n)
         self.names = [name for name, _ in networks[0].named_parameters()]
         stacked, _ = stack_module_state(list(networks))
         self.parameters = [stacked[name].detach().clone() for name in self.names]
@@ -51,16 +58,19 @@ class StackedNetwork:
         Returns:
             (M, B, 7).
         """
-        x, shared = images, True
-        for layer, end in zip(self.layers, self._ends, strict=True):
-            own = list(parameters[end - sum(1 for _ in layer.parameters()) : end])
-            if not own:
-                x = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-                continue
-            wide = shared and self.n_shared > 1
-            x = self._wide(layer, own, x) if wide else _own(layer, own, x)
-            shared = False
+        x = images
+        for i in range(len(self.layers)):
+            x = self.apply(i, parameters, x)
         return x
+
+    def apply(self, i: int, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Layer i of all networks, from what the layer before it returned."""
+        layer, own = self.layers[i], list(parameters[self.slices[i]])
+        if not own:
+            out = layer(x.flatten(0, 1))
+            return out.view(*x.shape[:2], *out.shape[1:])
+        wide = i == self.first and self.n_shared > 1
+        return self._wide(layer, own, x) if wide else _own(layer, own, x)
 
     def _wide(self, layer: nn.Module, parameters: list[Tensor], x: Tensor) -> Tensor:
         """From a shared input, (G, B, ...), to (M, B, ...)."""
@@ -103,4 +113,5 @@ def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
     Returns:
         (M, B).
     """
-    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+    # several times as fast as with the few classes as the last axis, along which memory runs
+    return F.cross_entropy(logits.mT, labels, reduction="none")

@@ -171,13 +171,15 @@ def test_both_engines_leave_the_same_curve(train_here, tmp_path):
     [
         (["data.batch_size=1", "trainer.max_epochs=100000"], "fused"),
         (["data.batch_size=1", "trainer.max_epochs=100"], "lightning"),
-        (["data.batch_size=100", "trainer.max_epochs=10000000"], "lightning"),
+        (["data.batch_size=10", "trainer.max_epochs=1000000"], "fused"),
+        (["data.batch_size=10", "trainer.max_epochs=1000"], "lightning"),
+        (["model=cnn", "data.batch_size=1", "trainer.max_epochs=100000"], "lightning"),
         (["data.batch_size=1", "trainer.max_epochs=100000", "engine=lightning"], "lightning"),
         (["data.batch_size=1", "trainer.max_epochs=100000", "+trainer.min_epochs=1"], "lightning"),
         (["engine=fused"], "fused"),
     ],
 )
-def test_tiny_minibatches_of_a_long_training_take_the_fused_loop(
+def test_linear_layers_with_many_steps_take_the_fused_loop(
     composed, csv_path, tmp_path, overrides, engine
 ):
     given = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null", *overrides]
