@@ -61,9 +61,7 @@ def _written_out(
         layer, x = network.layers[i], outputs[i]
         if isinstance(layer, nn.ReLU):
             d = torch.ops.aten.threshold_backward(d, x, 0)
-        elif isinstance(layer, nn.Flatten):
-            d = d.view_as(x)
-        else:
+        elif isinstance(layer, nn.Linear):  # what comes behind one is flat
             of_weight = _shared(network, d, x) if i == first else torch.bmm(d.mT, x)
             backwards += [d.sum(1), of_weight]
             if i > first:
