@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from fer_lightning import interruption
 from fer_lightning.atomic import whole_file
+from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.generations import new_generation, one_before
 from fer_lightning.resumable_checkpoints import LAST
 
@@ -20,7 +21,8 @@ class Checkpoints(Checkpoint):
 
     Files in every epoch would slow the short epochs of a small network down. The best weights are
     therefore kept in memory, and both files are written at the end of an epoch every few seconds,
-    when a signal asks the run to end, and at the end. `best.ckpt` holds weights and
+    when a signal asks the run to end, and at the end. An epoch of one process in Lightning's loop
+    is also saved on its way, if it lasts twice as long. `best.ckpt` holds weights and
     hyper-parameters; `last.ckpt` the optimiser, the position in the run and the best weights as
     well. The one before it stays as `last-1.ckpt`, should the newer be damaged.
 
@@ -42,6 +44,7 @@ class Checkpoints(Checkpoint):
         self.best_epoch: int | None = None
         self.wanted: bool | None = None
         self._best: dict[str, Any] = {}
+        self._is_within = False  # an epoch, when a checkpoint is written
         self._written = time.monotonic()
         self._best_is_written = True
 
@@ -53,8 +56,10 @@ class Checkpoints(Checkpoint):
     @property
     def is_due(self) -> bool:
         """Whether it is time to write."""
-        late = time.monotonic() - self._written >= self.every_seconds
-        return late or interruption.is_waiting()
+        return self._is_late(self.every_seconds) or interruption.is_waiting()
+
+    def _is_late(self, seconds: float) -> bool:
+        return time.monotonic() - self._written >= seconds
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_acc": self.best_acc, "best_epoch": self.best_epoch, "best": self._best}
@@ -83,16 +88,35 @@ class Checkpoints(Checkpoint):
         if not is_last and (self.is_due if self.wanted is None else self.wanted):
             self._write(trainer)
 
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Write within a long epoch, or where a signal waits, if no other process has a part."""
+        is_due = interruption.is_waiting() or self._is_late(2 * self.every_seconds)
+        if is_due and trainer.world_size == 1:
+            self._is_within = True
+            self._write(trainer)
+            self._is_within = False
+
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._write(trainer)
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Count the epoch as over: nothing of it is left to do, whatever Lightning assumes."""
-        progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
-        for counts in (progress["total"], progress["current"]):
-            counts["completed"] = counts["processed"]
+        """Let the run go on at the end of an epoch, whatever Lightning assumes.
+
+        That is the epoch that is over, or the one before where this one is not: its minibatches
+        that are done are then passed over.
+        """
+        loop = checkpoint["loops"]["fit_loop"]
+        for counts in (loop["epoch_progress"]["total"], loop["epoch_progress"]["current"]):
+            counts.update(dict.fromkeys(counts, counts["processed"]))
+        if self._is_within:
+            assert isinstance(pl_module, ExpressionClassifier)
+            checkpoint["epoch_so_far"] = pl_module.epoch_so_far()
+            steps = loop["epoch_loop.batch_progress"]
+            loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= steps["current"]["completed"]
+            for name, n in steps["current"].items():
+                steps["total"][name] -= n
 
     def drop_the_one_before(self) -> None:
         """Leave the last checkpoint alone: the run is done."""

@@ -63,6 +63,8 @@ class ExpressionClassifier(L.LightningModule):
         # rivals that of a small network, is then paid for once for all of them.
         self.automatic_optimization = False
         self._outputs: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        self._n_done = 0  # minibatches of this epoch
+        self._n_to_pass = 0  # those of them that were done before the run was cut off
         self._means = EpochMeans()
 
     def logits(self, images: Tensor) -> Tensor:
@@ -87,6 +89,16 @@ class ExpressionClassifier(L.LightningModule):
 
     def training_step(self, batch: Minibatches | Batch, batch_idx: int) -> None:
         """Take one optimiser step for each minibatch."""
+        n_minibatches = len(batch) if isinstance(batch, Minibatches) else 1
+        passed = min(self._n_to_pass, n_minibatches)
+        if passed:
+            self._n_to_pass -= passed
+            logits, labels = self._outputs["train"][0]
+            self._outputs["train"][0] = (logits.to(self.device), labels.to(self.device))
+            if passed == n_minibatches:
+                return
+            assert isinstance(batch, Minibatches)
+            batch = batch.after(passed)
         backward, step = self._backward_and_step()
         parameters = list(self.parameters())
         minibatches: Iterable[Batch] = batch if isinstance(batch, Minibatches) else [batch]
@@ -98,6 +110,7 @@ class ExpressionClassifier(L.LightningModule):
             backward(self._loss(logits, labels, n))
             step()
             self._outputs["train"].append((logits.detach(), labels))
+            self._n_done += 1
 
     def _loss(self, logits: Tensor, labels: Tensor, n: int) -> Tensor:
         """Mean cross-entropy of a minibatch of n faces, or what other processes make it with."""
@@ -137,6 +150,7 @@ class ExpressionClassifier(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._log_epoch("train")
+        self._n_done = 0
 
     def on_validation_epoch_end(self) -> None:
         self._log_epoch("val")
@@ -155,6 +169,20 @@ class ExpressionClassifier(L.LightningModule):
             self.log_dict(means)
         else:  # what `log` does for callbacks alone, at a fraction of its cost
             self.trainer.callback_metrics.update(means)
+
+    def epoch_so_far(self) -> dict[str, Any]:
+        """What a run that goes on within this epoch needs beside the weights.
+
+        Its minibatches that are done, and the logits and labels of their faces.
+        """
+        logits, labels = map(torch.cat, zip(*self._outputs["train"], strict=True))
+        return {"minibatches": self._n_done, "logits": logits, "labels": labels}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        so_far = checkpoint.get("epoch_so_far")
+        if so_far:
+            self._outputs["train"] = [(so_far["logits"], so_far["labels"])]
+            self._n_done = self._n_to_pass = so_far["minibatches"]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["network"] = type(self).__name__

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch.utils.tensorboard import SummaryWriter
 
 from fer_lightning.growing_files import GrowingFiles
+from fer_lightning.processes import leads
 
 CURVES = ("train/ce", "train/acc", "val/ce", "val/acc")
 COLUMNS = ("epoch", *(tag.replace("/", "_") for tag in CURVES), "seconds")
@@ -43,7 +44,8 @@ class EpochLog(Checkpoint):
         self.seconds_before = 0.0
         self._files = growing_files(folder)
         self._validated = False
-        self._started = 0.0
+        self._started: float | None = None
+        self._seconds_so_far = 0.0  # of an epoch that goes on
         self._board: SummaryWriter | None = None
 
     @property
@@ -61,12 +63,17 @@ class EpochLog(Checkpoint):
     def state_dict(self) -> dict[str, Any]:
         self.board.flush()
         sizes = self._files.sizes()
-        return {"diverged_at": self.diverged_at, "share": self.share, "files": sizes}
+        so_far = 0.0 if self._started is None else time.perf_counter() - self._started
+        kept = {"diverged_at": self.diverged_at, "share": self.share, "seconds_so_far": so_far}
+        return {**kept, "files": sizes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Stand where a checkpoint was written: what the files hold of later epochs is cut off."""
         self.diverged_at = state_dict["diverged_at"]
+        if not leads():  # whose files these are
+            return
         self._files.cut(state_dict["files"])
+        self._seconds_so_far = state_dict["seconds_so_far"]
         with self.path.open(newline="") as file:
             self.seconds_before = sum(float(row["seconds"]) for row in csv.DictReader(file))
 
@@ -78,17 +85,20 @@ class EpochLog(Checkpoint):
             trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._started = time.perf_counter()
+        self._started = time.perf_counter() - self._seconds_so_far
+        self._seconds_so_far = 0.0
         self._validated = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert self._started is not None
         epoch = trainer.current_epoch + 1
         tags = CURVES if self._validated else CURVES[:2]
         values = {tag: trainer.callback_metrics[tag].item() for tag in tags}
         seconds = self.share * (time.perf_counter() - self._started)
+        self._started = None
         cells = [f"{values[tag]:.9g}" if tag in values else "" for tag in CURVES]
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow([epoch, *cells, f"{seconds:.4f}"])

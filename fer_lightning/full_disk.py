@@ -22,7 +22,7 @@ def full_disk_is_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if _is_full(error):
+        if is_full(error):
             remedy = f"free some space and go on with resume={folder}"
             raise InputError(f"{folder}: the disk is full; {remedy}") from error
         raise
@@ -33,13 +33,13 @@ def leave_full_disks_to_the_run() -> None:
     logging.raiseExceptions = False
 
     def tell(failed: threading.ExceptHookArgs) -> None:
-        if not _is_full(failed.exc_value):
+        if not is_full(failed.exc_value):
             threading.__excepthook__(failed)
 
     threading.excepthook = tell
 
 
-def _is_full(error: BaseException | None) -> bool:
+def is_full(error: BaseException | None) -> bool:
     """Whether an error, or what it comes from, is that of a full disk."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:  # one that is raised again may come from itself

@@ -10,8 +10,9 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fer_lightning.errors import InputError, require, require_integer
 
@@ -38,6 +39,16 @@ def leads() -> bool:
     return rank() == 0
 
 
+def place_of_run(folder: Path, resume: str | None) -> Path:
+    """Where a run that goes on is read from: its folder, which not all of its processes write to.
+
+    Args:
+        folder: Where this process writes.
+        resume: The setting.
+    """
+    return folder if leads() or resume is None else Path(resume)
+
+
 def require_processes(trainer: DictConfig) -> None:
     """Raise a `SettingError` unless processes can be had as the trainer's settings want them."""
     strategy, devices = trainer.get("strategy", "auto"), trainer.devices
@@ -48,23 +59,6 @@ def require_processes(trainer: DictConfig) -> None:
     given = os.environ.get("LOCAL_WORLD_SIZE", str(devices))
     rule = f"be {given}, the number of processes that were started here"
     require(str(devices) == given, "trainer.devices", rule, devices)
-
-
-def is_shared(config: DictConfig) -> bool:
-    """Whether several processes work on a run, which then cannot go on after it was cut off."""
-    return n_processes() > 1 or OmegaConf.select(config, "trainer.devices", default=1) != 1
-
-
-def require_not_shared(resume: str | None, shared: bool) -> None:
-    """Raise a `SettingError` if a run of several processes, of which one alone writes, is resumed.
-
-    Args:
-        resume: The setting.
-        shared: Whether there are several.
-    """
-    require(
-        resume is None or not shared, "resume", "be null for a run of several processes", resume
-    )
 
 
 @contextmanager

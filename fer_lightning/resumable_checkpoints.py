@@ -22,6 +22,11 @@ class Stored:
     content: dict[str, Any]
 
     @property
+    def is_within(self) -> bool:
+        """Whether a part of the epoch that follows was done, too."""
+        return "epoch_so_far" in self.content
+
+    @property
     def epoch(self) -> int:
         """How many epochs were done."""
         return int(self.content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
@@ -42,6 +47,7 @@ def whole_checkpoints(folder: Path) -> list[Stored]:
 
 def _of_training(path: Path, content: Any) -> Stored:
     stored = Stored(path, content)
-    if stored.epoch < 1 or not {"state_dict", "optimizer_states"} <= content.keys():
+    begun = stored.epoch > 0 or stored.is_within
+    if not begun or not {"state_dict", "optimizer_states"} <= content.keys():
         raise ValueError("it is of no training")
     return stored

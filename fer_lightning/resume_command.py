@@ -1,5 +1,6 @@
 """`resume=FOLDER` on a command line, as the overrides that Hydra knows."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from yaml import YAMLError
 
 from fer_lightning.command_line import FLAGS_WITH_A_VALUE, quoted
 from fer_lightning.errors import InputError
-from fer_lightning.processes import n_processes, require_not_shared
 
 KEY = "resume="
 SWEEP_FLAGS = ("-m", "--multirun")
@@ -31,7 +31,6 @@ def resumed(words: Sequence[str]) -> list[str]:
     if not named or named[-1] == f"{KEY}null":
         return list(words)
     name = named[-1].removeprefix(KEY).strip("'\"")
-    require_not_shared(name, n_processes() > 1)
     folder = Path(name).expanduser().absolute()
     if not folder.is_dir():
         raise InputError(f"resume must be the folder of a run or a sweep, got {name!r}")
@@ -56,10 +55,12 @@ def resuming_command(folder: Path, words: Sequence[str] = ()) -> str:
     """
     spec = sys.modules["__main__"].__spec__
     program = ["-m", spec.name] if spec else [sys.argv[0]]
+    n = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    start = ["python"] if n == "1" else ["torchrun", "--nproc-per-node", n]
     swept = without_resume(words)
     # overrides stand side by side, or Hydra does not know them
     end = max((i + 1 for i, word in enumerate(swept) if "=" in word), default=len(swept))
-    return shlex.join(["python", *program, *swept[:end], f"{KEY}{folder}", *swept[end:]])
+    return shlex.join([*start, *program, *swept[:end], f"{KEY}{folder}", *swept[end:]])
 
 
 def without_resume(overrides: Sequence[str]) -> list[str]:

@@ -4,7 +4,20 @@ import shutil
 from pathlib import Path
 
 from fer_lightning.epoch_log import growing_files
+from fer_lightning.processes import leads
 from fer_lightning.resumable_checkpoints import LAST, Stored, whole_checkpoints
+
+
+def goes_on_from(folder: Path) -> Stored | None:
+    """What a run goes on from: its newest whole checkpoint, or None.
+
+    The process that leads puts the folder in order; the others find the checkpoint there.
+    """
+    if leads():
+        sweep_up(folder)
+        return newest_checkpoint(folder / "checkpoints")
+    found = whole_checkpoints(folder / "checkpoints")
+    return Stored(found[0].path.with_name(LAST), found[0].content) if found else None
 
 
 def newest_checkpoint(folder: Path) -> Stored | None:

@@ -23,10 +23,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.command_line import gather_words
 from fer_lightning.errors import InputError, Interrupted, one_line, require
-from fer_lightning.full_disk import full_disk_is_told, leave_full_disks_to_the_run
+from fer_lightning.full_disk import full_disk_is_told, is_full, leave_full_disks_to_the_run
 from fer_lightning.interruption import handle_signals
 from fer_lightning.jobs import Jobs
-from fer_lightning.processes import is_shared, leads, n_processes
+from fer_lightning.processes import leads, n_processes
 from fer_lightning.resume_command import resumed, resuming_command, without_resume
 from fer_lightning.stored_settings import stored_settings
 from fer_lightning.sweep_folder import begun_sweep
@@ -65,8 +65,6 @@ def command(
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     handle_signals()
     leave_full_disks_to_the_run()
-    if not leads():
-        _step_back()
     # shells leave the ~ of `data.path=~/faces.zip` alone, and Hydra's grammar does not know it
     words = [re.sub(r"(?<==)~(?=/)", str(Path.home()), word) for word in sys.argv[1:]]
     register_resolvers()
@@ -86,11 +84,17 @@ def command(
     stopped: Interrupted | None = None
     try:
         sys.argv[1:] = resumed(gather_words(words, arguments) if arguments else words)
+        if not leads():
+            _step_back()
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
     except (HydraException, OmegaConfBaseException, InputError) as error:
         if full_error or isinstance(error, InstantiationException):
             raise  # what went wrong in there is a fault, or it would be an InputError
         sys.exit(one_line(_explain(error, config_name)) if leads() else 1)
+    except OSError as error:  # what Hydra itself writes
+        if full_error or not is_full(error):
+            raise
+        sys.exit("the disk is full; free some space and start again")
     except RuntimeError as error:
         extra = re.match(r"Unknown plugin class : 'hydra_plugins\.hydra_(\w+)_launcher", str(error))
         if not extra:
@@ -140,12 +144,13 @@ class _SingleRun:
 
     def __call__(self, config: DictConfig, hydra: HydraConf) -> object:
         folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
-        if "resume" in config and not is_shared(config):
+        if "resume" in config:
             self.folder = folder
         try:
             if config.get("resume") is not None:
-                config, overrides = stored_settings(folder)
-                config.resume = str(folder)
+                stored = Path(config.resume)
+                config, overrides = stored_settings(stored)
+                config.resume = str(stored)
             with full_disk_is_told(folder):
                 return self.job(config, folder, overrides)
         except InputError as error:

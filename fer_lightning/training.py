@@ -25,17 +25,11 @@ from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
 from fer_lightning.image_log import ImageLog
 from fer_lightning.interruption import signals_wait
-from fer_lightning.processes import (
-    is_shared,
-    joined_by_others,
-    leads,
-    require_not_shared,
-    require_processes,
-)
+from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
 from fer_lightning.progress import EpochProgress
 from fer_lightning.provenance import commit, data_facts, versions
 from fer_lightning.resumable_checkpoints import Stored
-from fer_lightning.resuming import begin_anew, newest_checkpoint, sweep_up
+from fer_lightning.resuming import begin_anew, goes_on_from
 from fer_lightning.run_settings import check_settings
 from fer_lightning.settings import flat_settings, section
 from fer_lightning.stop_on_signal import StopOnSignal
@@ -91,8 +85,9 @@ class Run:
         """
         _announce(self.model, self.datamodule, self.trainer, self.folder)
         if self.stored:
-            told = "goes on from epoch %d of %d"
-            log.info(told, self.stored.epoch, self.config.trainer.max_epochs)
+            where = "within epoch" if self.stored.is_within else "from epoch"
+            epoch = self.stored.epoch + self.stored.is_within
+            log.info("goes on %s %d of %d", where, epoch, self.config.trainer.max_epochs)
             return
         if self.config.resume is not None:
             log.info("begins anew: there is no checkpoint to go on from")
@@ -148,33 +143,33 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
-    done = finished_run(folder) if config.resume is not None else None
+    place = place_of_run(folder, config.resume)
+    done = finished_run(place) if config.resume is not None else None
     if done:
         return float(done["best"]["val"]["acc"] or 0.0)
     require_processes(config.trainer)
-    require_not_shared(config.resume, is_shared(config))
+    stored = goes_on_from(place) if config.resume is not None else None
     plain = OmegaConf.to_container(config, resolve=True)
     with (
         tempfile.TemporaryDirectory() as nowhere,
-        joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere)),
+        joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere), place),
     ):
-        return _train(config, folder, overrides)
+        return _train(config, folder, overrides, stored)
 
 
-def _follow(plain: dict[str, Any], nowhere: Path) -> None:
+def _follow(plain: dict[str, Any], nowhere: Path, place: Path) -> None:
     """Train as one of several processes that does not lead; what it writes is thrown away."""
-    _train(OmegaConf.create(plain), nowhere, [])
+    config = OmegaConf.create(plain)
+    _train(config, nowhere, [], goes_on_from(place) if config.resume is not None else None)
 
 
-def _train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+def _train(config: DictConfig, folder: Path, overrides: list[str], stored: Stored | None) -> float:
     run = Run(config, folder, overrides)
+    run.stored = stored
     torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
     if not leads():
         _fit(run)
         return run.checkpoints.best_acc
-    if config.resume is not None:
-        sweep_up(folder)
-        run.stored = newest_checkpoint(run.checkpoints.folder)
     run.begin()
     started = time.perf_counter()
     if chosen_engine(run) == "fused":

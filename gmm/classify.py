@@ -9,7 +9,6 @@ from omegaconf import DictConfig, ListConfig
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import SettingError
-from fer_lightning.interruption import signals_wait
 from fer_lightning.shell import command
 from fer_lightning.summary_file import finished_run
 from gmm.class_mixtures import class_faces, fit_classes
@@ -46,7 +45,7 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     announce(faces, settings, folder)
     state = KeptState(folder, config.checkpoint_every_seconds, config.resume is not None)
     train = chosen["train"]
-    with em_progress(settings.max_iter) as progress, signals_wait():
+    with em_progress(settings.max_iter) as progress, state.signals_wait():
         fitted = fit_classes(train, len(classes), settings, start, config.seed, progress, state)
     from gmm.classify_report import report  # figures and TensorBoard take a second to import
     from gmm.run_folder import RunFolder

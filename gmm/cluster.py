@@ -4,7 +4,6 @@ import functools
 import math
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -12,8 +11,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from fer_lightning.errors import require_integer
-from fer_lightning.interruption import signals_wait
-from fer_lightning.processes import leads, n_processes
+from fer_lightning.processes import leads, place_of_run
 from fer_lightning.shell import command
 from fer_lightning.summary_file import finished_run
 from gmm.clustering import fit_starts
@@ -40,7 +38,8 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
     started = time.perf_counter()
-    done = finished_run(folder) if config.resume is not None else None
+    place = place_of_run(folder, config.resume)
+    done = finished_run(place) if config.resume is not None else None
     if done:
         return float(done["model"]["log_likelihood"]["val"] / done["data"]["val"])
     settings = mixture_settings(config)
@@ -52,8 +51,8 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     announce(faces, settings, folder)
     describe = functools.partial(_describe, names, points.n)
     with process_group(faces.device), em_progress(settings.max_iter, describe) as progress:
-        state = _kept_state(config, folder)
-        with signals_wait() if state else nullcontext():
+        state = KeptState(place, config.checkpoint_every_seconds, config.resume is not None)
+        with state.signals_wait():
             found = fit_starts(points.data, points.n, names, settings, config.seed, progress, state)
         fitted = points.log_likelihood(found.mixture)
     if not leads():
@@ -64,16 +63,8 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     with RunFolder(folder) as run:
         results = report(run, found, faces, points.n, fitted, config.seed)
         run.summary(results, config, overrides, faces, started)
-    if state:
-        state.remove()
+    state.remove()
     return results["model"]["log_likelihood"]["val"] / len(faces.splits.val)
-
-
-def _kept_state(config: DictConfig, folder: Path) -> KeptState | None:
-    """What keeps the state of EM; None where several processes have a part of it each."""
-    if n_processes() > 1:
-        return None
-    return KeptState(folder, config.checkpoint_every_seconds, config.resume is not None)
 
 
 def _describe(names: Sequence[str], n: int, mean: Tensor) -> str:

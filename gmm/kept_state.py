@@ -2,14 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from fer_lightning import interruption
 from fer_lightning.errors import require_number
 from fer_lightning.generations import new_generation, remove_generations, whole_generations
 from fer_lightning.interruption import is_waiting, stop_if_waiting
+from fer_lightning.processes import leads, n_processes
 from gmm.em import Kept
 
 log = logging.getLogger(__name__)
@@ -17,6 +20,9 @@ log = logging.getLogger(__name__)
 
 class KeptState:
     """Keeps the state of EM in a file every few seconds, and when a signal asks the run to end.
+
+    Of several processes the first one writes, and all read: what they share, but not the sums over
+    the points of each, which are then begun anew.
 
     Args:
         folder: Of the run.
@@ -47,11 +53,25 @@ class KeptState:
 
     def keep(self, state: Callable[[], Kept]) -> None:
         """Write the state if it is time, and end the run here if a signal waits for that."""
+        if not leads():  # which sums with the others until the first one leaves
+            return
         if time.monotonic() - self._written >= self.every_seconds or is_waiting():
+            shared: Kept = {} if n_processes() == 1 else {"sums": []}
             with new_generation(self.path) as part, part.open("wb") as file:
-                torch.save(state(), file)
+                torch.save({**state(), **shared}, file)
             self._written = time.monotonic()
         stop_if_waiting()
+
+    @contextmanager
+    def signals_wait(self) -> Iterator[None]:
+        """Let signals wait inside this block until the state is kept, for a few seconds at most."""
+        with interruption.signals_wait():
+            try:
+                yield
+            except RuntimeError:  # from a sum with a process that has left
+                if not leads():
+                    stop_if_waiting()
+                raise
 
     def remove(self) -> None:
         """Remove the files: the run is done."""

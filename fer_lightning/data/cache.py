@@ -53,7 +53,7 @@ def _load_kept(source: Source, folder: Path) -> FaceSplits:
     kept = folder / f"{source.name}-{key}.npz"
     faces = _read(kept)
     if faces is None:
-        with _turn(folder / f".{source.name}-{key}.lock"):
+        with _turn(kept):
             faces = _read(kept)
             if faces is None:
                 faces = source.read().in_canonical_order()
@@ -64,12 +64,18 @@ def _load_kept(source: Source, folder: Path) -> FaceSplits:
 
 
 @contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """Let one process at a time decode a data set, where the folder allows for that."""
+def _turn(kept: Path) -> Iterator[None]:
+    """Let one process at a time decode a data set, where the folder allows for that.
+
+    What a process that was killed had begun to write is then removed.
+    """
+    path = kept.with_name(f".{kept.stem}.lock")
     lock = FileLock(path)
     with suppress(OSError, NotImplementedError):  # no harm: they decode side by side
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+        for part in kept.parent.glob(f".{kept.name}.*.part"):
+            part.unlink()
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """Minibatches of faces that live on one device."""
 
+import copy
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -49,6 +50,12 @@ class Minibatches:
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
+
+    def after(self, n: int) -> "Minibatches":
+        """Those behind the first n."""
+        left = copy.copy(self)
+        left.order = self.order[n * self.batch_size :]
+        return left
 
     @property
     def sizes(self) -> list[int]:

@@ -64,12 +64,6 @@ def test_devices_that_cannot_be_had_are_named(train_here, settings, told):
         train_here("run", *settings)
 
 
-def test_a_run_of_several_processes_is_not_resumed(train_here, tmp_path):
-    told = "resume must be null for a run of several processes, got "
-    with pytest.raises(SettingError, match=told):
-        train_here("run", *TWO, f"resume={tmp_path}")
-
-
 def test_as_many_devices_as_processes_were_started(train_here, monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     with pytest.raises(SettingError, match=r"trainer\.devices must be 4, the number of processes"):

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -39,15 +40,17 @@ def run_here(csv_path, composed, tmp_path):
 def stops(monkeypatch):
     """Let a signal arrive in the middle of an epoch, or of none."""
 
-    def after(epochs):
-        original = EpochLog.on_validation_end
+    def after(epochs, steps=None):
+        hook = "on_validation_end" if steps is None else "on_train_batch_end"
+        original = getattr(EpochLog, hook)
 
-        def with_signal(self, trainer, module):
-            original(self, trainer, module)
-            if trainer.current_epoch + 1 == epochs:
+        def with_signal(self, trainer, *args):
+            original(self, trainer, *args)
+            done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+            if trainer.current_epoch + 1 == epochs and steps in (None, done):
                 interruption._signals.arrived(15, None)
 
-        monkeypatch.setattr(EpochLog, "on_validation_end", with_signal)
+        monkeypatch.setattr(EpochLog, hook, with_signal)
         monkeypatch.setattr(interruption, "GRACE_SECONDS", 0)  # no alarm in the tests' process
         return monkeypatch.undo
 
@@ -56,11 +59,14 @@ def stops(monkeypatch):
 
 @pytest.fixture
 def cut_off(run_here, stops):
-    """Train in a folder until a signal comes in an epoch, or in several, one after another."""
+    """Train in a folder until a signal comes in an epoch, or in several, one after another.
 
-    def cut(name, *overrides, epochs=(3,)):
+    It comes in the validation, or after so many steps.
+    """
+
+    def cut(name, *overrides, epochs=(3,), steps=None):
         for i, epoch in enumerate(epochs):
-            undo = stops(epoch)
+            undo = stops(epoch, steps)
             with pytest.raises(Interrupted):
                 run_here(name, *overrides, resume=i > 0)
             undo()
@@ -81,8 +87,11 @@ def left(folder):
         },
         "rows": rows,
         "summary": {key: value for key, value in summary.items() if key not in TODAYS},
-        "scalars": {t: [(e.step, e.value) for e in events.Scalars(t)] for t in tags["scalars"]},
-        "images": {tag: [e.step for e in events.Images(tag)] for tag in tags["images"]},
+        # of files that began in one second, the later may be read first
+        "scalars": {
+            t: sorted((e.step, e.value) for e in events.Scalars(t)) for t in tags["scalars"]
+        },
+        "images": {tag: sorted(e.step for e in events.Images(tag)) for tag in tags["images"]},
         "texts": {tag: len(events.Tensors(tag)) for tag in tags["tensors"]},
     }
 
@@ -103,8 +112,9 @@ def assert_same(a, b):
         ["model=cnn"],
         ["optim.momentum=0.0", "optim.weight_decay=0.1"],
         ["engine=fused", "compile=false"],
+        ["trainer=ddp", "trainer.devices=2"],
     ],
-    ids=["cnn", "mlp", "fused"],
+    ids=["cnn", "mlp", "fused", "two processes"],
 )
 def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
     run_here, cut_off, tmp_path, settings
@@ -113,6 +123,45 @@ def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
     cut_off("cut", *settings, epochs=(2, 5))
     assert run_here("cut", *settings, resume=True) == whole
     assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
+# The 16 faces are four minibatches.
+@pytest.mark.parametrize("per_step", [1, 3])
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_run_cut_off_within_epochs_goes_on_there(
+    run_here, cut_off, tmp_path, model, steps, per_step, caplog
+):
+    settings = [f"model={model}", f"data.minibatches_per_step={per_step}"]
+    whole = run_here("whole", *settings)
+    cut_off("cut", *settings, epochs=(1, 4), steps=steps)
+    stored = torch.load(tmp_path / "cut" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stored["epoch_so_far"]["minibatches"] == min(4, steps * per_step)
+    caplog.set_level(logging.INFO)
+    assert run_here("cut", *settings, resume=True) == whole
+    assert "goes on within epoch 4 of 6" in caplog.text
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+    loops = [
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["loops"]
+        for name in ("whole", "cut")
+    ]
+    assert loops[0] == loops[1]
+
+
+def test_a_long_epoch_is_saved_within(run_here, tmp_path, monkeypatch):
+    written = []
+    original = checkpoints.Checkpoints._write
+
+    def write(self, trainer):
+        written.append((trainer.current_epoch, self._is_within))
+        original(self, trainer)
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "_write", write)
+    seconds = iter(range(10_000))  # one at each look
+    monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    long = ["data.minibatches_per_step=1", "trainer.max_epochs=1", "checkpoint_every_seconds=1.5"]
+    run_here("long", *long)
+    assert written == [(0, True), (1, False)]
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
@@ -126,7 +175,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     caplog.set_level(logging.INFO)
     run_here("cut", *settings, resume=True)
     assert f"{last}: damaged (" in caplog.text
-    assert f"goes on from epoch 3 of {EPOCHS}" in caplog.text
+    assert f"goes on within epoch 4 of {EPOCHS}" in caplog.text
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 

@@ -92,6 +92,16 @@ def test_bad_faces_are_one_line_and_leave_nothing_but_the_log(shell, tmp_path, d
     assert not cache.exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_disk_that_is_full_before_a_run_begins_is_one_line(shell, tmp_path):
+    settings = tmp_path / "run" / ".hydra"
+    settings.mkdir(parents=True)
+    (settings / "config.yaml").symlink_to("/dev/full")
+    done = shell("train.py", f"hydra.run.dir={settings.parent}")
+    assert done.returncode == 1
+    assert done.stderr == "the disk is full; free some space and start again\n"
+
+
 def test_an_unexpected_fault_keeps_its_traceback(shell, tmp_path):
     done = shell("train.py", "optim._target_=math.floor", f"hydra.run.dir={tmp_path / 'run'}")
     assert done.returncode != 0

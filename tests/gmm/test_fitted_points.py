@@ -2,6 +2,10 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -94,3 +98,39 @@ def test_two_processes_give_what_one_gives_in_one_folder(
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("iteration   6") == 1
     assert_same(alone, folder)
+
+
+def test_two_processes_that_were_killed_go_on(entry_here, face_settings, shell, tmp_path):
+    settings = (*SETTINGS, "mixture.max_iter=150", "mixture.tol=0", "checkpoint_every_seconds=0")
+    _, alone = entry_here("cluster", *settings)
+    folder = tmp_path / "two"
+    together = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "gmm.cluster")
+    given = (*settings, "device=cpu", *face_settings, f"hydra.run.dir={folder}")
+    killed = subprocess.Popen([sys.executable, *together, *given])
+    while not (folder / "em-1.pt").exists():
+        assert killed.poll() is None
+        time.sleep(0.01)
+    subprocess.run(["pkill", "-KILL", "-f", str(folder)], check=True)  # torchrun and what it began
+    killed.wait()
+    assert not (folder / "summary.json").exists()
+    done = shell(*together[1:], f"resume={folder}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("goes on from iteration") == 1
+    assert_same(alone, folder)
+    assert not (folder / "em.pt").exists()
+
+
+def test_two_processes_that_are_asked_to_stop_say_how_they_go_on(face_settings, tmp_path):
+    folder = tmp_path / "two"
+    together = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "gmm.cluster")
+    given = (*SETTINGS, "mixture.max_iter=100000", "mixture.tol=0", "checkpoint_every_seconds=0")
+    given += ("device=cpu", *face_settings, f"hydra.run.dir={folder}")
+    stopped = subprocess.Popen([sys.executable, *together, *given], stderr=subprocess.PIPE)
+    while not (folder / "em-1.pt").exists():
+        assert stopped.poll() is None
+        time.sleep(0.01)
+    stopped.send_signal(signal.SIGINT)
+    _, told = stopped.communicate(timeout=60)
+    line = f"go on with: torchrun --nproc-per-node 2 -m gmm.cluster resume={folder}"
+    assert line in told.decode()
+    assert (folder / "em.pt").exists()

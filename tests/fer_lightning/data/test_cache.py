@@ -90,6 +90,20 @@ def test_other_settings_are_kept_apart(drawn, write_folder, tmp_path):
     assert len(prints) == 3
 
 
+def test_what_a_killed_process_had_begun_to_write_is_removed(drawn, write_csv, tmp_path):
+    source, folder = Fer2013(write_csv(drawn)), tmp_path / "cache"
+    cache.load(source, folder)
+    kept = next(folder.glob("*.npz"))
+    kept.unlink()
+    begun, anothers = folder / f".{kept.name}.a1b2.part", folder / ".tfd-00ff.npz.c3d4.part"
+    for part in (begun, anothers):
+        part.write_bytes(b"PK")
+    cache.load(source, folder)
+    assert kept.exists()
+    assert not begun.exists()
+    assert anothers.exists()
+
+
 @pytest.mark.parametrize("damage", [lambda c: c[: len(c) // 2], lambda c: b"", lambda c: c[::-1]])
 def test_a_damaged_cache_is_replaced(drawn, write_csv, tmp_path, reads, damage, caplog):
     source = Fer2013(write_csv(drawn))
