@@ -1,6 +1,7 @@
 """What is lost when processes are killed: `python -m benchmarks.faults [--kills 50]`.
 
-A training, a sweep, a fused group, a fit by EM and the writing of a cache are killed with SIGKILL
+Trainings (one saved within its epochs, one of two processes), a sweep, a fused group, a fit by EM
+and the writing of a cache are killed with SIGKILL
 at random moments, each at most three times, and resumed; then they must have left what an
 uninterrupted run leaves. Prints the counts, and ends with status 1 if anything was lost.
 """
@@ -33,7 +34,13 @@ from fer_lightning.data.fer2013 import Fer2013
 from fer_lightning.shell import PROJECT_ROOT
 
 KILLS_OF_ONE = 3
-EPOCHS = {"training": 600, "sweep": 150, "fused group": 400}
+EPOCHS = {
+    "training": 600,
+    "long epochs": 25,
+    "two processes": 250,
+    "sweep": 150,
+    "fused group": 400,
+}
 LIMIT_SECONDS = 300.0
 OF_THE_DAY = {"seconds", "commit"}  # what two runs of the same settings may differ in
 
@@ -82,9 +89,16 @@ def cases(faces: Path, length: float = 1.0) -> list[Case]:
     run = (*data, "threads=1", "trainer.accelerator=cpu", "data.batch_size=20", "compile=false")
     sweep = ("-m", *run, "optim.momentum=0.5", "optim.lr=0.01,0.1,1e30")
     fused = ("hydra/launcher=fused", "hydra.launcher.threads=1", "hydra.launcher.measure=false")
+    within = ("data.batch_size=1", "data.minibatches_per_step=8", "checkpoint_every_seconds=0")
     em = (*data, "mixture.n_init=3", "mixture.max_iter=400", "mixture.n_components=5")
     return [
         Case("training", train, (*run, epochs["training"], "optim=adamw", "optim.lr=1e-4")),
+        Case("long epochs", train, (*run, *within, epochs["long epochs"])),
+        Case(
+            "two processes",
+            train,
+            (*run, "trainer=ddp", "trainer.devices=2", epochs["two processes"]),
+        ),
         Case("sweep", train, (*sweep, epochs["sweep"]), is_sweep=True),
         Case("fused group", train, (*sweep, *fused, epochs["fused group"]), is_sweep=True),
         Case("EM", ("-m", "gmm.cluster"), em),

@@ -25,7 +25,7 @@ from benchmarks.flops import epoch_flops
 from benchmarks.machine import gemm_rate
 from benchmarks.memory import peak_mib
 from benchmarks.results import Row, in_turns, parser, publish
-from fer_lightning.training import Run
+from fer_lightning.training import ALL_THREADS, Run
 
 RATES, MOMENTA, FOLDS = (0.001, 0.05, 0.1, 0.5, 1.0), (0.0, 0.5, 0.9), 5
 GRID = len(RATES) * len(MOMENTA)
@@ -119,6 +119,7 @@ def compare(case: Case, rounds: int) -> Row:
         f"{name} / ours": ms[name] / ours if name in ms else None
         for name in ("separate", "NumPy", "NumPy float32", "joblib")
     }
+    torch.set_num_threads(ALL_THREADS)
     ideal = 1e3 * case.flops / (1e9 * gemm_rate(_device(case)))
     return {
         "network": f"{case.model} {case.shape.partition('=')[2]}".strip(),

@@ -33,7 +33,10 @@ def test_going_on_from_the_last_checkpoint_gives_the_uninterrupted_network(csv_p
         assert torch.equal(weight, rest.state_dict()[name])
 
 
-@pytest.mark.parametrize(("seconds", "epochs"), [(0, [0, 1, 3]), (1e9, [3])])
+# after each of four steps and at the end of each epoch, or at the end of the training alone
+@pytest.mark.parametrize(
+    ("seconds", "epochs"), [(0, [0] * 5 + [1] * 5 + [2] * 4 + [3]), (1e9, [3])]
+)
 def test_files_are_written_every_so_many_seconds_and_at_the_end(
     csv_path, tmp_path, monkeypatch, seconds, epochs
 ):

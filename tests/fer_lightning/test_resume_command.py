@@ -72,10 +72,11 @@ def test_a_folder_that_is_not_there_is_named():
         resumed(["resume=gone"])
 
 
-def test_processes_that_work_together_resume_nothing(run, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="resume must be null for a run of several processes"):
-        resumed([f"resume={run}"])
+def test_what_torchrun_began_goes_on_with_it(run, monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    words = shlex.split(resuming_command(run))
+    assert words[:3] == ["torchrun", "--nproc-per-node", "2"]
+    assert words[-1] == f"resume={run}"
 
 
 def test_a_run_does_not_see_that_it_was_resumed():
