@@ -103,6 +103,7 @@ def _usual(model: str, splits: FaceSplits, batch_size: int, epochs: int) -> list
 def main() -> None:
     """Print and write the ratios."""
     options = parser("epoch", __doc__, rounds=3)
+    options.add_argument("--models", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     options.add_argument("--batch-sizes", type=int, nargs="+", default=BATCH_SIZES)
     args = options.parse_args()
     n_faces = 300 if args.quick else ALL
@@ -111,7 +112,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
     rows = [
         compare(model, batch_size, n_faces, args.rounds)
-        for model in NETWORKS
+        for model in args.models
         for batch_size in args.batch_sizes
     ]
     publish(args.json, rows)

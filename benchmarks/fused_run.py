@@ -36,8 +36,9 @@ def cost_of_fusing(jobs: Sequence[Sequence[str]]) -> float:
     """What the launcher goes by: a step of all at once over steps of each."""
     with tempfile.TemporaryDirectory() as folder:
         runs = made(jobs, Path(folder))
-        torch.set_num_threads(ALL_THREADS)
-        return fused_cost(members(runs), runs[0].datamodule.batch_size)
+        alone = runs[0].config.threads or ALL_THREADS
+        batch_size = runs[0].datamodule.batch_size
+        return fused_cost(members(runs), batch_size, [ALL_THREADS], alone).share
 
 
 def run_of(job: Sequence[str]) -> Run:

@@ -21,10 +21,10 @@ STUDY_EPOCHS = {"mlp": 1000, "cnn": 30}
 EPOCHS = 2  # the first, which also warms up, does not count
 
 
-def grid_rows(quick: bool) -> list[Row]:
+def grid_rows(models: Sequence[str], quick: bool) -> list[Row]:
     """A row for each network and batch size, and one for each whole grid."""
     given = ["data.batch_size=500,1000", "data.cv_fold=0", "optim.lr=0.05,0.1"] if quick else []
-    return [row for model in STUDY_EPOCHS for row in _grid(model, given)]
+    return [row for model in models for row in _grid(model, given)]
 
 
 def _grid(model: str, overrides: Sequence[str]) -> list[Row]:

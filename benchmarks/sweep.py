@@ -150,7 +150,7 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
     if args.grids:
-        publish(args.json.with_name("grids.json"), grids.grid_rows(args.quick))
+        publish(args.json.with_name("grids.json"), grids.grid_rows(args.models, args.quick))
         return
     accelerators = ["cpu", *(["gpu"] if torch.cuda.is_available() else [])]
     if args.quick:

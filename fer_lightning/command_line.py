@@ -12,6 +12,13 @@ FLAGS_WITH_A_VALUE = (
 )
 
 
+def flags_first(words: Sequence[str]) -> list[str]:
+    """The same words, but flags before all others: Hydra knows none behind an override."""
+    flags = [i for i in range(len(words)) if _is_flag(words, i)]
+    others = [word for i, word in enumerate(words) if i not in flags]
+    return [*(words[i] for i in flags), *others]
+
+
 def gather_words(words: Sequence[str], name: str) -> list[str]:
     """The same command line with its plain words as one override of a list.
 
@@ -23,10 +30,14 @@ def gather_words(words: Sequence[str], name: str) -> list[str]:
     others: list[str] = []
     plain: list[str] = []
     for i, word in enumerate(words):
-        is_flag = word.startswith("-") or (i > 0 and words[i - 1] in FLAGS_WITH_A_VALUE)
         is_override = re.match(r"[+~]{0,2}[\w./@:-]+=", word) and not Path(word).exists()
-        (others if is_flag or is_override else plain).append(word)
+        (others if _is_flag(words, i) or is_override else plain).append(word)
     return [*others, f"{name}=[{','.join(map(quoted, plain))}]"] if plain else others
+
+
+def _is_flag(words: Sequence[str], i: int) -> bool:
+    """Whether a word is a flag, or the value of the flag before it."""
+    return words[i].startswith("-") or (i > 0 and words[i - 1] in FLAGS_WITH_A_VALUE)
 
 
 def quoted(word: str) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fer_lightning.errors import InputError
+from fer_lightning.report.curves import read_curves
+from fer_lightning.run_log import ending
 from fer_lightning.sweeps import SweptRun, swept_keys, swept_runs, write_runs
 from fer_lightning.tables import as_text, cell, plain_table
 
-STATUSES = ("done", "diverged", "failed")
+STATUSES = ("done", "diverged", "unfinished", "failed")
 FIGURES = (
     *("train_ce", "train_acc", "val_ce", "val_acc", "best_epoch"),
     *("last_val_ce", "last_val_acc", "epochs", "seconds"),
@@ -33,10 +36,11 @@ def rank(folder: Path) -> None:
 
 
 def ranking(runs: Sequence[SweptRun]) -> list[Row]:
-    """A row per run: the best first, those that diverged after it, those that failed at the end.
+    """A row per run: the best first, then those that diverged, were cut off, or failed.
 
     Each row has `run` (the name of its folder), the swept keys, `status`, and `FIGURES`: those of
-    the best epoch by validation accuracy, and of the last; None where one does not exist.
+    the best epoch by validation accuracy, and of the last; None where one does not exist. Of a run
+    that was cut off they are those of its validation so far.
     """
     return sorted(map(_row, runs), key=_rank)
 
@@ -90,7 +94,9 @@ def repeats_table(keys: Sequence[str], rows: Sequence[Row]) -> str:
 
 def _row(run: SweptRun) -> Row:
     figures: Row = dict.fromkeys(FIGURES)
-    status = "failed"
+    status = "" if run.summary else ending(run.folder)
+    if status == "unfinished":
+        figures |= _so_far(run.folder)
     if run.summary:
         status = "diverged" if run.summary["diverged"] else "done"
         best, final = run.summary["best"], run.summary["final"]
@@ -100,6 +106,27 @@ def _row(run: SweptRun) -> Row:
         figures |= {"best_epoch": best["epoch"]}
         figures |= {name: run.summary[name] for name in ("epochs", "seconds")}
     return {"run": run.folder.name, **run.swept, "status": status, **figures}
+
+
+def _so_far(folder: Path) -> Row:
+    """Figures of a run that was cut off, from its curves."""
+    try:
+        curves = read_curves(folder / "metrics.csv")
+    except InputError:
+        return {}
+    best = curves.best_row()
+    if best is None:
+        return {}
+    ce, acc = (curves.of("val", measure) for measure in ("ce", "acc"))
+    return {
+        "val_ce": float(ce[best]),
+        "val_acc": float(acc[best]),
+        "best_epoch": int(curves.epoch[best]),
+        "last_val_ce": float(ce[-1]),
+        "last_val_acc": float(acc[-1]),
+        "epochs": int(curves.epoch[-1]),
+        "seconds": float(curves.seconds.sum()),
+    }
 
 
 def _rank(row: Row) -> tuple[int, float, float]:

@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fer_lightning.command_line import gather_words
+from fer_lightning.command_line import flags_first, gather_words
 from fer_lightning.errors import InputError, Interrupted, one_line, require
 from fer_lightning.full_disk import full_disk_is_told, is_full, leave_full_disks_to_the_run
 from fer_lightning.interruption import handle_signals
@@ -83,7 +83,7 @@ def command(
 
     stopped: Interrupted | None = None
     try:
-        sys.argv[1:] = resumed(gather_words(words, arguments) if arguments else words)
+        sys.argv[1:] = resumed(flags_first(gather_words(words, arguments) if arguments else words))
         if not leads():
             _step_back()
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
@@ -207,6 +207,9 @@ def _explain(error: Exception, config_name: str) -> Exception | str:
     if group:
         options = str(error)[group.end() :].split("Config search path")[0].split()
         return f"{group[1]} must be one of {', '.join(options)}, got {group[2]!r}"
+    several = re.search(r"Ambiguous value for argument '(.+?)'\n", str(error))
+    if several:
+        return f"{several[1]} has several values; give -m too, for a sweep over them"
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown and isinstance(error.__cause__, OmegaConfBaseException):
         if "is not in struct" in str(error.__cause__):
@@ -224,7 +227,7 @@ def _hint(key: str, config_name: str) -> str:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = OmegaConf.to_container(compose(config_name))
-    keys = _keys(config)
+    keys = [name for name in _keys(config) if not name.startswith("study.")]
     if key in keys:
         return "; it is one of another option than those chosen"
     close = difflib.get_close_matches(key, keys, n=1)

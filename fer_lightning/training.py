@@ -19,7 +19,7 @@ from fer_lightning.classifier import ExpressionClassifier
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.ddp import LeaderWritesDDP, leave_group
 from fer_lightning.epoch_log import EpochLog
-from fer_lightning.errors import InputError, require
+from fer_lightning.errors import InputError, SettingError, require
 from fer_lightning.fused.gradients import is_written_out
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.hparams import close_row, open_row
@@ -85,7 +85,7 @@ class Run:
         """
         _announce(self.model, self.datamodule, self.trainer, self.folder)
         if self.stored:
-            where = "within epoch" if self.stored.is_within else "from epoch"
+            where = "within epoch" if self.stored.is_within else "after epoch"
             epoch = self.stored.epoch + self.stored.is_within
             log.info("goes on %s %d of %d", where, epoch, self.config.trainer.max_epochs)
             return
@@ -150,17 +150,23 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     require_processes(config.trainer)
     stored = goes_on_from(place) if config.resume is not None else None
     plain = OmegaConf.to_container(config, resolve=True)
-    with (
-        tempfile.TemporaryDirectory() as nowhere,
-        joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere), place),
-    ):
-        return _train(config, folder, overrides, stored)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as nowhere,
+            joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere), place),
+        ):
+            return _train(config, folder, overrides, stored)
+    finally:
+        leave_group()  # once the others have ended, who would take it for a fault
 
 
 def _follow(plain: dict[str, Any], nowhere: Path, place: Path) -> None:
     """Train as one of several processes that does not lead; what it writes is thrown away."""
     config = OmegaConf.create(plain)
-    _train(config, nowhere, [], goes_on_from(place) if config.resume is not None else None)
+    try:
+        _train(config, nowhere, [], goes_on_from(place) if config.resume is not None else None)
+    finally:
+        leave_group()
 
 
 def _train(config: DictConfig, folder: Path, overrides: list[str], stored: Stored | None) -> float:
@@ -209,8 +215,6 @@ def _fit(run: Run) -> None:
             run.trainer.fit(run.model, datamodule=run.datamodule, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
-    finally:
-        leave_group()
 
 
 def _quieten_lightning() -> None:
@@ -249,6 +253,9 @@ def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L
         with section("trainer"):
             return make(logger=False, callbacks=callbacks, default_root_dir=folder)
     except (MisconfigurationException, ValueError, TypeError) as error:
+        if "backend found" in str(error):  # of an accelerator
+            rule = "be one that PyTorch finds on this machine, such as cpu"
+            raise SettingError("trainer.accelerator", rule, config.trainer.accelerator) from error
         raise InputError(f"trainer: {error}") from error  # Lightning checks its own settings
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fer_lightning.run_log import ending
 from fer_lightning.sweeps import swept_keys, swept_runs, write_runs
 
 # The columns, and where in summary.json they stand.
@@ -34,7 +35,7 @@ def write_table(columns: Mapping[str, str], folder: Path) -> None:
         row: dict[str, Any] = {
             "run": run.folder.name,
             **run.swept,
-            "status": "done" if run.summary else "failed",
+            "status": "done" if run.summary else ending(run.folder),
         }
         if run.summary:
             for column, place in columns.items():

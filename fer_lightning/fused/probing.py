@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,23 @@ from fer_lightning.fused.engine import FusedTraining, Member
 _MODELS, _STEPS, _TRIES, _SECONDS = 8, 4, 3, 1.0
 
 
-def fused_cost(members: Sequence[Member], batch_size: int) -> float:
-    """Time of a step of all models at once, over those of each by itself.
+@dataclass(frozen=True)
+class Cost:
+    """What training together costs.
+
+    Attributes:
+        share: Time of a step of all models at once, over those of each by itself.
+        threads: With how many threads that is.
+    """
+
+    share: float
+    threads: int
+
+
+def fused_cost(
+    members: Sequence[Member], batch_size: int, threads: Sequence[int], alone: int
+) -> Cost:
+    """The least cost of a step of all models at once.
 
     Measured with copies of the first few models on faces of noise, the best of three
     tries at least in a second.
@@ -23,6 +39,9 @@ def fused_cost(members: Sequence[Member], batch_size: int) -> float:
     Args:
         members: As in `FusedTraining`.
         batch_size: Faces a minibatch.
+        threads: Numbers to choose from. Where other processes take some of the cores, one thread
+            can be many times as fast as all.
+        alone: Threads of each model that is trained by itself.
     """
     noise: dict[tuple[int, int], FaceSplits] = {}
     few = []
@@ -30,14 +49,17 @@ def fused_cost(members: Sequence[Member], batch_size: int) -> float:
         faces = noise.setdefault(member.order, _noise(_STEPS * batch_size, member))
         few.append(Member(copy.deepcopy(member.network), member.optimizer, faces, member.seed))
     training = FusedTraining(few, batch_size)
-    together: list[float] = []
-    alone: list[float] = []
+    took: dict[int, list[float]] = {n: [] for n in threads}
+    each: list[float] = []
     began = time.perf_counter()
     # the first one warms up
-    while len(alone) <= _TRIES or time.perf_counter() - began < _SECONDS:
-        together.append(_seconds(lambda: training.train_epoch(0)))
-        alone.append(_seconds(lambda: _train_each(few, batch_size)))
-    return min(together[1:]) / min(alone[1:])
+    while len(each) <= _TRIES or time.perf_counter() - began < _SECONDS:
+        for n in threads:
+            took[n].append(_seconds(lambda: training.train_epoch(0), n))
+        each.append(_seconds(lambda: _train_each(few, batch_size), alone))
+    least = {n: min(times[1:]) for n, times in took.items()}
+    best = min(least, key=lambda n: least[n])
+    return Cost(least[best] / min(each[1:]), best)
 
 
 def _train_each(members: Sequence[Member], batch_size: int) -> None:
@@ -52,7 +74,8 @@ def _train_each(members: Sequence[Member], batch_size: int) -> None:
         loss.item()
 
 
-def _seconds(epoch: Callable[[], object]) -> float:
+def _seconds(epoch: Callable[[], object], threads: int) -> float:
+    torch.set_num_threads(threads)
     begin = time.perf_counter()
     epoch()
     return time.perf_counter() - begin

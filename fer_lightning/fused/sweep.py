@@ -21,7 +21,7 @@ from fer_lightning.full_disk import full_disk_is_told
 from fer_lightning.fused.grouping import grouped
 from fer_lightning.fused.launcher import task_settings
 from fer_lightning.fused.memory import bytes_of_model, free_bytes
-from fer_lightning.fused.probing import fused_cost
+from fer_lightning.fused.probing import Cost, fused_cost
 from fer_lightning.fused.regrouping import Part, parts
 from fer_lightning.fused.together import members, train_together
 from fer_lightning.resumable_checkpoints import Stored, whole_checkpoints
@@ -104,16 +104,24 @@ class FusedSweep:
             return
         told = "trained together"
         if self.measure and not part.were_together:
-            first = next(iter(runs.values()))
-            cost = fused_cost(members(list(runs.values())), first.datamodule.batch_size)
-            if cost > 1:
-                why = f"as a step of all at once takes {cost:.1f} times as long here"
+            cost = self._cost(list(runs.values()))
+            if cost.share > 1:
+                why = f"as a step of all at once takes {cost.share:.1f} times as long here"
                 self._say(list(runs), f"one after another, {why}")
                 yield Ready(list(runs))
                 return
-            told += f", as a step of all takes {cost:.2f} of the time of one after another"
+            told += f", as a step of all takes {cost.share:.2f} of the time of one after another"
+            told += f" ({cost.threads} threads)" if cost.threads > 1 else " (one thread)"
+            torch.set_num_threads(cost.threads)
         for wave in self._waves(runs):
             yield self._train({i: runs[i] for i in wave}, told)
+
+    def _cost(self, runs: list[Run]) -> Cost:
+        """What it costs to train runs together, with the threads that suit the machine now."""
+        choice = {self.threads} if self.threads else {ALL_THREADS, 1}
+        alone = runs[0].config.threads or ALL_THREADS
+        batch_size = runs[0].datamodule.batch_size
+        return fused_cost(members(runs), batch_size, sorted(choice, reverse=True), alone)
 
     def _made(self, part: Part) -> dict[int, Run]:
         """The runs of the jobs, without those whose settings or faces are wrong."""

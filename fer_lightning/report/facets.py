@@ -111,7 +111,10 @@ def draw_frames(axes: Axes, panels: Iterable[Facet]) -> None:
 
 
 def draw_lines(axes: Axes, lines: Sequence[Values], *, color: str, width: float) -> None:
-    """Lines, (n, 2) in inches each, as one object with gaps."""
+    """Lines, (n, 2) in inches each, as one object with gaps; dots where one has a single point."""
+    dots = [line for line in lines if len(line) == 1]
+    if dots:
+        axes.plot(*np.concatenate(dots).T, ".", color=color, markersize=5)
     if lines:
         gap = np.full((1, 2), np.nan)
         joined = np.concatenate([part for line in lines for part in (line, gap)])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fer_lightning.errors import InputError
 from fer_lightning.report.files import readable
+from fer_lightning.run_log import ending, told_failure
 
 # Files by which the folder of a run is known from its first second on, and those of older copies.
 MARKS = {
@@ -45,9 +46,13 @@ class RunFolder:
 
     @property
     def unfinished(self) -> str:
-        """What the run is while it has no summary: failed if its sweep is over."""
-        over = self.sweep is not None and (self.sweep / "summary.csv").is_file()
-        return "failed" if over else "unfinished"
+        """What the run is while it has no summary: failed if its log says so."""
+        return ending(self.path)
+
+    @property
+    def failure(self) -> str:
+        """Why it failed, as its log tells it."""
+        return readable(told_failure(self.path) or "")
 
 
 def run_folders(paths: Iterable[Path]) -> list[RunFolder]:

@@ -21,7 +21,7 @@ CORE = {
 }
 WORDS = {
     "unfinished": "It has no summary.json: it is still running, or was stopped.",
-    "failed": "It has no summary.json although its sweep is over; its {log} says more.",
+    "failed": "{failure}; its {log} says more.",
 }
 
 
@@ -119,4 +119,4 @@ def _why(run: Run | MixtureRun) -> str:
     if run.status == "diverged":
         epoch = number_at(run.summary, "diverged_epoch")
         return f"Its training loss was no finite number in epoch {epoch}."
-    return WORDS[run.status].format(log=f"{run.folder.kind}.log")
+    return WORDS[run.status].format(failure=run.folder.failure, log=f"{run.folder.kind}.log")

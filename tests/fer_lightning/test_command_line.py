@@ -1,7 +1,7 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from fer_lightning.command_line import gather_words
+from fer_lightning.command_line import flags_first, gather_words
 from fer_lightning.shell import CONF
 
 NAMES = ["a run", "x,y", "it's", "back\\slash", "end\\", "[1]{2}(3)", '"quoted"', "ü", "#4", "null"]
@@ -20,6 +20,11 @@ def test_flags_and_overrides_stay_what_they_are():
     words = ["--cfg", "job", "+a.b=1", "~c=2", "data=fer2013", "-m", "data@x:y=3"]
     assert gather_words([*words, "run"], "runs") == [*words, "runs=['run']"]
     assert gather_words(words, "runs") == words
+
+
+def test_flags_come_first_with_their_values():
+    words = ["model=cnn", "-m", "seed=0,1", "--cfg", "job", "--resolve"]
+    assert flags_first(words) == ["-m", "--cfg", "job", "--resolve", "model=cnn", "seed=0,1"]
 
 
 def test_a_path_with_an_equals_sign_is_plain_if_it_is_there(tmp_path, monkeypatch):

@@ -22,7 +22,15 @@ def sweep(tmp_path):
             run = tmp_path / f"{number}_{'_'.join(overrides).replace('=', '-')}"
             (run / ".hydra").mkdir(parents=True)
             (run / ".hydra" / "overrides.yaml").write_text(json.dumps(overrides))
-            if ending != "failed":
+            if ending == "unfinished":
+                rows = ["1,1,0.2,1.5,0.25,2", "2,1,0.3,1.25,0.5,1", "3,1,0.4,1.75,0.5,1.5"]
+                curves = ["epoch,train_ce,train_acc,val_ce,val_acc,seconds", *rows]
+                (run / "metrics.csv").write_text("\n".join(curves) + "\n")
+                (run / "train.log").write_text("[2026-01-01 00:00:00,000][x][INFO] run 1 of 2\n")
+            elif ending == "failed":
+                told = "[2026-01-01 00:00:00,000][x][ERROR] failed: it is wrong; /run\n"
+                (run / "train.log").write_text(told)
+            else:
                 summary = summary_of(acc, ending == "diverged")
                 (run / "summary.json").write_text(json.dumps(summary))
         return tmp_path
@@ -68,6 +76,16 @@ def test_the_best_run_is_first_and_those_without_an_end_are_last(sweep, capsys):
     assert [line[0] for line in shown] == ["4", "1", "3", "2"]
     assert shown[0] == "4 0.2 0.5000 87.50% 1.2500 75.00% 2 25.00% 4.5 done"
     assert shown[3] == "2 9 - - - - - - - failed"
+
+
+def test_a_run_that_was_cut_off_tells_its_epochs_so_far(sweep):
+    runs = [(["seed=0"], None, "failed"), (["seed=1"], None, "unfinished")]
+    folder = sweep(["seed=0,1"], runs)
+    rank(folder)
+    rows = csv_of(folder)
+    assert [row["status"] for row in rows] == ["unfinished", "failed"]
+    expected = ["", "", "1.25", "0.5", "2", "1.75", "0.5", "3", "4.5"]
+    assert [rows[0][column] for column in COLUMNS] == expected
 
 
 def test_seeds_and_folds_are_told_by_their_mean_and_spread(sweep, capsys):

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
@@ -67,7 +68,17 @@ def test_help_shows_groups_options_and_examples(shell):
         ),
         (["data.cv_folds=5"], "data.cv_fold must be an integer from 0 to 4, got None"),
         (["resume=gone"], "resume must be the folder of a run or a sweep, got 'gone'"),
-        (["optim.lr=0.1,0.2"], "Ambiguous value for argument 'optim.lr=0.1,0.2'"),
+        (["optim.lr=0.1,0.2"], "optim.lr=0.1,0.2 has several values; give -m too, for a sweep"),
+        (
+            ["max_epochs=3"],
+            "max_epochs must be a setting that exists, got an unknown key; did you mean trainer.",
+        ),
+        (["hydra/launcher=fussed", "-m", "seed=0,1"], "hydra/launcher must be one of "),
+        pytest.param(
+            ["trainer.accelerator=gpu"],
+            "trainer.accelerator must be one that PyTorch finds on this machine, such as cpu, got",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="it is there"),
+        ),
     ],
 )
 def test_a_mistake_is_one_line(shell, tmp_path, arguments, line):
@@ -223,19 +234,23 @@ def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("launcher", "signum", "status"),
-    [(None, signal.SIGINT, 130), ("fused", signal.SIGTERM, 143)],
+    ("settings", "signum", "status"),
+    [
+        ([], signal.SIGINT, 130),
+        (["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"], signal.SIGINT, 130),
+        (["seed=0,1", "hydra/launcher=fused", "compile=false"], signal.SIGTERM, 143),
+    ],
 )
 def test_a_signal_ends_a_run_or_a_sweep_with_a_line_that_says_how_it_goes_on(
-    tmp_path, csv_path, launcher, signum, status
+    tmp_path, csv_path, settings, signum, status
 ):
     folder = tmp_path / "it is here"
     command = [sys.executable, str(PROJECT_ROOT / "train.py"), "data=fer2013", "threads=1"]
     command += [f"data.path={csv_path}", "data.cache_dir=null", "trainer.max_epochs=1000000"]
-    sweep = ["seed=0,1", "hydra/launcher=fused", "compile=false"] if launcher else []
-    command[2:2] = ["-m"] if launcher else []
-    place = f"hydra.{'sweep' if launcher else 'run'}.dir='{folder}'"
-    process = subprocess.Popen([*command, *sweep, place], stderr=subprocess.PIPE, text=True)
+    is_sweep = "seed=0,1" in settings
+    command[2:2] = ["-m"] if is_sweep else []
+    place = f"hydra.{'sweep' if is_sweep else 'run'}.dir='{folder}'"
+    process = subprocess.Popen([*command, *settings, place], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline:
         if any(path.read_text().count("\n") > 3 for path in folder.glob("**/metrics.csv")):
@@ -249,9 +264,9 @@ def test_a_signal_ends_a_run_or_a_sweep_with_a_line_that_says_how_it_goes_on(
     program, script, *words = shlex.split(told)
     assert (program, script) == ("python", str(PROJECT_ROOT / "train.py"))
     assert words[-1] == f"resume={folder}"
-    assert words[:-1] == ([*command[2:], *sweep, place] if launcher else [])
+    assert words[:-1] == ([*command[2:], *settings, place] if is_sweep else [])
     checkpoints = list(folder.glob("**/checkpoints"))
-    assert len(checkpoints) == (2 if launcher else 1)
+    assert len(checkpoints) == (2 if is_sweep else 1)
     for path in checkpoints:
         for name in ("best", "last"):
             MLP.load_from_checkpoint(path / f"{name}.ckpt")

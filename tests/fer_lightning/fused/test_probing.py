@@ -21,11 +21,17 @@ def test_the_cost_is_the_time_of_all_over_that_of_each(monkeypatch):
     train_each = probing._train_each
 
     def slow(members, batch_size):
+        assert torch.get_num_threads() == 1
         train_each(members, batch_size)
         time.sleep(0.4)
 
-    monkeypatch.setattr(engine.FusedTraining, "train_epoch", lambda *_: time.sleep(0.5))
+    def together(*_):
+        time.sleep({1: 0.8, 2: 0.5}[torch.get_num_threads()])
+
+    monkeypatch.setattr(engine.FusedTraining, "train_epoch", together)
     monkeypatch.setattr(probing, "_train_each", slow)
-    assert 1.0 < fused_cost(members, 8) < 1.3  # 0.5 / 0.4
+    cost = fused_cost(members, 8, threads=[2, 1], alone=1)
+    assert 1.0 < cost.share < 1.3  # 0.5 / 0.4
+    assert cost.threads == 2
     for member, weight in zip(members, weights, strict=True):
         assert (member.network.layers[1].weight == weight).all()

@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 
 from fer_lightning.errors import InputError
 from fer_lightning.fused import sweep as module
+from fer_lightning.fused.probing import Cost
 from fer_lightning.fused.sweep import FusedSweep, waves
 
 
@@ -47,7 +48,7 @@ def test_a_group_that_fails_leaves_its_jobs_failed_and_the_others_to_go_on(
         (tmp_path / str(i)).mkdir()
         jobs.append(job)
     monkeypatch.setattr(module, "train_together", broken)
-    monkeypatch.setattr(module, "fused_cost", lambda members, batch_size: 0.5)
+    monkeypatch.setattr(module, "fused_cost", lambda *_: Cost(0.5, 1))
     failing, sound = (r for r in FusedSweep(jobs, run_job, None, 1) if r.finish)
     assert "RuntimeError: out of memory" in capsys.readouterr().err
     assert list(failing.jobs) == [0, 1]

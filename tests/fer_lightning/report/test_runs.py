@@ -30,12 +30,20 @@ def test_a_run_without_a_summary_tells_its_curves_so_far(write_run):
     assert run.seconds == 6.0
 
 
-def test_without_a_summary_in_a_sweep_that_is_over_it_has_failed(write_run, tmp_path):
+def test_without_a_summary_it_has_failed_if_its_log_ends_so(write_run):
     path = write_run("s/0_run")
     (path / "summary.json").unlink()
-    assert read(path, tmp_path / "s").status == "unfinished"
-    (tmp_path / "s" / "summary.csv").touch()
-    assert read(path, tmp_path / "s").status == "failed"
+    log = path / "train.log"
+    log.write_text("[2026-01-01 00:00:00,000][fer_lightning.jobs][INFO] run 1 of 2: seed=0\n")
+    assert read(path).status == "unfinished"
+    with log.open("a") as file:
+        file.write("[2026-01-01 00:00:01,000][fer_lightning.jobs][ERROR] failed: no; faces; /a/b\n")
+        file.write("Traceback (most recent call last):\n")
+    assert read(path).status == "failed"
+    assert read(path).folder.failure == "no; faces"
+    with log.open("a") as file:
+        file.write("[2026-01-01 00:00:02,000][fer_lightning.training][INFO] goes on\n")
+    assert read(path).status == "unfinished"
 
 
 def test_a_run_that_only_began_has_nothing_to_tell(tmp_path):
