@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 from torch.utils.tensorboard import SummaryWriter
 
@@ -65,7 +66,7 @@ class EpochLog(Checkpoint):
         sizes = self._files.sizes()
         so_far = 0.0 if self._started is None else time.perf_counter() - self._started
         kept = {"diverged_at": self.diverged_at, "share": self.share, "seconds_so_far": so_far}
-        return {**kept, "files": sizes}
+        return {**kept, "threads": torch.get_num_threads(), "files": sizes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Stand where a checkpoint was written: what the files hold of later epochs is cut off."""

@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 TAIL_BYTES = 1 << 16  # that may hold a traceback
-_RECORD = re.compile(r"^\[[^]]*\]\[[^]]*\]\[([A-Z]+)\] (.*)$", re.MULTILINE)
+# The project's own: launchers end a job that has failed with success.
+_RECORD = re.compile(r"^\[[^]]*\]\[(?:fer_lightning|gmm)[^]]*\]\[([A-Z]+)\] (.*)$", re.MULTILINE)
 
 
 def told_failure(folder: Path) -> str | None:
-    """Why a run failed, as the last record of its log tells it; None if that tells of no error."""
+    """Why a run failed, as the last record in its log tells; None if that tells of no error."""
     for log in sorted(folder.glob("*.log")):
         records = _RECORD.findall(_tail(log))
         if records and records[-1][0] == "ERROR":

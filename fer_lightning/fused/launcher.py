@@ -24,7 +24,8 @@ class FusedLauncher(Launcher):
     Args:
         memory_gb: What the models that are trained at once may take, in 10^9 bytes; half of what is
             free by default. A larger group is trained in several waves.
-        threads: CPU threads of a fused training; all cores by default.
+        threads: CPU threads of a fused training; by default all cores, or one where that is
+            measured to be faster.
         measure: Whether to train together only what is measured to be faster so.
     """
 

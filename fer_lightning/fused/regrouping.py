@@ -23,6 +23,12 @@ class Part:
     stored: Mapping[int, Stored] = field(default_factory=dict)
     were_together: bool = False
 
+    @property
+    def threads(self) -> int | None:
+        """With how many threads they were trained, so that they go on with as many."""
+        known = [_state(stored)["threads"] for stored in self.stored.values()]
+        return known[0] if known else None
+
 
 def parts(jobs: Sequence[int], found: Mapping[int, Sequence[Stored]]) -> list[Part]:
     """Part the unfinished jobs of a group by what they can go on from.

@@ -92,7 +92,7 @@ class FusedSweep:
                 yield from self._part(part)
 
     def _part(self, part: Part) -> Iterator[Ready]:
-        torch.set_num_threads(self.threads or ALL_THREADS)
+        torch.set_num_threads(self.threads or min(part.threads or ALL_THREADS, ALL_THREADS))
         runs = self._made(part)
         # those that cannot be made say themselves what is wrong with them
         yield Ready([i for i in part.jobs if i not in runs])

@@ -52,7 +52,7 @@ def test_an_interrupted_sweep_ends_with_the_ranking_of_what_it_has(sweep, tmp_pa
     done = sweep("seed=1,2,0")
     assert done.returncode != 0
     rows = [re.split(r" +", line) for line in done.stdout.splitlines()[2:]]
-    assert [(row[1], row[-1]) for row in rows[1:3]] == [("1", "done"), ("2", "failed")]
+    assert [(row[1], row[-1]) for row in rows[1:3]] == [("1", "done"), ("2", "unfinished")]
     assert (tmp_path / "sweep" / "summary.csv").exists()
     assert "run 3" not in done.stderr
 

@@ -26,9 +26,11 @@ def sweep(tmp_path):
                 rows = ["1,1,0.2,1.5,0.25,2", "2,1,0.3,1.25,0.5,1", "3,1,0.4,1.75,0.5,1.5"]
                 curves = ["epoch,train_ce,train_acc,val_ce,val_acc,seconds", *rows]
                 (run / "metrics.csv").write_text("\n".join(curves) + "\n")
-                (run / "train.log").write_text("[2026-01-01 00:00:00,000][x][INFO] run 1 of 2\n")
+                (run / "train.log").write_text(
+                    "[2026-01-01 00:00:00,000][fer_lightning.jobs][INFO] run 1 of 2\n"
+                )
             elif ending == "failed":
-                told = "[2026-01-01 00:00:00,000][x][ERROR] failed: it is wrong; /run\n"
+                told = "[2026-01-01 00:00:00,000][fer_lightning.jobs][ERROR] failed: no; /run\n"
                 (run / "train.log").write_text(told)
             else:
                 summary = summary_of(acc, ending == "diverged")

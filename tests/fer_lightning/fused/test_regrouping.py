@@ -9,7 +9,7 @@ from fer_lightning.resumable_checkpoints import Stored
 def stored(epoch, share=0.5, diverged_at=None):
     """A checkpoint after so many epochs."""
     progress = {"epoch_progress": {"current": {"processed": epoch}}}
-    callbacks = {"EpochLog": {"share": share, "diverged_at": diverged_at}}
+    callbacks = {"EpochLog": {"share": share, "diverged_at": diverged_at, "threads": 3}}
     return Stored(Path(str(epoch)), {"loops": {"fit_loop": progress}, "callbacks": callbacks})
 
 
@@ -33,6 +33,13 @@ def told(jobs, found):
 )
 def test_what_was_together_goes_on_from_the_newest_epoch_that_all_have(found, expected):
     assert told(sorted(found), found) == expected
+
+
+def test_they_go_on_with_as_many_threads():
+    (part,) = parts([0, 1], {0: [stored(5)], 1: [stored(5)]})
+    assert part.threads == 3
+    (begun_anew,) = parts([0, 1], {0: [], 1: []})
+    assert begun_anew.threads is None
 
 
 def test_one_that_has_diverged_keeps_its_place():

@@ -39,6 +39,7 @@ def test_without_a_summary_it_has_failed_if_its_log_ends_so(write_run):
     with log.open("a") as file:
         file.write("[2026-01-01 00:00:01,000][fer_lightning.jobs][ERROR] failed: no; faces; /a/b\n")
         file.write("Traceback (most recent call last):\n")
+        file.write("[2026-01-01 00:00:01,500][submitit][INFO] Job completed successfully\n")
     assert read(path).status == "failed"
     assert read(path).folder.failure == "no; faces"
     with log.open("a") as file:
