@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from fer_lightning.data.faces import CLASSES
 from fer_lightning.generations import whole_generations
 
 LAST = "last.ckpt"
@@ -50,4 +54,15 @@ def _of_training(path: Path, content: Any) -> Stored:
     begun = stored.epoch > 0 or stored.is_within
     if not begun or not {"state_dict", "optimizer_states"} <= content.keys():
         raise ValueError("it is of no training")
+    if stored.is_within and not _is_part_of_an_epoch(**content["epoch_so_far"]):
+        raise ValueError("it is of no part of an epoch")
     return stored
+
+
+def _is_part_of_an_epoch(minibatches: Any, logits: Any, labels: Any) -> bool:
+    """Whether these are a number of minibatches, logits (n, 7) and labels (n,)."""
+    if type(minibatches) is not int or minibatches < 1:
+        return False
+    if not (isinstance(logits, Tensor) and isinstance(labels, Tensor)):
+        return False
+    return logits.shape == (len(labels), len(CLASSES)) and labels.dtype == torch.int64

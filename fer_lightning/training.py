@@ -120,8 +120,8 @@ class Run:
         )
         close_row(self.epoch_log.board, summary)
         self.epoch_log.board.close()
+        self.checkpoints.drop_the_one_before()  # a run with a summary is not looked at again
         summary.write(self.folder / "summary.json")
-        self.checkpoints.drop_the_one_before()
         log.info("%s", score_table(summary))
         if summary.diverged:
             told = "diverged: the training loss of epoch %s is not finite"

@@ -13,7 +13,7 @@ from fer_lightning.shell import command
 from fer_lightning.summary_file import finished_run
 from gmm.class_mixtures import class_faces, fit_classes
 from gmm.face_points import announce, face_points
-from gmm.kept_state import KeptState
+from gmm.kept_state import KeptState, remove_state
 from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
 from gmm.sweep_table import CLASSIFY, write_table
@@ -36,6 +36,7 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     started = time.perf_counter()
     done = finished_run(folder) if config.resume is not None else None
     if done:
+        remove_state(folder)
         return float(done["best"]["val"])
     settings = mixture_settings(config)
     classes = class_numbers(config.classes)
@@ -53,7 +54,7 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     with RunFolder(folder) as run:
         results = report(run, fitted, chosen, [CLASSES[c] for c in classes], settings)
         run.summary(results, config, overrides, faces, started)
-    state.remove()
+    remove_state(folder)
     return results["best"]["val"]
 
 

@@ -17,7 +17,7 @@ from fer_lightning.summary_file import finished_run
 from gmm.clustering import fit_starts
 from gmm.face_points import announce, face_points
 from gmm.fitted_points import fitted_points, process_group
-from gmm.kept_state import KeptState
+from gmm.kept_state import KeptState, remove_state
 from gmm.progress import em_progress
 from gmm.settings import mixture_settings, start_names
 from gmm.sweep_table import CLUSTER, write_table
@@ -41,6 +41,7 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     place = place_of_run(folder, config.resume)
     done = finished_run(place) if config.resume is not None else None
     if done:
+        remove_state(place)
         return float(done["model"]["log_likelihood"]["val"] / done["data"]["val"])
     settings = mixture_settings(config)
     require_integer("mixture.n_components", settings.n_components, 1)
@@ -63,7 +64,7 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     with RunFolder(folder) as run:
         results = report(run, found, faces, points.n, fitted, config.seed)
         run.summary(results, config, overrides, faces, started)
-    state.remove()
+    remove_state(folder)
     return results["model"]["log_likelihood"]["val"] / len(faces.splits.val)
 
 

@@ -15,6 +15,8 @@ from fer_lightning.interruption import is_waiting, stop_if_waiting
 from fer_lightning.processes import leads, n_processes
 from gmm.em import Kept
 
+NAME = "em.pt"
+
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +37,7 @@ class KeptState:
 
     def __init__(self, folder: Path, every_seconds: float, resumes: bool) -> None:
         require_number("checkpoint_every_seconds", every_seconds, 0)
-        self.path = folder / "em.pt"
+        self.path = folder / NAME
         self.every_seconds = every_seconds
         self.resumes = resumes
         self._written = time.monotonic()
@@ -73,6 +75,7 @@ class KeptState:
                     stop_if_waiting()
                 raise
 
-    def remove(self) -> None:
-        """Remove the files: the run is done."""
-        remove_generations(self.path)
+
+def remove_state(folder: Path) -> None:
+    """Remove the state of EM from the folder of a run that is done."""
+    remove_generations(folder / NAME)

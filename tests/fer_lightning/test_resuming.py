@@ -148,6 +148,30 @@ def test_a_run_cut_off_within_epochs_goes_on_there(
     assert loops[0] == loops[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("minibatches", 0),
+        ("minibatches", "3"),
+        ("logits", torch.zeros(4, 6)),
+        ("labels", torch.zeros(4)),
+        ("labels", None),
+        ("more", 1),
+    ],
+)
+def test_a_part_of_an_epoch_that_is_none_is_damage(
+    run_here, cut_off, tmp_path, caplog, name, value
+):
+    cut_off("cut", "data.minibatches_per_step=1", epochs=(2,), steps=1)
+    last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    content["epoch_so_far"][name] = value
+    torch.save(content, last)
+    run_here("cut", resume=True)
+    assert f"{last}: damaged (" in caplog.text
+    assert (tmp_path / "cut" / "summary.json").exists()
+
+
 def test_a_long_epoch_is_saved_within(run_here, tmp_path, monkeypatch):
     written = []
     original = checkpoints.Checkpoints._write

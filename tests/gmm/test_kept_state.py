@@ -8,7 +8,7 @@ import torch
 from fer_lightning.errors import Interrupted, SettingError
 from gmm import kept_state
 from gmm.em import fit_em
-from gmm.kept_state import KeptState
+from gmm.kept_state import KeptState, remove_state
 from gmm.starts import Start, make_start
 
 
@@ -55,7 +55,7 @@ def test_a_fit_cut_off_ends_as_one_that_was_not(fit, tmp_path, tol, last):
     state = KeptState(tmp_path, 0, resumes=True)
     assert_same(whole, fit(state, tol, lambda iteration, mean: seen.append(iteration)))
     assert seen[0] == last
-    state.remove()
+    remove_state(tmp_path)
     assert not any(tmp_path.iterdir())
 
 
