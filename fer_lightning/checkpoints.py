@@ -44,7 +44,6 @@ class Checkpoints(Checkpoint):
         self.best_epoch: int | None = None
         self.wanted: bool | None = None
         self._best: dict[str, Any] = {}
-        self._is_within = False  # an epoch, when a checkpoint is written
         self._written = time.monotonic()
         self._best_is_written = True
 
@@ -92,9 +91,7 @@ class Checkpoints(Checkpoint):
         """Write within a long epoch, or where a signal waits, if no other process has a part."""
         is_due = interruption.is_waiting() or self._is_late(2 * self.every_seconds)
         if is_due and trainer.world_size == 1:
-            self._is_within = True
             self._write(trainer)
-            self._is_within = False
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._write(trainer)
@@ -108,9 +105,11 @@ class Checkpoints(Checkpoint):
         that are done are then passed over.
         """
         loop = checkpoint["loops"]["fit_loop"]
-        for counts in (loop["epoch_progress"]["total"], loop["epoch_progress"]["current"]):
+        current = loop["epoch_progress"]["current"]
+        is_within = current["processed"] < current["ready"]
+        for counts in (loop["epoch_progress"]["total"], current):
             counts.update(dict.fromkeys(counts, counts["processed"]))
-        if self._is_within:
+        if is_within:
             assert isinstance(pl_module, ExpressionClassifier)
             checkpoint["epoch_so_far"] = pl_module.epoch_so_far()
             steps = loop["epoch_loop.batch_progress"]

@@ -45,8 +45,8 @@ class RunFolder:
         return readable(self.sweep.name) if self.sweep else None
 
     @property
-    def unfinished(self) -> str:
-        """What the run is while it has no summary: failed if its log says so."""
+    def ending(self) -> str:
+        """What the run is while it has no summary: failed if its log says so, else unfinished."""
         return ending(self.path)
 
     @property

@@ -67,7 +67,7 @@ class MixtureRun:
 def read_mixture_run(folder: RunFolder) -> MixtureRun:
     """What a folder tells of a run of the mixtures."""
     if not (folder.path / "summary.json").exists():
-        return MixtureRun(folder, folder.unfinished)
+        return MixtureRun(folder, folder.ending)
     name, columns = TABLES[folder.kind]
     try:
         summary = read_json(folder.path / "summary.json")

@@ -122,7 +122,7 @@ def _status(folder: RunFolder, summary: dict[str, Any], problems: list[str]) -> 
     if problems:
         return "damaged"
     if not summary:
-        return folder.unfinished
+        return folder.ending
     return "diverged" if summary.get("diverged") is True else "done"
 
 

@@ -100,7 +100,8 @@ def test_two_processes_give_what_one_gives_in_one_folder(
     assert_same(alone, folder)
 
 
-def test_two_processes_that_were_killed_go_on(entry_here, face_settings, shell, tmp_path):
+@pytest.mark.parametrize("n_then", [1, 2])
+def test_two_processes_that_were_killed_go_on(entry_here, face_settings, shell, tmp_path, n_then):
     settings = (*SETTINGS, "mixture.max_iter=150", "mixture.tol=0", "checkpoint_every_seconds=0")
     _, alone = entry_here("cluster", *settings)
     folder = tmp_path / "two"
@@ -113,7 +114,7 @@ def test_two_processes_that_were_killed_go_on(entry_here, face_settings, shell, 
     subprocess.run(["pkill", "-KILL", "-f", str(folder)], check=True)  # torchrun and what it began
     killed.wait()
     assert not (folder / "summary.json").exists()
-    done = shell(*together[1:], f"resume={folder}")
+    done = shell(*(together[1:] if n_then == 2 else ("gmm.cluster",)), f"resume={folder}")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("goes on from iteration") == 1
     assert_same(alone, folder)
