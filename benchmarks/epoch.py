@@ -21,7 +21,7 @@ from benchmarks.faces import ALL, SomeFaces, overrides_of
 from benchmarks.networks import NETWORKS
 from benchmarks.results import in_turns, parser, publish
 from fer_lightning.data.faces import FaceSplits
-from fer_lightning.training import ALL_THREADS
+from fer_lightning.training.run import ALL_THREADS
 
 BATCH_SIZES = (1, 10, 100, 1000)
 # Epochs of a round; the slow ones are as few as a median allows.

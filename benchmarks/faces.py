@@ -8,10 +8,10 @@ import torch
 
 from fer_lightning.data.cache import load
 from fer_lightning.data.faces import FaceSplits
-from fer_lightning.data.synthetic import Synthetic
-from fer_lightning.shell import PROJECT_ROOT
+from fer_lightning.data.sources.synthetic import Synthetic
+from fer_lightning.shell.configuration import project_root
 
-CACHE = PROJECT_ROOT / "multirun" / ".cache"
+CACHE = project_root() / "multirun" / ".cache"
 ALL = 3374
 
 

@@ -30,8 +30,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from fer_lightning.data.cache import load
 from fer_lightning.data.faces import FaceSplits
-from fer_lightning.data.fer2013 import Fer2013
-from fer_lightning.shell import PROJECT_ROOT
+from fer_lightning.data.sources.fer2013 import Fer2013
+from fer_lightning.shell.configuration import project_root
 
 KILLS_OF_ONE = 3
 EPOCHS = {
@@ -85,7 +85,7 @@ def cases(faces: Path, length: float = 1.0) -> list[Case]:
     epochs = {name: f"trainer.max_epochs={round(length * n)}" for name, n in EPOCHS.items()}
     source = ("data=fer2013", f"data.path={faces}", "data.cache_dir=null")
     data = (*source, "checkpoint_every_seconds=0.3")
-    train = (str(PROJECT_ROOT / "train.py"),)
+    train = (str(project_root() / "train.py"),)
     run = (*data, "threads=1", "trainer.accelerator=cpu", "data.batch_size=20", "compile=false")
     sweep = ("-m", *run, "optim.momentum=0.5", "optim.lr=0.01,0.1,1e30")
     fused = ("hydra/launcher=fused", "hydra.launcher.threads=1", "hydra.launcher.measure=false")

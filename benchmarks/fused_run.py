@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.project_run import as_in_a_long_training, composed
-from fer_lightning.fused.probing import fused_cost
+from fer_lightning.fused.cost import fused_cost
 from fer_lightning.fused.together import members, train_together
-from fer_lightning.training import ALL_THREADS, Run
+from fer_lightning.training.run import ALL_THREADS, Run
 
 
 def epoch_seconds(jobs: Sequence[Sequence[str]]) -> list[float]:

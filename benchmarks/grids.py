@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.machine import seconds
 from benchmarks.results import Row
-from fer_lightning.shell import PROJECT_ROOT
+from fer_lightning.shell.configuration import project_root
 
 STUDY_EPOCHS = {"mlp": 1000, "cnn": 30}
 EPOCHS = 2  # the first, which also warms up, does not count
@@ -32,7 +32,7 @@ def _grid(model: str, overrides: Sequence[str]) -> list[Row]:
         command = [sys.executable, "train.py", f"experiment={model}_grid", *overrides]
         command += ["hydra/launcher=fused", f"trainer.max_epochs={EPOCHS}"]
         command += ["image_every_n_epochs=0", f"hydra.sweep.dir={folder}"]
-        took = seconds(lambda: subprocess.run(command, cwd=PROJECT_ROOT, check=True))
+        took = seconds(lambda: subprocess.run(command, cwd=project_root(), check=True))
         per_size = _seconds_per_epoch(Path(folder))
     rows: list[Row] = [
         _row(model, str(size), n, None, STUDY_EPOCHS[model] * each)

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.machine import peak_kib
-from fer_lightning.shell import PROJECT_ROOT
+from fer_lightning.shell.configuration import project_root
 
 
 def peak_mib(jobs: Sequence[Sequence[str]]) -> int:
     """Peak memory of a process that trains these jobs together, uncompiled, in MiB."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory"],
-        cwd=PROJECT_ROOT,
+        cwd=project_root(),
         input=json.dumps([[*job, "compile=false"] for job in jobs]),
         capture_output=True,
         text=True,

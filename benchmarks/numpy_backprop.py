@@ -15,7 +15,8 @@ import numpy as np
 from benchmarks.faces import ALL, SomeFaces
 from benchmarks.results import in_turns, parser, publish
 from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.networks import CNN, MLP
+from fer_lightning.networks.cnn import CNN
+from fer_lightning.networks.mlp import MLP
 
 Arrays = list[np.ndarray]
 # From weights and faces in [0, 1], (B, 48, 48), to logits, (B, 7), and what takes the gradient of

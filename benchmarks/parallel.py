@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from benchmarks.machine import seconds
 from benchmarks.results import in_turns, parser, publish
-from fer_lightning.shell import PROJECT_ROOT
+from fer_lightning.shell.configuration import project_root
 
 EPOCHS = {"mlp": 300, "cnn": 20}
 JOBS = ("seed=0,1,2,3", "image_every_n_epochs=0")
@@ -24,7 +24,7 @@ def sweep_seconds(settings: Sequence[str]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "train.py", "-m", *JOBS, *settings, f"hydra.sweep.dir={folder}"]
         run = functools.partial(
-            subprocess.run, command, cwd=PROJECT_ROOT, capture_output=True, check=True
+            subprocess.run, command, cwd=project_root(), capture_output=True, check=True
         )
         return [seconds(run)]
 

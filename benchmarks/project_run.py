@@ -10,8 +10,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from fer_lightning.fused import compiling
-from fer_lightning.shell import CONF, register_resolvers
-from fer_lightning.training import Run, chosen_engine, train
+from fer_lightning.fused.single_run import chosen_engine, train
+from fer_lightning.shell.configuration import CONF, register_resolvers
+from fer_lightning.training.run import Run
 
 
 def composed(overrides: list[str]) -> DictConfig:

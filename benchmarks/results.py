@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import facts
-from fer_lightning.atomic import write_json
-from fer_lightning.shell import PROJECT_ROOT
-from fer_lightning.tables import as_text, plain_table
+from fer_lightning.files.writing import write_json
+from fer_lightning.plots.text_table import as_text, plain_table
+from fer_lightning.shell.configuration import project_root
 
 Row = Mapping[str, Any]
 
@@ -19,7 +19,7 @@ def parser(name: str, description: str, rounds: int) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description.splitlines()[0])
     made.add_argument("--rounds", type=int, default=rounds, help=f"by default {rounds}")
     made.add_argument("--quick", action="store_true", help="few faces, to see that it works")
-    made.add_argument("--json", type=Path, default=PROJECT_ROOT / "multirun" / f"{name}.json")
+    made.add_argument("--json", type=Path, default=project_root() / "multirun" / f"{name}.json")
     return made
 
 

@@ -24,12 +24,13 @@ from matplotlib.figure import Figure
 
 import gmm
 from benchmarks.machine import peak_kib
-from fer_lightning.data.faces import CLASSES, SIZE, SPLITS, Faces, FaceSplits
-from fer_lightning.figure_style import BLUE, DPI, INK, VERMILION, plain
+from fer_lightning.data.faces import CLASSES, SIZE, Faces, FaceSplits
+from fer_lightning.data.splitting import SPLITS
 from fer_lightning.fused.engine import FusedTraining, Member
-from fer_lightning.networks import MLP
-from fer_lightning.shell import CONF, PROJECT_ROOT, register_resolvers
-from fer_lightning.training import train
+from fer_lightning.fused.single_run import train
+from fer_lightning.networks.mlp import MLP
+from fer_lightning.plots.style import BLUE, DPI, INK, VERMILION, plain
+from fer_lightning.shell.configuration import CONF, project_root, register_resolvers
 
 TIMES = (1, 2, 5, 10)
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}  # those of FER2013
@@ -126,7 +127,7 @@ def measured(name: str, size: int) -> dict[str, float]:
     """
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.scale", "--case", name, str(size)],
-        cwd=PROJECT_ROOT,
+        cwd=project_root(),
         env={**os.environ, "OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "1"},
         capture_output=True,
         check=True,
@@ -181,7 +182,7 @@ def main() -> None:
     """Print and draw all cases, or tell of one."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--case", nargs=2, metavar=("NAME", "SIZE"), help=argparse.SUPPRESS)
-    parser.add_argument("--png", type=Path, default=PROJECT_ROOT / "docs" / "scaling.png")
+    parser.add_argument("--png", type=Path, default=project_root() / "docs" / "scaling.png")
     args = parser.parse_args()
     if args.case:
         tell(args.case[0], int(args.case[1]))

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from benchmarks.results import Row, parser, publish
-from fer_lightning.shell import PROJECT_ROOT
+from fer_lightning.shell.configuration import project_root
 
 # Owner and code; what is printed after each part is the time.
 PARTS = {
@@ -52,7 +52,9 @@ def parts() -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", TIMED, folder]
         began = time.time()
-        done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, cwd=project_root(), capture_output=True, text=True, check=True
+        )
     times = [began, *map(float, done.stdout.split())]
     return [end - start for start, end in itertools.pairwise(times)]
 
@@ -62,7 +64,9 @@ def mistake() -> float:
     began = time.time()
     command = [sys.executable, "train.py", "optim.lr=-1"]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([*command, f"hydra.run.dir={folder}"], cwd=PROJECT_ROOT, capture_output=True)
+        subprocess.run(
+            [*command, f"hydra.run.dir={folder}"], cwd=project_root(), capture_output=True
+        )
     return time.time() - began
 
 

@@ -25,7 +25,7 @@ from benchmarks.flops import epoch_flops
 from benchmarks.machine import gemm_rate
 from benchmarks.memory import peak_mib
 from benchmarks.results import Row, in_turns, parser, publish
-from fer_lightning.training import ALL_THREADS, Run
+from fer_lightning.training.run import ALL_THREADS, Run
 
 RATES, MOMENTA, FOLDS = (0.001, 0.05, 0.1, 0.5, 1.0), (0.0, 0.5, 0.9), 5
 GRID = len(RATES) * len(MOMENTA)

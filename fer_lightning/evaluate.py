@@ -9,7 +9,7 @@ from fer_lightning.shell import command
 
 def main(config: DictConfig, folder: Path, overrides: list[str]) -> None:
     """Evaluate what the configuration names; results go to the runs' folders and `output`."""
-    from fer_lightning.evaluation_job import evaluate  # Lightning takes seconds to import
+    from fer_lightning.evaluation import evaluate  # Lightning takes seconds to import
 
     evaluate(config)
 

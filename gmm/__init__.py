@@ -1,17 +1,25 @@
 """Gaussian mixtures by batched expectation-maximisation on PyTorch tensors.
 
-The estimators follow scikit-learn and need it; they are imported when first asked for.
+In come points, out go mixtures: `Mixture` is a batch of them as a value, `fit_many` and `fit_em`
+fit such a batch, and the estimators do so with scikit-learn's conventions. The library needs
+PyTorch alone; the estimators need scikit-learn, and are imported when first asked for. What is done
+with faces is in `gmm.faces`, of which the library knows nothing.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gmm.distributed import Distributed
 from gmm.em import Fit, fit_em
 from gmm.fit import ManyFits, fit_many
 from gmm.kmeans import KMeansFit, kmeans
-from gmm.mixture import Mixture, ModelFileError
+from gmm.mixture import Mixture
+from gmm.model_file import ModelFileError
+from gmm.points import Distributed, Shards
 from gmm.starts import Start, make_start
+
+if TYPE_CHECKING:
+    from gmm.classifier import MixtureClassifier
+    from gmm.estimator import GaussianMixture
 
 __all__ = [
     "Distributed",
@@ -22,6 +30,7 @@ __all__ = [
     "Mixture",
     "MixtureClassifier",
     "ModelFileError",
+    "Shards",
     "Start",
     "fit_em",
     "fit_many",

@@ -12,9 +12,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
-from gmm.arrays import dtype_of, generator_of, like, points_of
 from gmm.fit import ManyFits, fit_many
 from gmm.mixture import Mixture
+from gmm.points.arrays import dtype_of, generator_of, like, points_of
 from gmm.starts import Start
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
-from fer_lightning.data.faces import CLASSES
+from fer_lightning.data import CLASSES
 from fer_lightning.errors import SettingError
+from fer_lightning.runs import finished_run
 from fer_lightning.shell import command
-from fer_lightning.summary_file import finished_run
-from gmm.class_mixtures import class_faces, fit_classes
-from gmm.face_points import announce, face_points
-from gmm.kept_state import KeptState, remove_state
-from gmm.progress import em_progress
-from gmm.settings import mixture_settings, start_names
-from gmm.sweep_table import CLASSIFY, write_table
+from gmm.faces.class_mixtures import class_faces, fit_classes
+from gmm.faces.face_points import announce, face_points
+from gmm.faces.kept_state import KeptState, remove_state
+from gmm.faces.progress import em_progress
+from gmm.faces.run_folder import CLASSIFY, write_sweep_table
+from gmm.faces.settings import mixture_settings, start_names
 
 
 def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
@@ -48,8 +48,8 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     train = chosen["train"]
     with em_progress(settings.max_iter) as progress, state.signals_wait():
         fitted = fit_classes(train, len(classes), settings, start, config.seed, progress, state)
-    from gmm.classify_report import report  # figures and TensorBoard take a second to import
-    from gmm.run_folder import RunFolder
+    from gmm.faces.classify_report import report  # figures and TensorBoard take a second to import
+    from gmm.faces.run_folder import RunFolder
 
     with RunFolder(folder) as run:
         results = report(run, fitted, chosen, [CLASSES[c] for c in classes], settings)
@@ -74,4 +74,4 @@ def class_numbers(classes: Any) -> list[int]:
 
 
 if __name__ == "__main__":
-    command("gmm/classify", classify, end_sweep=functools.partial(write_table, CLASSIFY))
+    command("gmm/classify", classify, end_sweep=functools.partial(write_sweep_table, CLASSIFY))

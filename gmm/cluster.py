@@ -12,15 +12,15 @@ from torch import Tensor
 
 from fer_lightning.errors import require_integer
 from fer_lightning.processes import leads, place_of_run
+from fer_lightning.runs import finished_run
 from fer_lightning.shell import command
-from fer_lightning.summary_file import finished_run
-from gmm.clustering import fit_starts
-from gmm.face_points import announce, face_points
-from gmm.fitted_points import fitted_points, process_group
-from gmm.kept_state import KeptState, remove_state
-from gmm.progress import em_progress
-from gmm.settings import mixture_settings, start_names
-from gmm.sweep_table import CLUSTER, write_table
+from gmm.faces.clustering import fit_starts
+from gmm.faces.face_points import announce, face_points
+from gmm.faces.fitted_points import fitted_points, process_group
+from gmm.faces.kept_state import KeptState, remove_state
+from gmm.faces.progress import em_progress
+from gmm.faces.run_folder import CLUSTER, write_sweep_table
+from gmm.faces.settings import mixture_settings, start_names
 
 
 def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
@@ -58,8 +58,8 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         fitted = points.log_likelihood(found.mixture)
     if not leads():
         return math.nan
-    from gmm.cluster_report import report  # figures and TensorBoard take a second to import
-    from gmm.run_folder import RunFolder
+    from gmm.faces.cluster_report import report  # figures and TensorBoard take a second to import
+    from gmm.faces.run_folder import RunFolder
 
     with RunFolder(folder) as run:
         results = report(run, found, faces, points.n, fitted, config.seed)
@@ -77,4 +77,4 @@ def _describe(names: Sequence[str], n: int, mean: Tensor) -> str:
 
 
 if __name__ == "__main__":
-    command("gmm/cluster", cluster, end_sweep=functools.partial(write_table, CLUSTER))
+    command("gmm/cluster", cluster, end_sweep=functools.partial(write_sweep_table, CLUSTER))

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gmm.columns import Columns
-from gmm.covariances import structure
 from gmm.points import Block
+from gmm.structures import Columns, structure
 
 # Below it, the error of a claim is less than 1e-5 of a point.
 _UNDECIDED = 1e-3

@@ -7,16 +7,13 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from gmm.columns import Columns
-from gmm.covariances import structure
 from gmm.density import Density, Parameters
-from gmm.distributed import Distributed
 from gmm.m_step import Sums, m_step
 from gmm.mixture import Mixture
-from gmm.points import Batches, Block, Points, open_points
+from gmm.points import Batches, Block, Distributed, Points, open_points
+from gmm.structures import Columns, structure
 
 Callback = Callable[[int, Tensor], None]
-
 
 Kept = dict[str, Any]  # tensors, and lists and dicts of them
 

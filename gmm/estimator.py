@@ -10,13 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from gmm.arrays import Rereadable, batches_of, dtype_of, generator_of, given, like, points_of
-from gmm.covariances import structure
-from gmm.dense import whitening
 from gmm.em import Fit, fit_em
 from gmm.fit import fit_many
 from gmm.mixture import Mixture
+from gmm.points.arrays import Rereadable, batches_of, dtype_of, generator_of, given, like, points_of
 from gmm.starts import Start
+from gmm.structures import structure, whitening
 
 ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical "

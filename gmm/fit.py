@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gmm.covariances import structure
-from gmm.distributed import Distributed
 from gmm.em import Callback, Fit, Memory, fit_points
 from gmm.mixture import Mixture
-from gmm.points import Batches, open_points
+from gmm.points import Batches, Distributed, open_points
 from gmm.starts import Start, start_points
+from gmm.structures import structure
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gmm.covariance import Covariance
+from gmm.structures import Covariance
 
 # Each message says our rule, then scikit-learn's sentence for it, which its users search for.
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gmm.columns import Columns
-from gmm.distributed import Distributed
-from gmm.points import Batches, Block, Points, open_points
-from gmm.products import project, weighted_sums
+from gmm.points import Batches, Block, Distributed, Points, open_points
+from gmm.structures import Columns, project, weighted_sums
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gmm.columns import Columns
-from gmm.covariance import Covariance, Moments
-from gmm.covariances import structure
 from gmm.density import Parameters
 from gmm.points import Block, Points
+from gmm.structures import Columns, Covariance, Moments, structure
 
 _ABANDONED = 1e-12
 _COUNT_OFFSET = 10 * torch.finfo(torch.float64).eps

@@ -9,17 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gmm.covariance import Covariance
-from gmm.covariances import structure
 from gmm.density import Density, Parameters
-from gmm.model_file import read_tensors
+from gmm.model_file import read_model, write_model
 from gmm.points import Points
-
-_FORMAT = "gmm.Mixture 1"
-
-
-class ModelFileError(ValueError):
-    """A file that holds no mixture: the message names it."""
+from gmm.structures import Covariance, structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,9 +159,7 @@ class Mixture:
     def save(self, path: str | Path) -> None:
         """Write the mixtures to a file that `load` reads without running code from it."""
         tensors = {n: getattr(self, n).cpu() for n in ("log_weights", "means", "covariances")}
-        torch.save(
-            {"format": _FORMAT, "covariance_type": self.covariance_type, **tensors}, str(path)
-        )
+        write_model(path, {"covariance_type": self.covariance_type, **tensors})
 
     @classmethod
     def load(cls, path: str | Path) -> "Mixture":
@@ -178,17 +169,7 @@ class Mixture:
             FileNotFoundError: If there is no such file.
             ModelFileError: If it is none of these.
         """
-        try:
-            content = read_tensors(Path(path))
-            if content.pop("format") != _FORMAT:
-                raise ValueError("another format")
-            return cls(**content)
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # torch.load fails in many ways on what it did not write.
-            raise ModelFileError(
-                f"{path} must be a model file written by Mixture.save, got something else"
-            ) from error
+        return read_model(path, cls)
 
     def _evaluate(
         self,

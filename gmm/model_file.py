@@ -1,11 +1,49 @@
-"""Tensors in a file that anybody may have written."""
+"""Model files: mixtures as tensors, read without trusting who wrote them."""
 
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
+
+_FORMAT = "gmm.Mixture 1"
+
+
+class ModelFileError(ValueError):
+    """A file that holds no mixture: the message names it."""
+
+
+def write_model(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write tensors and plain values, such as the parameters of a mixture, to a model file."""
+    torch.save({"format": _FORMAT, **content}, str(path))
+
+
+def read_model(path: str | Path, make: Callable[..., T]) -> T:
+    """Return what is made of the content of a model file.
+
+    Args:
+        path: A file that `write_model` wrote.
+        make: Called with the content as keyword arguments; an error there is damage too.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ModelFileError: If it is none of these.
+    """
+    try:
+        content = read_tensors(Path(path))
+        if content.pop("format") != _FORMAT:
+            raise ValueError("another format")
+        return make(**content)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch.load fails in many ways on what it did not write.
+        raise ModelFileError(
+            f"{path} must be a model file written by Mixture.save, got something else"
+        ) from error
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

@@ -7,14 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gmm.columns import Columns
-from gmm.covariances import structure
 from gmm.density import Parameters
 from gmm.given import given_means, given_precisions, given_weights
 from gmm.kmeans import check_size, lloyd, nearest, one_hot, random_points, spread_points
 from gmm.m_step import Sums, m_step
 from gmm.mixture import Mixture
 from gmm.points import Block, Points, open_points
+from gmm.structures import Columns, structure
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Launchers of this project, where Hydra looks for them, in every process of a sweep."""
 
-from fer_lightning.fused import launcher, submitted
+from fer_lightning import sweeps
 
 
-class FusedLauncher(launcher.FusedLauncher):
+class FusedLauncher(sweeps.FusedLauncher):
     """`hydra/launcher=fused`."""
 
 
-class SubmittedLauncher(submitted.SubmittedLauncher):
+class SubmittedLauncher(sweeps.SubmittedLauncher):
     """`hydra/launcher=fused_slurm`, `fused_local`."""

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from PIL import Image
 
-from fer_lightning.shell import CONF, PROJECT_ROOT, register_resolvers
+from fer_lightning.shell.configuration import CONF, project_root, register_resolvers
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -152,7 +152,7 @@ def shell(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
 
     def run(*command: str, seconds: float = 120, **environment: str) -> subprocess.CompletedProcess:
         program = (
-            [str(PROJECT_ROOT / "train.py")] if command[0] == "train.py" else ["-m", command[0]]
+            [str(project_root() / "train.py")] if command[0] == "train.py" else ["-m", command[0]]
         )
         here = tmp_path / "elsewhere"
         here.mkdir(exist_ok=True)

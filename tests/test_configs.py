@@ -4,8 +4,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from fer_lightning.settings import flat_settings
-from fer_lightning.shell import CONF, register_resolvers
+from fer_lightning.runs.settings import flat_settings
+from fer_lightning.shell.configuration import CONF, register_resolvers
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def case(request, tmp_path):
 @pytest.fixture
 def uninterrupted(case, composed, tmp_path):
     """The folder of the same without a kill; in this process where that is possible."""
-    from fer_lightning.training import train
+    from fer_lightning.fused.single_run import train
 
     folder = tmp_path / "uninterrupted"
     if case.is_sweep:

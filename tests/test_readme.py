@@ -6,9 +6,9 @@ import shlex
 import pytest
 from hydra import compose, initialize_config_dir
 
-from fer_lightning.command_line import gather_words
-from fer_lightning.resume_command import without_resume
-from fer_lightning.shell import CONF, PROJECT_ROOT, register_resolvers
+from fer_lightning.runs.settings import without_resume
+from fer_lightning.shell.command_line import gather_words
+from fer_lightning.shell.configuration import CONF, project_root, register_resolvers
 
 CONFIGS = {
     "train.py": "train",
@@ -18,7 +18,7 @@ CONFIGS = {
     "gmm.cluster": "gmm/cluster",
     "gmm.classify": "gmm/classify",
 }
-README = (PROJECT_ROOT / "README.md").read_text()
+README = (project_root() / "README.md").read_text()
 COMMANDS = re.findall(
     r"python (?:-m )?(?:train\.py|fer_lightning\.(?:data|evaluate|study)|gmm\.\w+)[^\n`]*", README
 )

@@ -6,11 +6,12 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from fer_lightning.data.faces import CLASSES, SPLITS, FaceSplits
+from fer_lightning.data.faces import CLASSES, FaceSplits
+from fer_lightning.data.splitting import SPLITS
 from fer_lightning.errors import require, require_integer
-from fer_lightning.settings import section
+from fer_lightning.plots import as_text, plain_table
+from fer_lightning.runs import section
 from fer_lightning.shell import command
-from fer_lightning.tables import as_text, plain_table
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +21,8 @@ def show_faces(config: DictConfig, folder: Path, overrides: list[str]) -> None:
     require(config.split in SPLITS, "split", f"be one of {', '.join(SPLITS)}", config.split)
     require_integer("per_class", config.per_class, 1, 100)
     from fer_lightning.data.cache import load  # PyTorch takes a second to import
-    from fer_lightning.data.contact_sheet import contact_sheet
-    from fer_lightning.data.cross_validation import cross_validated
+    from fer_lightning.data.faces import cross_validated
+    from fer_lightning.plots import contact_sheet
 
     with section("data"):
         source = instantiate(config.data.source, _convert_="all")

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from fer_lightning.atomic import whole_file
-from fer_lightning.data.faces import CLASSES, SPLITS, Faces, FaceSplits
-from fer_lightning.data.file_tree import Folder
-from fer_lightning.data.source import Source
+from fer_lightning.data.faces import CLASSES, Faces, FaceSplits, Source
+from fer_lightning.data.splitting import SPLITS
 from fer_lightning.errors import InputError
+from fer_lightning.files import Folder, whole_file
 
 VERSION = 2  # of the decoders and of the cache's own format; a new one makes all old files unused
 FIELDS = ("images", "labels", "subjects", "index")

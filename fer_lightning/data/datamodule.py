@@ -7,11 +7,9 @@ import lightning as L
 import torch
 
 from fer_lightning.data.cache import load
-from fer_lightning.data.cross_validation import cross_validated
-from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.data.loading import require_loading
+from fer_lightning.data.faces import Faces, FaceSplits, Source, cross_validated
 from fer_lightning.data.minibatches import WHOLE, Minibatches, Share, TrainLoader, in_order
-from fer_lightning.data.source import Source
+from fer_lightning.data.splitting import require_loading
 from fer_lightning.errors import require_integer
 
 EVALUATION_BATCH = 512

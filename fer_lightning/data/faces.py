@@ -1,17 +1,21 @@
-"""The faces of a data set in memory, split for training, validation and testing."""
+"""The faces of a data set in memory, its splits and folds, and what a source of faces offers."""
 
 import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fer_lightning.data.splitting import SPLITS, deal_folds, require_fold
+from fer_lightning.errors import InputError, SettingError
+
 CLASSES = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SIZE = 48
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -120,3 +124,64 @@ def _rank(faces: Faces) -> Tensor:
     keys = words @ multipliers
     keys ^= keys >> np.uint64(32)  # the low bits of a product know little of the high pixels
     return torch.from_numpy(np.lexsort((faces.labels.numpy(), keys * multipliers[0])))
+
+
+class Source(Protocol):
+    """A data set that can be read: a frozen dataclass whose fields are its settings."""
+
+    name: ClassVar[str]
+
+    def files(self) -> list[Path]:
+        """Files and folders whose content decides what `read` returns, besides the settings."""
+
+    def read(self) -> FaceSplits:
+        """Read and decode all faces."""
+
+
+def existing_path(path: str | Path | None, what: str) -> Path:
+    """The path of a data set.
+
+    Raises:
+        InputError: None was given, or nothing is there that could be read.
+    """
+    if path is None or str(path) == "":
+        raise SettingError("path", f"be given: {what}", path)
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError(f"no such file or folder: {path}")
+    if not (path.is_file() or path.is_dir()):  # pipes and devices may never end
+        raise InputError(f"{path}: must be a file or a folder")
+    return path
+
+
+def require_faces(splits: np.ndarray, where: str) -> None:
+    """Raise an `InputError` if one of the splits has no faces."""
+    for split in SPLITS:
+        if not (splits == split).any():
+            raise InputError(f"{where}: the {split} split must have faces, got none")
+
+
+def cross_validated(splits: FaceSplits, cv_folds: int | None, cv_fold: int | None) -> FaceSplits:
+    """The splits in which one fold validates and the others train.
+
+    Training and validation faces together are dealt out to stratified folds, which depend on the
+    faces alone; subjects stay whole where they are known. The test split is left as it is.
+
+    Args:
+        splits: The splits that a data set has.
+        cv_folds: Number of folds, or None for the splits as they are.
+        cv_fold: The fold that validates, from 0.
+
+    Raises:
+        SettingError: There is no such fold, or there are more folds than can have faces.
+    """
+    require_fold(cv_folds, cv_fold)
+    if cv_folds is None:
+        return splits
+    faces = Faces.joined(splits.train, splits.val)
+    fold = deal_folds(faces.labels.numpy(), faces.subjects.numpy(), cv_folds, len(CLASSES))
+    n_filled = len(np.unique(fold))
+    if n_filled < cv_folds:
+        raise SettingError("cv_folds", f"be at most {n_filled}, or folds lack faces", cv_folds)
+    validates = torch.from_numpy(fold == cv_fold)
+    return FaceSplits(faces.take(~validates), faces.take(validates), splits.test)

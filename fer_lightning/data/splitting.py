@@ -1,12 +1,14 @@
-"""Stratified splits and folds: every part gets its share of every class."""
+"""Stratified splits and folds, and the rules of how faces reach a network; without PyTorch."""
 
 import numpy as np
 
-from fer_lightning.data.faces import CLASSES
+from fer_lightning.errors import require, require_integer
+
+SPLITS = ("train", "val", "test")
 
 
 def split_faces(
-    labels: np.ndarray, subjects: np.ndarray, fractions: list[float], seed: int
+    labels: np.ndarray, subjects: np.ndarray, fractions: list[float], seed: int, n_classes: int
 ) -> np.ndarray:
     """The part to which each face goes, (N,), drawn at random.
 
@@ -17,18 +19,21 @@ def split_faces(
         subjects: Who is shown, (N,), or -1.
         fractions: Share of each part; they add up to 1.
         seed: Seed of the draw.
+        n_classes: Number of classes.
     """
     rng = np.random.default_rng(seed)
     part = np.empty(len(labels), dtype=np.int64)
     known = subjects >= 0
-    for label in range(len(CLASSES)):
+    for label in range(n_classes):
         rows = np.flatnonzero(~known & (labels == label))
         part[rng.permutation(rows)] = _shares(len(rows), fractions)
-    part[known] = _split_subjects(labels[known], subjects[known], fractions, rng)
+    part[known] = _split_subjects(labels[known], subjects[known], fractions, rng, n_classes)
     return part
 
 
-def deal_folds(labels: np.ndarray, subjects: np.ndarray, n_folds: int) -> np.ndarray:
+def deal_folds(
+    labels: np.ndarray, subjects: np.ndarray, n_folds: int, n_classes: int
+) -> np.ndarray:
     """The fold of cross-validation to which each face goes, (N,): a function of the faces alone.
 
     Faces of unknown people are dealt out in turn, class by class, so that the folds' counts of any
@@ -38,6 +43,7 @@ def deal_folds(labels: np.ndarray, subjects: np.ndarray, n_folds: int) -> np.nda
         labels: Class of each face, (N,).
         subjects: Who is shown, (N,), or -1 where unknown.
         n_folds: Number of folds.
+        n_classes: Number of classes.
     """
     rng = np.random.default_rng(0)
     fold = np.empty(len(labels), dtype=np.int64)
@@ -46,7 +52,7 @@ def deal_folds(labels: np.ndarray, subjects: np.ndarray, n_folds: int) -> np.nda
     by_class = rows[np.argsort(labels[rows], kind="stable")]
     fold[by_class] = np.arange(len(rows)) % n_folds
     equal = [1 / n_folds] * n_folds
-    fold[known] = _split_subjects(labels[known], subjects[known], equal, rng)
+    fold[known] = _split_subjects(labels[known], subjects[known], equal, rng, n_classes)
     return fold
 
 
@@ -60,7 +66,11 @@ def _shares(n: int, fractions: list[float]) -> np.ndarray:
 
 
 def _split_subjects(
-    labels: np.ndarray, subjects: np.ndarray, fractions: list[float], rng: np.random.Generator
+    labels: np.ndarray,
+    subjects: np.ndarray,
+    fractions: list[float],
+    rng: np.random.Generator,
+    n_classes: int,
 ) -> np.ndarray:
     """Deal whole subjects out, the largest first, each to the part that lacks its classes most.
 
@@ -68,7 +78,7 @@ def _split_subjects(
     """
     _, subject = np.unique(subjects, return_inverse=True)
     n_subjects = subject.max(initial=-1) + 1
-    counts = np.zeros((n_subjects, len(CLASSES)))
+    counts = np.zeros((n_subjects, n_classes))
     np.add.at(counts, (subject, labels), 1)
     total = counts.sum(0)
     lacking = np.outer(fractions, total)  # (parts, classes)
@@ -79,3 +89,21 @@ def _split_subjects(
         part[s] = np.lexsort((-lacking.sum(1), -need))[0]
         lacking[part[s]] -= counts[s]
     return part[subject]
+
+
+def require_loading(
+    batch_size: int, minibatches_per_step: int, cv_folds: int | None, cv_fold: int | None
+) -> None:
+    """Raise a `SettingError` unless faces can be loaded like this; see `FaceDataModule`."""
+    require_integer("batch_size", batch_size, 1)
+    require_integer("minibatches_per_step", minibatches_per_step, 1)
+    require_fold(cv_folds, cv_fold)
+
+
+def require_fold(cv_folds: int | None, cv_fold: int | None) -> None:
+    """Raise a `SettingError` unless a number of folds and one of them are given, or neither is."""
+    if cv_folds is None:
+        require(cv_fold is None, "cv_folds", "be given where cv_fold is", cv_folds)
+    else:
+        require_integer("cv_folds", cv_folds, 2)
+        require_integer("cv_fold", cv_fold, 0, cv_folds - 1)

@@ -8,14 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from fer_lightning.classifier import ExpressionClassifier
-from fer_lightning.data.datamodule import EVALUATION_BATCH
-from fer_lightning.data.faces import SIZE, Faces, FaceSplits
-from fer_lightning.data.minibatches import epoch_order
+from fer_lightning.data import EVALUATION_BATCH, SIZE, Faces, FaceSplits, epoch_order
 from fer_lightning.fused.gradients import Shares, gradients
 from fer_lightning.fused.optimizers import stacked
 from fer_lightning.fused.stacking import StackedNetwork, cross_entropies
-from fer_lightning.optimizers import OptimizerSettings
+from fer_lightning.training import ExpressionClassifier, OptimizerSettings
 
 # From pixels of each order, rows (G, B) and labels (M, B) to logits (M, B, 7), taking a step.
 Step = Callable[[Sequence[Tensor], Tensor, Tensor], Tensor]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fer_lightning.optimizers import SGD, AdamW, OptimizerSettings
+from fer_lightning.training import SGD, AdamW, OptimizerSettings
 
 
 class StackedOptimizer(ABC):

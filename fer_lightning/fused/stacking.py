@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from fer_lightning.classifier import ExpressionClassifier
+from fer_lightning.training import ExpressionClassifier
 
 Parameters = dict[str, Tensor]
 

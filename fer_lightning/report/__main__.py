@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from fer_lightning.atomic import whole_file
 from fer_lightning.errors import InputError, one_line
+from fer_lightning.files import whole_file
 from fer_lightning.report.collection import collect
 from fer_lightning.report.page import page
+from fer_lightning.shell import project_root
 
 OUT = "out="
-MULTIRUN = Path(__file__).resolve().parents[2] / "multirun"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = [word.removeprefix(OUT) for word in words if word.startswith(OUT)]
     paths = [Path(word) for word in words if not word.startswith(OUT)]
     try:
-        print(write_report(paths or [MULTIRUN], Path(out[-1]) if out else None))
+        print(write_report(paths or [project_root() / "multirun"], Path(out[-1]) if out else None))
     except InputError as error:
         sys.exit(one_line(error))
 

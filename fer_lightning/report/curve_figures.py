@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fer_lightning.figure_style import BLUE, INK, VERMILION
-from fer_lightning.report.curves import Values, thinned
+from fer_lightning.plots import BLUE, INK, VERMILION
 from fer_lightning.report.facets import (
     SIDE,
     Facet,
@@ -22,6 +21,7 @@ from fer_lightning.report.facets import (
 )
 from fer_lightning.report.runs import Run
 from fer_lightning.report.sweeps import Configuration
+from fer_lightning.runs import Values, thinned
 
 CE_CEILING = 3 * math.log(7)  # thrice what guessing among seven classes costs
 COLOR = {"train": BLUE, "val": VERMILION}

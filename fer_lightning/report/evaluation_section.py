@@ -5,14 +5,24 @@ from collections.abc import Iterable
 
 from matplotlib.ticker import PercentFormatter
 
-from fer_lightning.figure_style import COLORS, INK, panel
-from fer_lightning.report.collection import Collection
-from fer_lightning.report.evaluations import Evaluation
-from fer_lightning.report.files import number_at, readable
-from fer_lightning.report.markup import Markup, joined
+from fer_lightning.files import number_at, readable
+from fer_lightning.plots import COLORS, INK, panel
+from fer_lightning.report.collection import Collection, Evaluation
+from fer_lightning.report.markup import (
+    NOTHING,
+    Cell,
+    Markup,
+    Section,
+    command,
+    figure,
+    figure_box,
+    folded,
+    joined,
+    paragraph,
+    percent,
+    table,
+)
 from fer_lightning.report.pictures import figure_image, picture_image
-from fer_lightning.report.section import Section, command, figure_box, folded, paragraph
-from fer_lightning.report.tables import NOTHING, Cell, figure, percent, table
 
 MOST = 8  # runs of which pictures are embedded, so that the page stays a few megabytes
 PICTURES = {

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fer_lightning.figure_style import GRID, INK
-from fer_lightning.report.curves import Values
+from fer_lightning.plots import GRID, INK
+from fer_lightning.runs import Values
 
 # Inches: of the figure; beside, above and below its panels; of a panel; of a line of text.
 WIDTH, LEAST_WIDTH, SIDE, HEAD, FOOT = 10.6, 5.2, 0.6, 0.35, 0.5

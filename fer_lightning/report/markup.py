@@ -1,7 +1,10 @@
-"""HTML whose texts are escaped, whatever they say."""
+"""Parts of the page: escaped HTML, sections, and tables that the reader sorts."""
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fer_lightning.report.sweeps import Spread, shown
 
 
 class Markup(str):
@@ -42,3 +45,155 @@ def joined(children: Iterable[str | None]) -> Markup:
 
 def _safe(value: object) -> str:
     return html.escape(str(value), quote=True)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        id: What links to it name.
+        title: Its heading.
+        content: What it holds.
+        parts: Links to parts of it, from id to title.
+    """
+
+    id: str
+    title: str
+    content: Markup
+    parts: tuple[tuple[str, str], ...] = ()
+
+    def html(self) -> Markup:
+        """The section with its heading."""
+        return element("section", element("h2", self.title), self.content, id=self.id)
+
+    def contents(self) -> Markup:
+        """Its entry in the table of contents."""
+        inner = [element("li", link(*part)) for part in self.parts]
+        below = element("ul", *inner) if inner else None
+        return element("li", link(self.id, self.title), below)
+
+
+def link(id_: str, text: str) -> Markup:
+    """A link to a place on the page."""
+    return element("a", text, href=f"#{id_}")
+
+
+def paragraph(*children: str | None, class_: str | None = None) -> Markup:
+    """A paragraph."""
+    return element("p", *children, class_=class_)
+
+
+def command(text: str) -> Markup:
+    """A command that the reader may type."""
+    return element("code", text)
+
+
+def figure_box(image: Markup, caption: str | None = None) -> Markup:
+    """An image with what it shows, unless it says so itself; on a narrow screen it may scroll."""
+    box = element("div", image, class_="wide", tabindex="0")
+    return element("figure", box, element("figcaption", caption) if caption else None)
+
+
+def folded(summary: str, children: Iterable[str], *, unfolded: bool) -> Markup:
+    """What the reader may fold and unfold."""
+    return element("details", element("summary", summary), joined(children), open=unfolded)
+
+
+LONG = 25  # characters; the page cuts longer cells off and shows all on hovering
+
+BEYOND = 1e5  # a cross-entropy of networks that diverge
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell.
+
+    Attributes:
+        text: What it shows.
+        value: What a figure is sorted by; None for text.
+    """
+
+    text: str
+    value: float | None = None
+
+
+NOTHING = Cell("-")
+
+
+def figure(value: float | None, form: str) -> Cell:
+    """A figure in a format of `format`, or a dash."""
+    return NOTHING if value is None else Cell(_shown(value, form), value)
+
+
+def percent(value: float | None) -> Cell:
+    """A share as a percentage."""
+    return figure(value, ".1%")
+
+
+def spread(value: Spread | None, form: str, scale: float = 1) -> Cell:
+    """Mean and spread, or the figure alone where there is one.
+
+    Args:
+        value: The spread.
+        form: Of both numbers.
+        scale: What they are multiplied by, such as 100 for percentages.
+    """
+    if value is None:
+        return NOTHING
+    text = _shown(scale * value.mean, form)
+    text += "" if value.std is None else f" ± {_shown(scale * value.std, form)}"
+    return Cell(text, value.mean)
+
+
+def setting(value: object) -> Cell:
+    """A setting's value, sorted as a figure if it is one."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Cell(shown(value), float(value))
+    return NOTHING if value is None else Cell(shown(value))
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Cell | str]], *, id_: str | None = None
+) -> Markup:
+    """A table whose columns can be sorted, in a box that scrolls when it is too wide.
+
+    Args:
+        columns: Their names.
+        rows: Their cells.
+        id_: Of the table, for links and scripts.
+    """
+    rows = list(rows)
+    below = list(zip(*rows, strict=True)) or [()] * len(columns)
+    heads = [
+        element("th", element("button", name, type="button"), scope="col", class_=_side(cells))
+        for name, cells in zip(columns, below, strict=True)
+    ]
+    body = [element("tr", *map(_cell, row)) for row in rows]
+    inner = element(
+        "table",
+        element("thead", element("tr", *heads)),
+        element("tbody", *body),
+        id=id_,
+        class_="sortable",
+    )
+    return element("div", inner, class_="wide", tabindex="0")
+
+
+def _shown(value: float, form: str) -> str:
+    """The figure in a format, or what is left of it if it is beyond all use."""
+    return format(value, ".2e" if abs(value) >= BEYOND and "," not in form else form)
+
+
+def _side(cells: Iterable[Cell | str]) -> str | None:
+    """The class of a column's head: that of figures if there is one below it."""
+    return "n" if any(isinstance(cell, Cell) and cell.value is not None for cell in cells) else None
+
+
+def _cell(cell: Cell | str) -> Markup:
+    if isinstance(cell, str):
+        cell = Cell(cell)
+    if cell.value is None:
+        title = cell.text if len(cell.text) > LONG else None
+        return element("td", cell.text, class_="n" if cell is NOTHING else None, title=title)
+    return element("td", cell.text, class_="n", data_v=f"{cell.value:.6g}")

@@ -5,13 +5,12 @@ from importlib.resources import files
 from string import Template
 
 from fer_lightning.report.collection import Collection
-from fer_lightning.report.cost_section import cost_section
+from fer_lightning.report.comparison_section import cost_section, same_faces_section
 from fer_lightning.report.evaluation_section import first_layer_section, uncertainty_section
 from fer_lightning.report.markup import Markup, element, joined
 from fer_lightning.report.mixture_section import mixture_section
 from fer_lightning.report.pictures import drawing
 from fer_lightning.report.run_section import run_section, trouble_section
-from fer_lightning.report.same_faces import same_faces_section
 from fer_lightning.report.sweep_section import sweep_section
 
 SECTIONS = (

@@ -2,14 +2,22 @@
 
 from collections.abc import Callable
 
+from fer_lightning.files import number_at, text_at
 from fer_lightning.report.collection import Collection
-from fer_lightning.report.files import number_at, text_at
-from fer_lightning.report.markup import Markup, element, joined
-from fer_lightning.report.mixtures import MixtureRun
-from fer_lightning.report.runs import Run
-from fer_lightning.report.section import Section, paragraph
-from fer_lightning.report.setting_values import shown
-from fer_lightning.report.tables import Cell, figure, percent, setting, table
+from fer_lightning.report.markup import (
+    Cell,
+    Markup,
+    Section,
+    element,
+    figure,
+    joined,
+    paragraph,
+    percent,
+    setting,
+    table,
+)
+from fer_lightning.report.runs import MixtureRun, Run
+from fer_lightning.report.sweeps import shown
 
 CORE = {
     "model": "Model",

@@ -1,5 +1,7 @@
-"""The runs of networks, as their folders tell them."""
+"""The runs of networks and of mixtures, as their folders tell them."""
 
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,12 +10,100 @@ from typing import Any
 import numpy as np
 import yaml
 
-from fer_lightning.bounded_files import plain_yaml, read_json, read_yaml, value_at
 from fer_lightning.errors import InputError
-from fer_lightning.report.convergence import Convergence
-from fer_lightning.report.curves import Curves, read_curves
-from fer_lightning.report.files import number_at, text_at
-from fer_lightning.report.folders import RunFolder
+from fer_lightning.files import (
+    number_at,
+    numbers,
+    plain_yaml,
+    read_json,
+    read_rows,
+    read_yaml,
+    readable,
+    text_at,
+    value_at,
+)
+from fer_lightning.runs import Convergence, Curves, Values, ending, read_curves, told_failure
+
+# Files by which the folder of a run is known from its first second on, and those of older copies.
+MARKS = {
+    "train.log": "train",
+    "metrics.csv": "train",
+    "cluster.log": "cluster",
+    "log_likelihood.csv": "cluster",
+    "classify.log": "classify",
+    "error.csv": "classify",
+}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that a command of the project wrote to.
+
+    Attributes:
+        path: The folder.
+        kind: The command: train, cluster or classify.
+        sweep: Folder of the sweep that it is a part of, or None.
+    """
+
+    path: Path
+    kind: str
+    sweep: Path | None
+
+    @property
+    def name(self) -> str:
+        """What the run is called on the page."""
+        return readable(self.path.resolve().name)
+
+    @property
+    def sweep_name(self) -> str | None:
+        """What its sweep is called on the page, or None."""
+        return readable(self.sweep.name) if self.sweep else None
+
+    @property
+    def ending(self) -> str:
+        """What the run is while it has no summary: failed if its log says so, else unfinished."""
+        return ending(self.path)
+
+    @property
+    def failure(self) -> str:
+        """Why it failed, as its log tells it."""
+        return readable(told_failure(self.path) or "")
+
+
+def run_folders(paths: Iterable[Path]) -> list[RunFolder]:
+    """All runs in or below some folders, each once, in the order of their names.
+
+    Raises:
+        InputError: A path is no folder, or there is no run in any of them.
+    """
+    paths = list(paths)
+    found: dict[Path, RunFolder] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise InputError(f"PATH must be a folder that exists, got {str(path)!r}")
+        for run in _below(path):
+            found.setdefault(run.path.resolve(), run)
+    if not found:
+        raise InputError(f"PATH must hold runs, got none in {', '.join(map(str, paths))}")
+    return list(found.values())
+
+
+def _below(top: Path) -> Iterator[RunFolder]:
+    for folder, names, files in os.walk(top):
+        kinds = [kind for mark, kind in MARKS.items() if mark in files]
+        if kinds:
+            path = Path(folder)
+            above = path.resolve().parent
+            sweep = above if (above / "multirun.yaml").is_file() else None
+            yield RunFolder(path, kinds[0], sweep)
+            names.clear()
+        names[:] = sorted((n for n in names if not n.startswith(".")), key=_by_number)
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    """So that run 10 of a sweep comes after run 9; names that begin with a date stay in order."""
+    number = name.split("_")[0]
+    return (int(number) if number.isascii() and number.isdigit() else 0, name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,3 +236,75 @@ def _value(text: str) -> Any:
         return plain_yaml(text)
     except (ValueError, RecursionError, yaml.YAMLError):
         return text
+
+
+TABLES = {
+    "cluster": ("log_likelihood.csv", ("start", "restart", "iteration", "log_likelihood")),
+    "classify": ("error.csv", ("n_components", "train", "val", "test")),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureRun:
+    """A run of the mixtures.
+
+    Attributes:
+        folder: Where it is.
+        status: done, failed, unfinished or damaged.
+        problem: Why it is damaged, or None.
+        summary: Content of `summary.json`, {} without one.
+        rows: Of its table, as `TABLES` says.
+    """
+
+    folder: RunFolder
+    status: str
+    problem: str | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+    rows: list[list[str]] = field(default_factory=list)
+
+    def setting(self, key: str) -> object:
+        """The value of a setting under the key that users type, or None."""
+        settings = value_at(self.summary, "settings")
+        return settings.get(key) if isinstance(settings, dict) else None
+
+    @property
+    def curves(self) -> dict[str, list[Values]]:
+        """Of a clustering: the log-likelihoods of every restart of each start."""
+        restarts: dict[tuple[str, str], list[float]] = {}
+        for start, restart, _, value in self.rows:
+            restarts.setdefault((start, restart), []).append(float(value))
+        starts: dict[str, list[Values]] = {}
+        for (start, _), values in restarts.items():
+            starts.setdefault(start, []).append(np.array(values))
+        return starts
+
+    @property
+    def errors(self) -> dict[str, Values]:
+        """Of a classification: the columns of its table, n_components first."""
+        values = np.array(self.rows, dtype=np.float64).reshape(-1, 4)
+        return dict(zip(TABLES["classify"][1], values.T, strict=True))
+
+    @property
+    def tells_all_test_faces_apart(self) -> bool:
+        """Whether a classification's figures are of all test faces."""
+        n = number_at(self.summary, "faces", "test")
+        return n is not None and n == number_at(self.summary, "data", "test")
+
+
+def read_mixture_run(folder: RunFolder) -> MixtureRun:
+    """What a folder tells of a run of the mixtures."""
+    if not (folder.path / "summary.json").exists():
+        return MixtureRun(folder, folder.ending)
+    name, columns = TABLES[folder.kind]
+    try:
+        summary = read_json(folder.path / "summary.json")
+        rows = read_rows(folder.path / name, columns)
+        for row in rows:
+            numbers(name, row[1:])
+            if not all(row):
+                raise InputError(f"{name} must have no empty cells")
+        if folder.kind == "classify":
+            numbers(name, [row[0] for row in rows])
+    except InputError as error:
+        return MixtureRun(folder, "damaged", str(error))
+    return MixtureRun(folder, "done", None, summary, rows)

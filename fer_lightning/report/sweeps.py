@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from fer_lightning.files import readable
 from fer_lightning.report.runs import Run
-from fer_lightning.report.setting_values import hashable, short, shown, value_order
 
 # What is averaged over.
 REPLICATES = ("seed", "data.seed", "data.cv_fold")
@@ -126,3 +126,82 @@ def by_sweep(runs: Sequence[Run]) -> list[Sweep]:
 def _rank(configuration: Configuration) -> tuple[float, float]:
     acc, ce = (configuration.score("best", "val", measure) for measure in ("acc", "ce"))
     return (-acc.mean if acc else math.inf, ce.mean if ce else math.inf)
+
+
+PREFERRED = ("optim.lr", "optim.momentum")  # across and down, where they are swept
+MOST_COLUMNS = 6
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How the settings of a sweep lie on paper.
+
+    Attributes:
+        across: The setting that tells columns apart.
+        down: The setting that tells rows apart.
+        others: The settings that tell one map from the next.
+    """
+
+    across: str
+    down: str
+    others: list[str]
+
+
+def grid_of(sweep: Sweep) -> Grid | None:
+    """The grid of a sweep, or None if it is none: one setting, or settings that go together."""
+    keys = [key for key in PREFERRED if key in sweep.keys]
+    keys += [key for key in sweep.keys if key not in PREFERRED]
+    cells = math.prod(len(sweep.values(key)) for key in keys)
+    if len(keys) < 2 or len(sweep.configurations) <= cells / 2:
+        return None
+    across, down, *others = keys
+    return Grid(across, down, others)
+
+
+def arranged(sweep: Sweep, most: int) -> tuple[list[Configuration], int]:
+    """The configurations in the order in which panels show them, and how many stand in a row.
+
+    Args:
+        sweep: The sweep.
+        most: How many panels there may be; of more configurations, the best by validation accuracy.
+    """
+    configurations = sweep.configurations
+    if len(configurations) > most:
+        best = {id(configuration) for configuration in sweep.ranking()[:most]}
+        return [c for c in configurations if id(c) in best], 4
+    grid = grid_of(sweep)
+    if grid is None or len(sweep.values(grid.across)) > MOST_COLUMNS:
+        return configurations, min(4, len(configurations))
+    keys = [*grid.others, grid.down, grid.across]
+    ordered = sorted(configurations, key=lambda c: [value_order(c.values[key]) for key in keys])
+    return ordered, len(sweep.values(grid.across))
+
+
+def short(key: str) -> str:
+    """A setting's name without its section, as on axes: `lr` of `optim.lr`."""
+    return readable(key).rpartition(".")[2].replace("_", " ")
+
+
+def shown(value: object) -> str:
+    """A setting's value in a few characters."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return "-".join(map(shown, value))
+    return "-" if value is None else readable(str(value))
+
+
+def hashable(value: object) -> object:
+    """The value as a key of a dictionary."""
+    if isinstance(value, list):
+        return tuple(map(hashable, value))
+    return value if isinstance(value, int | float | str | None) else str(value)
+
+
+def value_order(value: object) -> tuple[int, list[float], str]:
+    """What values of a setting are sorted by: figures by size, then all others by name."""
+    parts = value if isinstance(value, list) else [value]
+    figures = [float(part) for part in parts if isinstance(part, int | float)]
+    if len(figures) == len(parts) > 0:
+        return (0, figures, "")
+    return (1, [], shown(value))

@@ -1,7 +1,8 @@
 import pytest
 
 from benchmarks.flops import epoch_flops
-from fer_lightning.networks import CNN, MLP
+from fer_lightning.networks.cnn import CNN
+from fer_lightning.networks.mlp import MLP
 
 # Multiplications of each layer for one face.
 LAYERS = {

@@ -15,7 +15,7 @@ import pytest
 @pytest.fixture
 def train_here(csv_path, composed, tmp_path) -> Callable[..., float]:
     """Train on a few faces in this process; the first argument names the folder in tmp_path."""
-    from fer_lightning.training import train
+    from fer_lightning.fused.single_run import train
 
     def run(name: str, *overrides: str) -> float:
         given = ["data=fer2013", f"data.path={csv_path}", "trainer.accelerator=cpu"]
@@ -35,8 +35,8 @@ def train_here(csv_path, composed, tmp_path) -> Callable[..., float]:
 @pytest.fixture
 def evaluate_here(composed, tmp_path) -> Callable[..., None]:
     """Evaluate runs, by path, in this process; pictures are drawn only if asked for."""
-    from fer_lightning import evaluation_folder
-    from fer_lightning.evaluation_job import evaluate
+    from fer_lightning.evaluation import output as evaluation_folder
+    from fer_lightning.evaluation.job import evaluate
 
     def run(*runs: Path | str, settings: tuple[str, ...] = (), figures: bool = False) -> None:
         names = ",".join(f"'{path}'" for path in runs)

@@ -3,11 +3,11 @@
 import json
 import re
 
-from fer_lightning.shell import CONF, PROJECT_ROOT
+from fer_lightning.shell.configuration import CONF, project_root
 
 
 def test_runs_stand_on_the_command_line_without_a_key(shell, train_here, tmp_path):
-    multirun = set(PROJECT_ROOT.glob("multirun/*"))
+    multirun = set(project_root().glob("multirun/*"))
     train_here("a b,c=[1]", "optim.lr=0.05")
     (tmp_path / "elsewhere").mkdir()
     done = shell("fer_lightning.evaluate", "../a b,c=[1]", "split=val", "threshold=1/2")
@@ -19,7 +19,7 @@ def test_runs_stand_on_the_command_line_without_a_key(shell, train_here, tmp_pat
     assert f"accuracy {found['acc']:.1%} (95 % interval" in done.stdout
     assert re.search(r"^temperature .*, fitted on val +\d", done.stdout, re.MULTILINE)
     assert not any((tmp_path / "elsewhere").iterdir())
-    assert set(PROJECT_ROOT.glob("multirun/*_evaluate")) <= multirun
+    assert set(project_root().glob("multirun/*_evaluate")) <= multirun
 
 
 def test_a_path_that_is_no_run_is_one_line(shell, tmp_path):

@@ -16,13 +16,12 @@ from scipy.io import savemat
 
 import gmm
 from fer_lightning.data.cache import load
-from fer_lightning.data.fer2013 import Fer2013
-from fer_lightning.data.folder import ClassFolders
-from fer_lightning.data.tfd import Tfd
+from fer_lightning.data.sources.fer2013 import Fer2013
+from fer_lightning.data.sources.folder import ClassFolders
+from fer_lightning.data.sources.tfd import Tfd
 from fer_lightning.errors import InputError, one_line
-from fer_lightning.networks import MLP
-from fer_lightning.stored_faces import run_faces
-from fer_lightning.stored_network import load_network
+from fer_lightning.evaluation.stored_runs import load_network, run_faces
+from fer_lightning.networks.mlp import MLP
 
 DOORS = {".ckpt": load_network, ".pt": gmm.Mixture.load}
 SOURCES = {".csv": Fer2013, ".npz": Tfd, ".mat": Tfd}

@@ -55,9 +55,9 @@ def entry_here(composed, face_settings, tmp_path, monkeypatch) -> Callable[..., 
     """
 
     def run(name: str, *overrides: str, figures: bool = False) -> tuple[float, Path]:
-        from gmm import classify_report, cluster_report
         from gmm.classify import classify
         from gmm.cluster import cluster
+        from gmm.faces import classify_report, cluster_report
 
         for report in (classify_report, cluster_report):
             if not figures:

@@ -18,7 +18,7 @@ from scipy.special import logsumexp
 import gmm
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import InputError
-from gmm.class_mixtures import ClassMixtures
+from gmm.faces.class_mixtures import ClassMixtures
 
 FIGURES = {"error", "confusion", "reliability"}
 SPLITS = ("train", "val", "test")

@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 
 import gmm
 from fer_lightning.errors import InputError
-from gmm.clustering import near_end
+from gmm.faces.clustering import near_end
 
 FIGURES = {
     "means", "variances", "mixing", "log_likelihood", "typical", "samples", "clusters",

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from gmm.covariances import structure
 from gmm.given import given_means, given_precisions, given_weights
+from gmm.structures import structure
 
 
 @pytest.mark.parametrize(

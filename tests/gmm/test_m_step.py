@@ -3,9 +3,9 @@ import pytest
 import torch
 
 import gmm
-from gmm.columns import Columns
 from gmm.m_step import Sums
 from gmm.points import open_points
+from gmm.structures import Columns
 
 D, G, M, K = 300, 2, 2, 3
 SIZES = (400, 330)

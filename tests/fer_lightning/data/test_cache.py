@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fer_lightning.data import cache
-from fer_lightning.data.fer2013 import Fer2013
-from fer_lightning.data.folder import ClassFolders
+from fer_lightning.data.sources.fer2013 import Fer2013
+from fer_lightning.data.sources.folder import ClassFolders
 from fer_lightning.errors import InputError
 
 

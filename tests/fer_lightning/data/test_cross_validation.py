@@ -6,8 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_lightning.data.cross_validation import cross_validated
-from fer_lightning.data.faces import Faces, FaceSplits
+from fer_lightning.data.faces import Faces, FaceSplits, cross_validated
 from fer_lightning.errors import InputError
 
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from fer_lightning.data.fer2013 import Fer2013
-from fer_lightning.data.tfd import Tfd
+from fer_lightning.data.sources.fer2013 import Fer2013
+from fer_lightning.data.sources.tfd import Tfd
 from fer_lightning.errors import InputError
 
 # In every run the same cases, however slow the machine is.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fer_lightning.data.cache import load
-from fer_lightning.data.fer2013 import Fer2013
+from fer_lightning.data.sources.fer2013 import Fer2013
 
 # as the data set's own description lists them: anger, disgust, fear, happy, sad, surprise, neutral
 COUNTS = {

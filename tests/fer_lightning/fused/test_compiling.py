@@ -10,8 +10,8 @@ from fer_lightning.errors import InputError
 from fer_lightning.fused import compiling
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.engine import FusedTraining, Member
-from fer_lightning.networks import MLP
-from fer_lightning.optimizers import SGD
+from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.optimizers import SGD
 
 
 def training(n_models: int = 2, device: str = "cpu") -> FusedTraining:

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.minibatches import epoch_order
 from fer_lightning.fused.engine import FusedTraining, Member
-from fer_lightning.networks import CNN, MLP
-from fer_lightning.optimizers import SGD, AdamW
+from fer_lightning.networks.cnn import CNN
+from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.optimizers import SGD, AdamW
 
 EPOCHS, BATCH = 5, 8
 

@@ -7,7 +7,8 @@ from torch import nn
 
 from fer_lightning.fused.gradients import gradients, is_written_out
 from fer_lightning.fused.stacking import StackedNetwork
-from fer_lightning.networks import CNN, MLP
+from fer_lightning.networks.cnn import CNN
+from fer_lightning.networks.mlp import MLP
 
 BATCH = 6
 

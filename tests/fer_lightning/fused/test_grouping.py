@@ -3,7 +3,7 @@
 import pytest
 
 from fer_lightning.fused.grouping import Group, grouped, obstacle
-from fer_lightning.settings import flat_settings
+from fer_lightning.runs.settings import flat_settings
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import torch
 
-from fer_lightning.fused.memory import bytes_of_model, free_bytes
-from fer_lightning.networks import MLP
-from fer_lightning.optimizers import SGD, AdamW
+from fer_lightning.fused.cost import bytes_of_model, free_bytes
+from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.optimizers import SGD, AdamW
 
 
 def test_a_model_takes_its_weights_a_few_times_and_what_its_layers_pass_on():

@@ -3,11 +3,12 @@ import time
 import torch
 
 from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.fused import engine, probing
+from fer_lightning.fused import cost as probing
+from fer_lightning.fused import engine
+from fer_lightning.fused.cost import fused_cost
 from fer_lightning.fused.engine import Member
-from fer_lightning.fused.probing import fused_cost
-from fer_lightning.networks import MLP
-from fer_lightning.optimizers import SGD
+from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.optimizers import SGD
 
 
 def test_the_cost_is_the_time_of_all_over_that_of_each(monkeypatch):

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_lightning.fused.regrouping import parts
-from fer_lightning.resumable_checkpoints import Stored
+from fer_lightning.fused.grouping import parts
+from fer_lightning.runs.checkpoint_files import Stored
 
 
 def stored(epoch, share=0.5, diverged_at=None):

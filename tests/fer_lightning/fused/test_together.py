@@ -8,12 +8,13 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fer_lightning import interruption
+from fer_lightning import processes
 from fer_lightning.errors import Interrupted
 from fer_lightning.fused.together import train_together
-from fer_lightning.networks import CNN, MLP
-from fer_lightning.resuming import newest_checkpoint
-from fer_lightning.training import Run
+from fer_lightning.networks.cnn import CNN
+from fer_lightning.networks.mlp import MLP
+from fer_lightning.runs.checkpoint_files import newest_checkpoint
+from fer_lightning.training.run import Run
 
 DIFFERENT = {"seconds", "overrides", "files", "share"}
 
@@ -21,7 +22,7 @@ DIFFERENT = {"seconds", "overrides", "files", "share"}
 @pytest.fixture
 def both(csv_path, composed, tmp_path):
     """Train jobs together and each alone; returns the folders of both."""
-    from fer_lightning.training import train
+    from fer_lightning.fused.single_run import train
 
     def run(*jobs):
         common = ["data=fer2013", f"data.path={csv_path}", "trainer.accelerator=cpu", "threads=1"]
@@ -129,7 +130,7 @@ def test_a_group_that_a_signal_ends_goes_on_as_if_it_had_not(group):
 @pytest.fixture
 def group(csv_path, composed, tmp_path, monkeypatch):
     """Train three models together in folders that begin with a name; returns their runs."""
-    monkeypatch.setattr(interruption, "GRACE_SECONDS", 0)  # no alarm in the tests' process
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 0)  # no alarm in the tests' process
 
     def train(name, epochs_before_a_signal=None, resume=False):
         common = ["data=fer2013", f"data.path={csv_path}", "trainer.accelerator=cpu", "threads=1"]
@@ -170,6 +171,6 @@ def arrives_after(run, epochs):
     def with_signal(trainer, module):
         original(trainer, module)
         if trainer.current_epoch + 1 == epochs:
-            interruption._signals.arrived(signal.SIGTERM, None)
+            processes._signals.arrived(signal.SIGTERM, None)
 
     run.checkpoints.on_validation_end = with_signal

@@ -1,8 +1,7 @@
 import pytest
 
-from fer_lightning.report.evaluations import evaluations_of
-from fer_lightning.report.folders import RunFolder
-from fer_lightning.report.runs import read_run
+from fer_lightning.report.collection import evaluations_of
+from fer_lightning.report.runs import RunFolder, read_run
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 
 from fer_lightning.errors import InputError
-from fer_lightning.report.folders import run_folders
+from fer_lightning.report.runs import run_folders
 
 
 def test_runs_are_found_at_any_depth_in_their_order_and_each_once(write_run, tmp_path):

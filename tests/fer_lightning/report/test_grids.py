@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from fer_lightning.report.collection import collect
-from fer_lightning.report.grids import Grid, arranged, grid_of
+from fer_lightning.report.sweeps import Grid, arranged, grid_of
 
 
 def grid_runs(*axes):

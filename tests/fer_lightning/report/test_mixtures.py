@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from fer_lightning.report.folders import RunFolder
-from fer_lightning.report.mixtures import read_mixture_run
+from fer_lightning.report.runs import RunFolder, read_mixture_run
 
 
 def test_restarts_of_each_start_are_curves(write_clustering):
@@ -48,9 +47,9 @@ def test_a_run_without_a_summary_is_unfinished(write_clustering):
 
 
 def test_what_the_commands_write_is_read(composed, csv_path, tmp_path, monkeypatch):
-    from gmm import classify_report, cluster_report
     from gmm.classify import classify
     from gmm.cluster import cluster
+    from gmm.faces import classify_report, cluster_report
 
     faces = ["data=fer2013", f"data.path={csv_path}", f"data.cache_dir={tmp_path / 'cache'}"]
     given = [*faces, "device=cpu", "mixture.max_iter=2", "start=kmeans"]

@@ -2,8 +2,7 @@ import json
 
 import pytest
 
-from fer_lightning.report.folders import RunFolder
-from fer_lightning.report.runs import read_run
+from fer_lightning.report.runs import RunFolder, read_run
 
 
 def read(path, sweep=None):

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 import pytest
 
 from fer_lightning.report.collection import collect
-from fer_lightning.report.same_faces import same_faces_section
+from fer_lightning.report.comparison_section import same_faces_section
 
 
 class Rows(HTMLParser):

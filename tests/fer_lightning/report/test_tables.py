@@ -1,7 +1,7 @@
 import pytest
 
+from fer_lightning.report.markup import Cell, figure, percent, setting, spread, table
 from fer_lightning.report.sweeps import Spread
-from fer_lightning.report.tables import Cell, figure, percent, setting, spread, table
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""Picture files decoded to 48x48 grey levels, in parallel."""
+
+import io
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from fer_lightning.errors import InputError
+from fer_lightning.files import open_tree
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
+MAX_PIXELS = 64 * 2**20
+MIN_CHUNK = 512
+
+Item = TypeVar("Item")
+
+
+def decode(data: bytes, name: str, size: int) -> np.ndarray:
+    """Grey levels of a picture of any size and colour, (size, size), uint8.
+
+    Colours become grey by ITU-R 601-2; another size is resampled with an antialiasing filter.
+
+    Raises:
+        InputError: It is not a picture, or a damaged one, or has more than 64 Mi pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are checked here
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _decoded(image, name, size)
+    except InputError:
+        raise
+    except Exception as error:  # each of the decoders has exceptions of its own for a damaged file
+        raise InputError(
+            f"{name}: not a readable picture ({error or type(error).__name__})"
+        ) from error
+
+
+def _decoded(image: Image.Image, name: str, size: int) -> np.ndarray:
+    if image.width * image.height > MAX_PIXELS:
+        size_given = f"{image.width}x{image.height}"
+        raise InputError(f"{name}: must have at most {MAX_PIXELS} pixels, got {size_given}")
+    grey = _to_grey(image)
+    if grey.size != (size, size):
+        grey = grey.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(grey)
+
+
+def _to_grey(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    return image.convert("L")
+
+
+def decode_files(path: Path, names: Sequence[str], size: int) -> np.ndarray:
+    """Grey levels of pictures below a folder or in a zip archive, (N, size, size), uint8.
+
+    Raises:
+        InputError: One of them cannot be read; the message names it.
+    """
+    return in_parallel(partial(_decode_chunk, path, size), names)
+
+
+def _decode_chunk(path: Path, size: int, names: Sequence[str]) -> np.ndarray:
+    tree = open_tree(path)
+    return np.stack([decode(tree.read(name), f"{path}: {name}", size) for name in names])
+
+
+def in_parallel(
+    function: Callable[[Sequence[Item]], np.ndarray], items: Sequence[Item]
+) -> np.ndarray:
+    """Concatenated results of a function on chunks of the items, on all cores if forking is safe.
+
+    Elsewhere (macOS, Windows) this process works all of them off: starting fresh
+    interpreters there would run the caller's script again.
+    """
+    workers = min(len(os.sched_getaffinity(0)), len(items) // MIN_CHUNK) if _forks() else 1
+    if workers <= 1:
+        return function(items)
+    size = -(-len(items) // (2 * workers))  # two chunks a worker even out an uneven load
+    chunks = [items[i : i + size] for i in range(0, len(items), size)]
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        return np.concatenate(list(pool.map(function, chunks)))
+
+
+def _forks() -> bool:
+    return hasattr(os, "sched_getaffinity") and not multiprocessing.current_process().daemon

@@ -1,0 +1,211 @@
+"""Networks as runs left them, and the faces that these were trained on, read again."""
+
+import dataclasses
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_lightning.data import (
+    ClassFolders,
+    FaceSplits,
+    Fer2013,
+    Source,
+    Synthetic,
+    Tfd,
+    cross_validated,
+    load,
+)
+from fer_lightning.errors import InputError
+from fer_lightning.networks import CNN, MLP
+from fer_lightning.runs import (
+    _stored,
+    read_checkpoint,
+    restored,
+    run_settings,
+    run_summary,
+    section,
+)
+from fer_lightning.training import ExpressionClassifier
+
+NETWORKS: dict[str, type[ExpressionClassifier]] = {"MLP": MLP, "CNN": CNN}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """A checkpoint, and the run that it belongs to.
+
+    Attributes:
+        name: The run, or the checkpoint, as the user named it.
+        folder: Folder of the run, or None if the checkpoint lies elsewhere.
+        checkpoint: The file.
+    """
+
+    name: str
+    folder: Path | None
+    checkpoint: Path
+
+
+def find_networks(name: str, which: str) -> list[StoredNetwork]:
+    """The network that a user names, or those of all runs in the folder of a sweep.
+
+    Runs of a sweep that have none are left out with a warning.
+
+    Args:
+        name: A folder of a run or of a sweep, or a checkpoint file.
+        which: `best` or `last`: which network of a run.
+
+    Raises:
+        InputError: There is none.
+    """
+    folder = Path(name).expanduser()
+    runs = sorted({path.parent for path in folder.glob("*/checkpoints")}, key=_natural_order)
+    if (folder / "checkpoints").exists() or not runs:
+        return [find_network(name, which)]
+    having = [run for run in runs if (run / "checkpoints" / f"{which}.ckpt").is_file()]
+    for run in (run for run in runs if run not in having):
+        log.warning("%s: left out: %s", run, _why_without(run, which))
+    return [find_network(str(run), which) for run in having]
+
+
+def _natural_order(path: Path) -> list[tuple[int, str]]:
+    """2_b before 10_a."""
+    return [(int(n or 0), text) for n, text in re.findall(r"(\d+)|(\D+)", path.name)]
+
+
+def find_network(name: str, which: str) -> StoredNetwork:
+    """The network that a user names.
+
+    Args:
+        name: A run's folder, or a checkpoint file.
+        which: `best` or `last`: which network of a folder.
+
+    Raises:
+        InputError: There is none.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        inside = path.absolute().parent
+        is_run = inside.name == "checkpoints" and _is_run(inside.parent)
+        return StoredNetwork(name, inside.parent if is_run else None, path)
+    if not path.is_dir():
+        raise InputError(f"no such run or checkpoint: {name}")
+    checkpoint = path / "checkpoints" / f"{which}.ckpt"
+    if not checkpoint.is_file():
+        raise InputError(f"{name}: {_why_without(path, which)}")
+    return StoredNetwork(name, path, checkpoint)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("metrics.csv", "summary.json", ".hydra"))
+
+
+def _why_without(folder: Path, which: str) -> str:
+    """Why a folder has no such checkpoint."""
+    missing = f"checkpoints/{which}.ckpt"
+    if not _is_run(folder):
+        return f"not the folder of a network's run, which has {missing}"
+    summary = run_summary(folder)
+    if summary.get("diverged"):
+        return f"the run diverged in epoch {summary.get('diverged_epoch')}; it has no {missing}"
+    return f"the run has no {missing}, or not yet"
+
+
+def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
+    """The network in a checkpoint, and the epoch, from 1, after which it was kept.
+
+    Raises:
+        InputError: The file cannot be read, holds no network of this project, or one that has
+            diverged.
+    """
+    stored = read_checkpoint(path)
+    try:
+        model = restored(NETWORKS[stored["network"]], stored)
+        epoch = _epoch(stored)
+    except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
+        known = ", ".join(NETWORKS)
+        raise InputError(
+            f"{path}: not a checkpoint of one of this project's networks ({known})"
+        ) from error
+    if not all(weights.isfinite().all() for weights in model.parameters()):
+        raise InputError(f"{path}: this network has diverged: not all weights are finite numbers")
+    return model, epoch
+
+
+def _epoch(stored: Any) -> int:
+    """Epochs that were done. What Lightning calls epoch is one less until the run has ended."""
+    if "loops" in stored:
+        return int(stored["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    return int(stored["epoch"]) + 1
+
+
+# The only classes that a run's settings, which may come from anywhere, can name.
+SOURCES: dict[str, Any] = {
+    source.__name__.lower(): source for source in (Synthetic, Tfd, Fer2013, ClassFolders)
+}
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Faces with the name of their source.
+
+    Attributes:
+        name: Of the source.
+        splits: The faces.
+        fingerprint: Of all pixels and labels.
+    """
+
+    name: str
+    splits: FaceSplits
+    fingerprint: str
+
+    @classmethod
+    def of(cls, source: Source, loading: Mapping[Any, Any]) -> "DataSet":
+        """Read a source, or its decoded faces from the cache.
+
+        Args:
+            source: Where the faces come from.
+            loading: The settings `cache_dir`, `cv_folds` and `cv_fold`; None where one is missing.
+
+        Raises:
+            InputError: The faces cannot be read.
+        """
+        splits = load(source, loading.get("cache_dir"))
+        splits = cross_validated(splits, loading.get("cv_folds"), loading.get("cv_fold"))
+        return cls(source.name, splits, splits.fingerprint())
+
+
+def run_faces(folder: Path) -> DataSet:
+    """The faces of a run.
+
+    Raises:
+        InputError: They are no longer where they were, or the run does not say where.
+    """
+    settings = run_settings(folder)
+    source = SOURCES.get(str(settings.get("data")))
+    if source is None:
+        raise InputError(f"{folder}: no settings of its faces; give data=... (and data.path=...)")
+    told = {
+        key.removeprefix("data."): value
+        for key, value in settings.items()
+        if key.startswith("data.")
+    }
+    given = {f.name: told[f.name] for f in dataclasses.fields(source) if f.name in told}
+    if given.get("path") is not None:
+        given["path"] = _located(str(given["path"]), folder)
+    try:
+        with section("data"):
+            return DataSet.of(source(**given), told)
+    except InputError as error:
+        remedy = "data=... data.path=... says where its faces are now"
+        raise InputError(f"{folder}: {error}; {remedy}") from error
+
+
+def _located(path: str, folder: Path) -> str:
+    """A path as it was meant where the run was started."""
+    started_in = _stored(folder / ".hydra" / "hydra.yaml", "hydra", "runtime").get("cwd")
+    return str(Path(str(started_in or ".")) / Path(path).expanduser())

@@ -1,0 +1,176 @@
+"""Files below a folder or inside a zip archive, read the same way."""
+
+import lzma
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+from fer_lightning.errors import InputError
+from fer_lightning.files.reading import read_bytes
+
+MAX_READ_BYTES = 2**26  # of a picture file
+MAX_STREAM_BYTES = 2**34  # of a csv file; FER2013's has 0.3 * 2**30
+MAX_MEMBERS = 2**21
+MAX_EXPANSION = 100  # bytes out of one byte of an archive; deflate can do a thousand
+SMALL_BYTES = 2**20  # any expansion up to here does no harm
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError)
+
+
+class FileTree(Protocol):
+    """Files with names such as `train/angry/1.jpg`, relative to the top of the tree."""
+
+    path: Path
+
+    def names(self) -> list[str]:
+        """Names of all files, sorted; hidden ones and those that macOS adds are left out."""
+
+    def read(self, name: str) -> bytes:
+        """Content of one file of at most 64 MiB.
+
+        Raises:
+            InputError: It cannot be read, or is larger.
+        """
+
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """One file to read from, part by part.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+
+
+def open_tree(path: Path) -> FileTree:
+    """The tree at a folder or a zip archive, which is never unpacked.
+
+    Raises:
+        InputError: There is nothing there, or it is neither a folder nor a zip archive.
+    """
+    if path.is_dir():
+        return Folder(path)
+    return ZipArchive(path)
+
+
+class Folder:
+    """The files below a folder; `names` refuses links that lead out of it, pipes and devices."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        found = []
+        top = self.path.resolve()
+        for root, folders, files in os.walk(self.path):
+            folders[:] = [folder for folder in folders if not _is_hidden(folder)]
+            files = [file for file in files if not _is_hidden(file)]
+            for name in (*folders, *files):
+                _require_ordinary(top, Path(root, name))
+            below = Path(root).relative_to(self.path)
+            found += [(below / file).as_posix() for file in files]
+        return sorted(found)
+
+    def read(self, name: str) -> bytes:
+        with self._readable(name) as path:
+            return read_bytes(path, MAX_READ_BYTES)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        with self._readable(name) as path, path.open("rb") as file:
+            yield file
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[Path]:
+        try:
+            yield self.path / name
+        except OSError as error:
+            raise InputError(f"{self.path / name}: cannot be read ({error.strerror})") from error
+
+
+def _require_ordinary(top: Path, path: Path) -> None:
+    """Raise an `InputError` for a link out of the folder, and for a pipe or a device."""
+    if path.is_symlink() and not path.resolve().is_relative_to(top):
+        raise InputError(f"{path}: links must stay inside {top}; copy what it stands for")
+    if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+        raise InputError(f"{path}: must be a file or a folder")
+
+
+class ZipArchive:
+    """The files inside a zip archive.
+
+    Raises:
+        InputError: It is not a zip archive, one of its names leaves the archive, or it would expand
+            beyond all measure.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except (*DAMAGE, ValueError, NotImplementedError) as error:
+            raise InputError(f"{path}: not a zip archive, or a truncated one ({error})") from error
+        require_modest(self._zip, path, MAX_STREAM_BYTES)
+        for name in self._zip.namelist():
+            self._check(name)
+
+    def names(self) -> list[str]:
+        return sorted(
+            name
+            for name in self._zip.namelist()
+            if not name.endswith("/") and not any(map(_is_hidden, name.split("/")))
+        )
+
+    def read(self, name: str) -> bytes:
+        with self.open(name) as file:
+            content = file.read(MAX_READ_BYTES + 1)
+        if len(content) > MAX_READ_BYTES:
+            raise InputError(f"{self.path}: {name}: must have at most {MAX_READ_BYTES} bytes")
+        return content
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        where = f"{self.path}: {name}"
+        try:
+            with self._zip.open(name) as file:
+                yield file
+        except (*DAMAGE, NotImplementedError) as error:
+            raise InputError(f"{where}: damaged or truncated ({error})") from error
+        except RuntimeError as error:
+            raise InputError(f"{where}: cannot be read ({error})") from error  # encrypted
+
+    def _check(self, name: str) -> None:
+        parts = name.replace("\\", "/").split("/")
+        if ".." in parts or name.startswith(("/", "\\")) or name[1:2] == ":":
+            raise InputError(f"{self.path}: names in the archive must stay inside it, got {name!r}")
+
+
+def require_modest(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> None:
+    """Raise an `InputError` if reading an archive could fill the memory or take for ever.
+
+    Args:
+        archive: The archive; no more bytes are read of a member than the archive declares.
+        path: Its name for the message.
+        max_bytes: The most that all members may have together.
+    """
+    members = archive.infolist()
+    if len(members) > MAX_MEMBERS:
+        raise InputError(f"{path}: must hold at most {MAX_MEMBERS} files, got {len(members)}")
+    total = sum(member.file_size for member in members)
+    if total > max_bytes:
+        raise InputError(f"{path}: must expand to at most {max_bytes} bytes, got {total}")
+    packed = path.stat().st_size
+    if total > max(SMALL_BYTES, MAX_EXPANSION * packed):
+        raise InputError(
+            f"{path}: must expand to at most {MAX_EXPANSION} times its size, "
+            f"got {packed} bytes that become {total}"
+        )
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"

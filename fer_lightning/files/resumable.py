@@ -1,0 +1,111 @@
+"""Files from which a run goes on: in two generations, or growing and cut back."""
+
+import logging
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from fer_lightning.errors import InputError, one_line
+from fer_lightning.files.writing import sync, whole_file
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def new_generation(path: Path) -> Iterator[Path]:
+    """A temporary path as `whole_file` gives it; what the file held before stays beside it."""
+    with whole_file(path) as part:
+        yield part
+        if path.exists():
+            path.replace(one_before(path))
+
+
+def one_before(path: Path) -> Path:
+    """The file of the generation before: `last-1.ckpt` of `last.ckpt`."""
+    return path.with_stem(f"{path.stem}-1")
+
+
+def whole_generations(path: Path, made: Callable[[Path, Any], T]) -> list[T]:
+    """What is made of the generations that are whole, the newest first.
+
+    One that is damaged is named in a warning, and left out.
+
+    Args:
+        path: Of the newest.
+        made: Called with the path of a file and its content; an error there is damage too.
+    """
+    found = []
+    for file in (path, one_before(path)):
+        if file.exists():
+            try:
+                found.append(made(file, _read(file)))
+            except Exception as error:  # a damaged file fails in as many ways as it has bytes
+                reason = one_line(error)[:100] or type(error).__name__
+                log.warning("%s: damaged (%s); left out", file, reason)
+    return found
+
+
+def remove_generations(path: Path) -> None:
+    """Remove the file in both generations."""
+    for file in (path, one_before(path)):
+        file.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:  # torch.load does not compare the checksums
+        wrong = archive.testzip()
+    if wrong:
+        raise ValueError(f"the checksum of {wrong} is wrong")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+class GrowingFiles:
+    """Files of a folder to which a run only adds.
+
+    Args:
+        folder: The folder.
+        patterns: Of their names.
+    """
+
+    def __init__(self, folder: Path, patterns: Sequence[str]) -> None:
+        self.folder, self.patterns = folder, patterns
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file by its name, all of which would survive a loss of power."""
+        found = sorted(self._found())
+        for path in found:
+            sync(path)
+        return {path.name: path.stat().st_size for path in found}
+
+    def cut(self, sizes: dict[str, int]) -> None:
+        """Cut the files back to sizes that they had, and remove those that were not there yet.
+
+        Raises:
+            InputError: One has become shorter than it was, or is gone.
+        """
+        found = self._found()
+        for path in found:
+            if path.stat().st_size < sizes.get(path.name, 0):
+                raise InputError(f"{path}: damaged (it is shorter than its checkpoint says)")
+        missing = sizes.keys() - {path.name for path in found}
+        if missing:
+            raise InputError(f"{self.folder / min(missing)}: no longer there")
+        for path in found:
+            if path.name in sizes:
+                os.truncate(path, sizes[path.name])
+            else:
+                path.unlink()
+
+    def remove(self) -> None:
+        """Remove all of them."""
+        self.cut({})
+
+    def _found(self) -> set[Path]:
+        return {path for pattern in self.patterns for path in self.folder.glob(pattern)}

@@ -1,0 +1,127 @@
+"""What training together costs on this machine: memory as counted, time as measured."""
+
+import copy
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fer_lightning.data import CLASSES, EVALUATION_BATCH, SIZE, Faces, FaceSplits, in_order
+from fer_lightning.fused.engine import FusedTraining, Member
+from fer_lightning.training import AdamW, ExpressionClassifier
+
+_SHARE = 0.5
+
+
+def free_bytes(device: torch.device) -> int:
+    """Half of the memory that is free now on a device."""
+    if device.type == "cuda":
+        return int(_SHARE * torch.cuda.mem_get_info(device)[0])
+    return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def bytes_of_model(network: ExpressionClassifier, batch_size: int) -> int:
+    """About what one model takes in a fused training.
+
+    Its weights, their gradients, the optimiser's state, the best weights so far and a copy while
+    they are saved; and twice what its layers pass on for a minibatch.
+    """
+    n_state = 2 if isinstance(network.optimizer, AdamW) else 1
+    n_weights = sum(p.numel() for p in network.parameters())
+    batch = max(batch_size, EVALUATION_BATCH)
+    numbers = (4 + n_state) * n_weights + 2 * batch * _passed_on(network)
+    return numbers * next(network.parameters()).element_size()
+
+
+@torch.no_grad()
+def _passed_on(network: ExpressionClassifier) -> int:
+    """Numbers that the layers of a network pass on for one face, the face included."""
+    first = next(network.parameters())
+    x: Tensor = torch.zeros(1, 1, SIZE, SIZE, dtype=first.dtype, device=first.device)
+    total = x.numel()
+    for layer in network.layers:
+        assert isinstance(layer, nn.Module)
+        x = layer(x)
+        total += x.numel()
+    return total
+
+
+_MODELS, _STEPS, _TRIES, _SECONDS = 8, 4, 3, 1.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training together costs.
+
+    Attributes:
+        share: Time of a step of all models at once, over those of each by itself.
+        threads: With how many threads that is.
+    """
+
+    share: float
+    threads: int
+
+
+def fused_cost(
+    members: Sequence[Member], batch_size: int, threads: Sequence[int], alone: int
+) -> Cost:
+    """The least cost of a step of all models at once.
+
+    Measured with copies of the first few models on faces of noise, the best of three
+    tries at least in a second.
+
+    Args:
+        members: As in `FusedTraining`.
+        batch_size: Faces a minibatch.
+        threads: Numbers to choose from. Where other processes take some of the cores, one thread
+            can be many times as fast as all.
+        alone: Threads of each model that is trained by itself.
+    """
+    noise: dict[tuple[int, int], FaceSplits] = {}
+    few = []
+    for member in members[:_MODELS]:
+        faces = noise.setdefault(member.order, _noise(_STEPS * batch_size, member))
+        few.append(Member(copy.deepcopy(member.network), member.optimizer, faces, member.seed))
+    training = FusedTraining(few, batch_size)
+    took: dict[int, list[float]] = {n: [] for n in threads}
+    each: list[float] = []
+    began = time.perf_counter()
+    # the first one warms up
+    while len(each) <= _TRIES or time.perf_counter() - began < _SECONDS:
+        for n in threads:
+            took[n].append(_seconds(lambda: training.train_epoch(0), n))
+        each.append(_seconds(lambda: _train_each(few, batch_size), alone))
+    least = {n: min(times[1:]) for n, times in took.items()}
+    best = min(least, key=lambda n: least[n])
+    return Cost(least[best] / min(each[1:]), best)
+
+
+def _train_each(members: Sequence[Member], batch_size: int) -> None:
+    """Take the steps of an epoch with each as a run of its own does, and wait for the device."""
+    for member in members:
+        optimizer = member.optimizer(member.network.parameters())
+        for images, labels in in_order(member.splits.train, batch_size):
+            loss = F.cross_entropy(member.network(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        loss.item()
+
+
+def _seconds(epoch: Callable[[], object], threads: int) -> float:
+    torch.set_num_threads(threads)
+    begin = time.perf_counter()
+    epoch()
+    return time.perf_counter() - begin
+
+
+def _noise(n: int, member: Member) -> FaceSplits:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (n, 1, SIZE, SIZE), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, len(CLASSES), (n,), generator=generator)
+    faces = Faces(images, labels, labels, labels).to(member.splits.train.labels.device)
+    return FaceSplits(faces, faces, faces)

@@ -1,0 +1,96 @@
+"""One run from its settings to its summary, trained by Lightning or by the fused loop."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lightning.errors import require
+from fer_lightning.fused.gradients import is_written_out
+from fer_lightning.fused.grouping import obstacle
+from fer_lightning.fused.together import train_together
+from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
+from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
+from fer_lightning.training import ALL_THREADS, Run, fit, leave_group
+
+# Steps after which what Lightning and autograd do around those of linear layers exceeds what
+# compiling one takes.
+MANY_STEPS = 200_000
+
+
+def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+    """Train as a configuration says.
+
+    Args:
+        config: The composed configuration of `conf/train.yaml`.
+        folder: Where the run writes.
+        overrides: What the user changed, for the summary.
+
+    Returns:
+        The best validation accuracy, in [0, 1]; 0 if the run diverged before it had one.
+
+    Raises:
+        InputError: A setting breaks its rule, or the faces cannot be read.
+    """
+    place = place_of_run(folder, config.resume)
+    done = finished_run(place) if config.resume is not None else None
+    if done:
+        return float(done["best"]["val"]["acc"] or 0.0)
+    require_processes(config.trainer)
+    stored = goes_on_from(place) if config.resume is not None else None
+    plain = OmegaConf.to_container(config, resolve=True)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as nowhere,
+            joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere), place),
+        ):
+            return _train(config, folder, overrides, stored)
+    finally:
+        leave_group()  # once the others have ended, who would take it for a fault
+
+
+def _follow(plain: dict[str, Any], nowhere: Path, place: Path) -> None:
+    """Train as one of several processes that does not lead; what it writes is thrown away."""
+    config = OmegaConf.create(plain)
+    try:
+        _train(config, nowhere, [], goes_on_from(place) if config.resume is not None else None)
+    finally:
+        leave_group()
+
+
+def _train(config: DictConfig, folder: Path, overrides: list[str], stored: Stored | None) -> float:
+    run = Run(config, folder, overrides)
+    run.stored = stored
+    torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
+    if not leads():
+        fit(run)
+        return run.checkpoints.best_acc
+    run.begin()
+    started = time.perf_counter()
+    if chosen_engine(run) == "fused":
+        train_together([run])
+    else:
+        fit(run)
+    return run.finish(time.perf_counter() - started)
+
+
+def chosen_engine(run: Run) -> str:
+    """What trains a run: `lightning` or `fused`.
+
+    Raises:
+        InputError: The fused loop is asked for, and cannot do what the settings want.
+    """
+    config = run.config
+    if config.engine == "lightning":
+        return "lightning"
+    reason = obstacle(flat_settings(config))
+    if config.engine == "fused":
+        require(reason is None, "engine", f"be lightning, as {reason}", config.engine)
+        return "fused"
+    n_faces = len(run.datamodule.splits.train)
+    n_steps = config.trainer.max_epochs * n_faces / run.datamodule.batch_size
+    pays = n_steps >= MANY_STEPS and is_written_out(run.model.layers)
+    return "fused" if pays and reason is None else "lightning"

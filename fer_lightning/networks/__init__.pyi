@@ -1,0 +1,2 @@
+from .cnn import CNN as CNN
+from .mlp import MLP as MLP

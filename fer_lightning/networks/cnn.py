@@ -1,0 +1,56 @@
+"""The study's convolutional network."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from fer_lightning.data import CLASSES, SIZE
+from fer_lightning.training import (
+    SGD,
+    ExpressionClassifier,
+    OptimizerSettings,
+    initialise,
+    require_cnn,
+)
+
+CNN_OPTIMIZER = SGD(lr=0.1)
+
+
+class CNN(ExpressionClassifier):
+    """Convolutions with ReLU and max-pooling, then a linear layer: 8 and 16 filters in the study.
+
+    The first pooling is 3x3, the others 2x2, as long as there are pixels to pool: 48 - 16 - 8 - 4 -
+    2 - 1.
+
+    Args:
+        filters: Filters of each convolution, at least one convolution.
+        kernel_size: Side of the filters, odd, so that zero padding keeps the size.
+        optimizer: How to train; the study's settings by default.
+
+    Raises:
+        SettingError: A value breaks its rule.
+    """
+
+    def __init__(
+        self,
+        filters: Sequence[int] = (8, 16),
+        kernel_size: int = 5,
+        optimizer: OptimizerSettings = CNN_OPTIMIZER,
+    ) -> None:
+        super().__init__(optimizer)
+        require_cnn(filters, kernel_size)
+        filters = list(filters)
+        self.save_hyperparameters(ignore="optimizer", logger=False)
+        layers: list[nn.Module] = []
+        side = SIZE
+        for n_in, n_out in zip([1, *filters], filters, strict=False):
+            layers += [nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2), nn.ReLU()]
+            pool = 3 if side == SIZE else min(2, side)
+            layers.append(nn.MaxPool2d(pool))
+            side //= pool
+        features = filters[-1] * side * side
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, len(CLASSES)))
+        # far faster on a CPU than channels first; what layers pass on follows their weights
+        self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        initialise(self.layers)

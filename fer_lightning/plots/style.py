@@ -1,0 +1,46 @@
+"""How all figures look: colours that everyone can tell apart, axes without a box, and pixels."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+COLORS = (VERMILION, BLUE, GREEN, PURPLE)
+INK, GRID = "#333333", "#DDDDDD"
+DPI = 144
+
+
+def panel(title: str, x: str, y: str, width: float = 6.4, height: float = 4) -> tuple[Figure, Axes]:
+    """A figure with one plain panel.
+
+    Args:
+        title: Above it.
+        x: Name of the horizontal axis.
+        y: Name of the vertical axis.
+        width: In inches.
+        height: In inches.
+    """
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, size=11, color=INK, loc="left")
+    plain(axes, x, y)
+    return figure, axes
+
+
+def plain(axes: Axes, x: str, y: str) -> None:
+    """Name the axes, take their box away, and lay a light grid behind them."""
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, labelsize=8)
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """The figure as it looks on paper, (height, width, 3) uint8."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

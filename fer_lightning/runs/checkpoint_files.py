@@ -1,0 +1,195 @@
+"""The checkpoints in the folder of a run: read without trusting them, and gone on from."""
+
+import pickle
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fer_lightning.data import CLASSES
+from fer_lightning.errors import InputError
+from fer_lightning.files import whole_generations
+from fer_lightning.processes import leads
+from fer_lightning.runs.metrics import growing_files
+
+DAMAGE = (
+    *(OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError),
+    *(AttributeError, AssertionError, MemoryError, RecursionError, zipfile.BadZipFile),
+)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, on the CPU.
+
+    It takes no more memory than the file has bytes, and nothing in it can run code.
+
+    Raises:
+        InputError: It cannot be read, is damaged, or holds more than tensors and plain values.
+    """
+    try:
+        _require_unpacked(path)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # whose message tells how to load it all the same
+        reason = "it holds more than numbers and plain values, which could run code"
+        raise InputError(f"{path}: not a checkpoint, or a damaged one ({reason})") from error
+    except DAMAGE as error:
+        reason = str(error).splitlines()[0][:100] if str(error) else "it ends too early"
+        raise InputError(f"{path}: not a checkpoint, or a damaged one ({reason})") from error
+    if not isinstance(stored, dict):
+        raise InputError(f"{path}: not a checkpoint of one of this project's networks")
+    return stored
+
+
+def _require_unpacked(path: Path) -> None:
+    """Raise a `ValueError` unless it is an archive whose members lie there as they are.
+
+    PyTorch never compresses them; a file that does would expand when it is loaded.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    size = sum(member.file_size for member in members)
+    if any(m.compress_type != zipfile.ZIP_STORED for m in members) or size > path.stat().st_size:
+        raise ValueError("its members are compressed")
+
+
+def restored(make: type[nn.Module], stored: Mapping[str, Any], **settings: Any) -> Any:
+    """The network in a checkpoint, in evaluation mode.
+
+    Its size is compared with the weights before it takes memory: a few bytes can ask for any size.
+
+    Args:
+        make: Class of the network.
+        stored: Content of the checkpoint.
+        settings: Arguments of the class besides those in the checkpoint.
+
+    Raises:
+        ValueError, TypeError, KeyError, RuntimeError: It holds another network, or none.
+    """
+    arguments, weights = stored["hyper_parameters"], stored["state_dict"]
+    _require_plain(arguments, len(weights))
+    with torch.device("meta"):
+        expected = make(**arguments, **settings).state_dict()
+    if {name: w.shape for name, w in expected.items()} != {n: w.shape for n, w in weights.items()}:
+        raise ValueError("weights of another network")
+    if not all(_is_whole(w) for w in weights.values()):
+        raise ValueError("weights without numbers of their own")
+    model = make(**arguments, **settings)
+    model.to(next(iter(weights.values())).dtype).load_state_dict(weights)
+    return model.eval()
+
+
+def _require_plain(arguments: object, n_weights: int) -> None:
+    """Raise a `ValueError` unless they are short: names with integers or lists of them."""
+    values = list(arguments.values()) if isinstance(arguments, dict) else [None]
+    for value in values:
+        numbers = value if isinstance(value, list) else [value]
+        if len(numbers) > n_weights or any(type(number) is not int for number in numbers):
+            raise ValueError("settings of another network")
+
+
+def _is_whole(weights: object) -> bool:
+    """Whether it is a tensor that has a place in memory for each of its numbers."""
+    if not isinstance(weights, Tensor) or weights.layout != torch.strided:
+        return False
+    in_memory = weights.device.type == "cpu" and weights.is_floating_point()
+    return in_memory and weights.nbytes <= weights.untyped_storage().nbytes()
+
+
+LAST = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A checkpoint that is whole.
+
+    Attributes:
+        path: The file.
+        content: What Lightning's Trainer saved.
+    """
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def is_within(self) -> bool:
+        """Whether a part of the epoch that follows was done, too."""
+        return "epoch_so_far" in self.content
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs were done."""
+        return int(self.content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+
+    def of_callback(self, name: str) -> dict[str, Any]:
+        """The state of one of the run's callbacks."""
+        state: dict[str, Any] = self.content["callbacks"][name]
+        return state
+
+
+def whole_checkpoints(folder: Path) -> list[Stored]:
+    """The checkpoints in a folder from which a run can go on, the newest first.
+
+    One that is damaged is named in a warning, and left out.
+    """
+    return whole_generations(folder / LAST, _of_training)
+
+
+def _of_training(path: Path, content: Any) -> Stored:
+    stored = Stored(path, content)
+    begun = stored.epoch > 0 or stored.is_within
+    if not begun or not {"state_dict", "optimizer_states"} <= content.keys():
+        raise ValueError("it is of no training")
+    if stored.is_within and not _is_part_of_an_epoch(**content["epoch_so_far"]):
+        raise ValueError("it is of no part of an epoch")
+    return stored
+
+
+def _is_part_of_an_epoch(minibatches: Any, logits: Any, labels: Any) -> bool:
+    """Whether these are a number of minibatches, logits (n, 7) and labels (n,)."""
+    if type(minibatches) is not int or minibatches < 1:
+        return False
+    if not (isinstance(logits, Tensor) and isinstance(labels, Tensor)):
+        return False
+    return logits.shape == (len(labels), len(CLASSES)) and labels.dtype == torch.int64
+
+
+def goes_on_from(folder: Path) -> Stored | None:
+    """What a run goes on from: its newest whole checkpoint, or None.
+
+    The process that leads puts the folder in order; the others find the checkpoint there.
+    """
+    if leads():
+        sweep_up(folder)
+        return newest_checkpoint(folder / "checkpoints")
+    found = whole_checkpoints(folder / "checkpoints")
+    return Stored(found[0].path.with_name(LAST), found[0].content) if found else None
+
+
+def newest_checkpoint(folder: Path) -> Stored | None:
+    """The newest whole checkpoint in a folder, in the place of any newer one; None without one."""
+    found = whole_checkpoints(folder)
+    return in_place(found[0]) if found else None
+
+
+def in_place(stored: Stored) -> Stored:
+    """The same checkpoint as the last one of its run, which goes on from there."""
+    last = stored.path.with_name(LAST)
+    stored.path.replace(last)
+    return Stored(last, stored.content)
+
+
+def begin_anew(folder: Path) -> None:
+    """Remove what a run has written in its folder but its settings and its log."""
+    growing_files(folder).remove()
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def sweep_up(folder: Path) -> None:
+    """Remove the files in a run's folder that were cut off while they were written."""
+    for part in [*folder.glob(".*.part"), *folder.glob("checkpoints/.*.part")]:
+        part.unlink()

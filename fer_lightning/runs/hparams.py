@@ -1,0 +1,87 @@
+"""A run as TensorBoard's HParams tab shows it: a row with its settings and its figures.
+
+TensorBoard finds the columns, and whether they are numeric, from the rows that it shows. The
+summary of an experiment, which would name them, is not written: of several it takes any one for all
+runs, and keys that only others have would be missing.
+"""
+
+import textwrap
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from tensorboard.compat.proto.summary_pb2 import Summary as Event
+from tensorboard.plugins.hparams import api_pb2, metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from torch.utils.tensorboard import SummaryWriter
+
+from fer_lightning.runs.settings import flat_settings, override_values
+from fer_lightning.runs.summary import Summary
+
+# They decide where and how fast a run goes rather than what comes of it.
+PLUMBING = (
+    "trainer",
+    "threads",
+    "engine",
+    "compile",
+    "image_every_n_epochs",
+    "checkpoint_every_seconds",
+    "data.path",
+    "data.cache_dir",
+    "data.minibatches_per_step",
+)
+
+
+def open_row(board: SummaryWriter, config: DictConfig, overrides: Sequence[str]) -> None:
+    """Write the settings of a run that begins: its row, and the whole configuration as a text."""
+    # TensorBoard shows Markdown, where only an indented block takes every text for what it is
+    board.add_text("config", textwrap.indent(OmegaConf.to_yaml(config, resolve=True), "    "))
+    # without a name for its group, a run has a row of its own even if another has its settings
+    row = hparams_pb(row_settings(flat_settings(config), overrides), trial_id="")
+    board._get_file_writer().add_summary(row)
+
+
+def close_row(board: SummaryWriter, summary: Summary) -> None:
+    """Write the figures of a run that has ended, and whether it diverged.
+
+    The last epoch's figures are those of the curves; what does not exist is left out.
+    """
+    figures = {f"test/{name}": value for name, value in summary.final.test.items()}
+    _add_scalars(board, figures, summary.final.epoch)
+    best: dict[str, float | None] = {"best/epoch": summary.best.epoch}
+    for split in ("train", "val"):
+        best |= {f"best/{split}_{name}": v for name, v in getattr(summary.best, split).items()}
+    _add_scalars(board, best, summary.best.epoch)
+    board._get_file_writer().add_summary(_session_end(summary.diverged))
+
+
+def row_settings(settings: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The settings that have a column: those that decide the result, and all that were given.
+
+    Numbers stay numbers, lists become text, and None has no cell.
+    """
+    always = {*override_values(overrides), "trainer.max_epochs"}
+    return {
+        key: str(value) if isinstance(value, list) else value
+        for key, value in settings.items()
+        if value is not None and (key in always or not key.startswith(PLUMBING))
+    }
+
+
+def _add_scalars(board: SummaryWriter, figures: dict[str, float | None], epoch: int | None) -> None:
+    for tag, value in figures.items():
+        if value is not None:
+            board.add_scalar(tag, value, epoch)
+
+
+def _session_end(diverged: bool) -> Event:
+    status = api_pb2.STATUS_FAILURE if diverged else api_pb2.STATUS_SUCCESS
+    info = SessionEndInfo(status=status, end_time_secs=time.time())
+    content = metadata.create_summary_metadata(HParamsPluginData(session_end_info=info))
+    event = Event()
+    event.value.add(
+        tag=metadata.SESSION_END_INFO_TAG, metadata=content, tensor=metadata.NULL_TENSOR
+    )
+    return event

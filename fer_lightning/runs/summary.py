@@ -1,0 +1,160 @@
+"""How a run ended: `summary.json`, where its facts come from, and what its log tells."""
+
+import logging
+import platform
+import re
+import subprocess
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fer_lightning.data import SPLITS
+from fer_lightning.errors import InputError
+from fer_lightning.files import read_json, write_json
+from fer_lightning.plots import as_text, cell, plain_table
+
+if TYPE_CHECKING:  # PyTorch takes a second to import
+    from fer_lightning.data import FaceSplits, Source
+
+Figures = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Cross-entropy (`ce`, nats) and accuracy (`acc`, in [0, 1]) of one network on all splits.
+
+    `epoch` counts from 1. All figures are None if the network has diverged.
+    """
+
+    epoch: int | None
+    train: Figures
+    val: Figures
+    test: Figures
+
+    @classmethod
+    def none(cls) -> "Scores":
+        """What stands for a network that does not exist."""
+        nothing: Figures = {"ce": None, "acc": None}
+        return cls(None, nothing, nothing, nothing)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The content of `summary.json`; the README says what each entry means."""
+
+    final: Scores
+    best: Scores
+    n_parameters: int
+    epochs: int
+    seconds: float
+    diverged: bool
+    diverged_epoch: int | None
+    seed: int
+    overrides: list[str]
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    device: str
+    versions: dict[str, str]
+    commit: str | None
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        write_json(path, asdict(self))
+
+
+def score_table(summary: Summary) -> str:
+    """Cross-entropy and accuracy on all splits, of the last epoch and of the best."""
+    columns = [f"{split} {name}" for split in SPLITS for name in ("ce", "acc")]
+    table = plain_table("", "epoch", *columns)
+    for name, scores in (("last epoch", summary.final), ("best by val acc", summary.best)):
+        cells = [
+            shown
+            for split in SPLITS
+            for figures in [getattr(scores, split)]
+            for shown in (cell(figures["ce"], ".4f"), cell(figures["acc"], ".2%"))
+        ]
+        table.add_row(name, cell(scores.epoch, "d"), *cells)
+    return as_text(table)
+
+
+log = logging.getLogger(__name__)
+
+
+def finished_run(folder: Path) -> dict[str, Any] | None:
+    """The summary of a run that is resumed though it is done, which is said; None otherwise."""
+    summary = run_summary(folder)
+    if not summary:
+        return None
+    log.info("done already: %s", folder)
+    return summary
+
+
+def run_summary(folder: Path) -> dict[str, Any]:
+    """What a run's summary.json says; nothing if it has none.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    path = folder / "summary.json"
+    if not path.exists():
+        return {}
+    try:
+        return read_json(path)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+
+
+PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy", "fer-lightning")
+
+
+def data_facts(source: "Source", splits: "FaceSplits") -> dict[str, Any]:
+    """Name, split sizes and fingerprint of a data set."""
+    return {"name": source.name, **splits.sizes(), "fingerprint": splits.fingerprint()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide what a run computes."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def commit() -> str | None:
+    """The project's commit, with `-dirty` where files have changed since, or None without git."""
+    clone = Path(__file__).resolve().parents[2]
+    if not (clone / ".git").exists():  # an installed package may lie within another repository
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+TAIL_BYTES = 1 << 16  # that may hold a traceback
+# The project's own: launchers end a job that has failed with success.
+_RECORD = re.compile(r"^\[[^]]*\]\[(?:fer_lightning|gmm)[^]]*\]\[([A-Z]+)\] (.*)$", re.MULTILINE)
+
+
+def told_failure(folder: Path) -> str | None:
+    """Why a run failed, as the last record in its log tells; None if that tells of no error."""
+    for log in sorted(folder.glob("*.log")):
+        records = _RECORD.findall(_tail(log))
+        if records and records[-1][0] == "ERROR":
+            of_job = re.fullmatch(r"failed: (.*); [^;]*", records[-1][1])
+            return of_job[1] if of_job else str(records[-1][1])
+    return None
+
+
+def ending(folder: Path) -> str:
+    """What a run without a summary is: `failed`, or `unfinished` if it was cut off or goes on."""
+    return "unfinished" if told_failure(folder) is None else "failed"
+
+
+def _tail(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            return file.read(TAIL_BYTES).decode(errors="replace")
+    except OSError:
+        return ""

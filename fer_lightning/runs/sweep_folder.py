@@ -1,0 +1,81 @@
+"""The folder of a sweep: which keys vary, what its runs left, and `summary.csv`."""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+from fer_lightning.files import whole_file
+from fer_lightning.runs.settings import override_values
+
+
+@dataclass(frozen=True)
+class SweptRun:
+    """A run of a sweep, as its folder tells of it.
+
+    Attributes:
+        folder: Where it wrote.
+        swept: Its values of the swept keys, as one types them.
+        summary: The content of its summary.json, or None if it did not come to its end.
+    """
+
+    folder: Path
+    swept: dict[str, str]
+    summary: dict[str, Any] | None
+
+    @property
+    def number(self) -> int:
+        """Its place in the sweep, from 1."""
+        found = re.match(r"\d+", self.folder.name)
+        return int(found[0]) if found else 0
+
+
+def sweep_overrides(folder: Path, loader: ConfigLoader | None = None) -> dict[str, Override]:
+    """The overrides of a sweep by key: those of its experiment, then those of the command line.
+
+    Args:
+        folder: Folder of the sweep, with the multirun.yaml that Hydra left there.
+        loader: Hydra's, without which the values of `model=glob(*)` cannot be told.
+    """
+    config = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"))
+    hydra = cast(dict[str, Any], config)["hydra"]
+    given = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
+    parser = OverridesParser.create(loader)
+    parsed = parser.parse_overrides([*given, *hydra["overrides"]["task"]])
+    return {override.get_key_element().lstrip("+~"): override for override in parsed}
+
+
+def swept_keys(folder: Path) -> list[str]:
+    """The keys that vary in a sweep."""
+    overrides = sweep_overrides(folder)
+    return [key for key, given in overrides.items() if given.is_sweep_override()]
+
+
+def swept_runs(folder: Path) -> list[SweptRun]:
+    """The runs of a sweep that have begun, in their order."""
+    keys = swept_keys(folder)
+    runs = []
+    for path in folder.glob("*/.hydra/overrides.yaml"):
+        values = override_values(cast(list[str], OmegaConf.to_container(OmegaConf.load(path))))
+        summary = path.parent.parent / "summary.json"
+        facts = json.loads(summary.read_text()) if summary.exists() else None
+        runs.append(SweptRun(summary.parent, {key: values.get(key, "") for key in keys}, facts))
+    return sorted(runs, key=lambda run: (run.number, run.folder.name))
+
+
+def write_runs(
+    path: Path, keys: Sequence[str], figures: Sequence[str], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write `summary.csv`: a row with run, swept keys, status and figures, empty where missing."""
+    with whole_file(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["run", *keys, "status", *figures])
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,3 @@
+from .command_line import quoted as quoted
+from .configuration import project_root as project_root
+from .entry import command as command

@@ -1,0 +1,145 @@
+"""Words of a command line as the overrides that Hydra knows: runs to evaluate, `resume=FOLDER`."""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from fer_lightning.errors import InputError
+from fer_lightning.runs import RESUME, without_resume
+
+FLAGS_WITH_A_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--info", "-i"),
+    *("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"),
+)
+
+
+def flags_first(words: Sequence[str]) -> list[str]:
+    """The same words, but flags before all others: Hydra knows none behind an override."""
+    flags = [i for i in range(len(words)) if _is_flag(words, i)]
+    others = [word for i, word in enumerate(words) if i not in flags]
+    return [*(words[i] for i in flags), *others]
+
+
+def gather_words(words: Sequence[str], name: str) -> list[str]:
+    """The same command line with its plain words as one override of a list.
+
+    Args:
+        words: All words. Plain are those that are neither flags nor overrides; one with = in it is
+            plain if there is a file or folder of that name.
+        name: The setting that lists the plain words.
+    """
+    others: list[str] = []
+    plain: list[str] = []
+    for i, word in enumerate(words):
+        is_override = re.match(r"[+~]{0,2}[\w./@:-]+=", word) and not Path(word).exists()
+        (others if _is_flag(words, i) or is_override else plain).append(word)
+    return [*others, f"{name}=[{','.join(map(quoted, plain))}]"] if plain else others
+
+
+def _is_flag(words: Sequence[str], i: int) -> bool:
+    """Whether a word is a flag, or the value of the flag before it."""
+    return words[i].startswith("-") or (i > 0 and words[i - 1] in FLAGS_WITH_A_VALUE)
+
+
+def quoted(word: str) -> str:
+    """A word as a value of Hydra's grammar, whatever it holds."""
+    # Hydra would take ${ in a name for an interpolation.
+    return QuotedString(word.replace("${", r"\${"), Quote.single).with_quotes()
+
+
+SWEEP_FLAGS = ("-m", "--multirun")
+
+
+def resumed(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with those that let it write into the folder that it resumes.
+
+    Args:
+        words: All words; without `resume=FOLDER` they are returned as they are.
+
+    Raises:
+        InputError: There is no run or sweep in the folder, or the words do not go with it.
+    """
+    named = [word for word in words if word.startswith(RESUME)]
+    if not named or named[-1] == f"{RESUME}null":
+        return list(words)
+    name = named[-1].removeprefix(RESUME).strip("'\"")
+    folder = Path(name).expanduser().absolute()
+    if not folder.is_dir():
+        raise InputError(f"resume must be the folder of a run or a sweep, got {name!r}")
+    others = [word for word in words if not word.startswith(RESUME)]
+    where = quoted(str(folder))
+    given = _overrides(others)
+    if (folder / "multirun.yaml").exists() or any(word in SWEEP_FLAGS for word in others):
+        _require_same_sweep(folder, given)
+        return _replaced(words, f"{RESUME}{where}", f"hydra.sweep.dir={where}")
+    if given:
+        raise InputError(f"resume must be given alone: a run keeps its settings, got {given[0]!r}")
+    told = (f"hydra.run.dir={where}", "hydra.output_subdir=null")
+    return _replaced(words, f"{RESUME}{where}", *told)
+
+
+def resuming_command(folder: Path, words: Sequence[str] = ()) -> str:
+    """The command line that goes on with what this process does.
+
+    Args:
+        folder: Of the run, or of the sweep.
+        words: Those that the sweep was made with.
+    """
+    spec = sys.modules["__main__"].__spec__
+    program = ["-m", spec.name] if spec else [sys.argv[0]]
+    n = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    start = ["python"] if n == "1" else ["torchrun", "--nproc-per-node", n]
+    swept = without_resume(words)
+    # overrides stand side by side, or Hydra does not know them
+    end = max((i + 1 for i, word in enumerate(swept) if "=" in word), default=len(swept))
+    return shlex.join([*start, *program, *swept[:end], f"{RESUME}{folder}", *swept[end:]])
+
+
+def _replaced(words: Sequence[str], *told: str) -> list[str]:
+    """The words with others in the place of `resume=FOLDER`, among the overrides."""
+    place = max(i for i, word in enumerate(words) if word.startswith(RESUME))
+    dropped = (RESUME, "hydra.sweep.dir=", "hydra.run.dir=")
+    before, after = (
+        [word for word in part if not word.startswith(dropped)]
+        for part in (words[:place], words[place + 1 :])
+    )
+    return [*before, *told, *after]
+
+
+def _overrides(words: Sequence[str]) -> list[str]:
+    """What is set by words, but for Hydra's own settings."""
+    return [
+        word
+        for i, word in enumerate(words)
+        if not word.startswith(("-", "hydra.", "hydra/"))
+        and (i == 0 or words[i - 1] not in FLAGS_WITH_A_VALUE)
+    ]
+
+
+def _require_same_sweep(folder: Path, given: list[str]) -> None:
+    stored = _swept(folder)
+    if stored is not None and stored != given:
+        raise InputError(
+            f"resume must go with the overrides of that sweep, {' '.join(stored)}, "
+            f"got {' '.join(given) or 'none'}"
+        )
+
+
+def _swept(folder: Path) -> list[str] | None:
+    """The overrides that a sweep was made with; None if Hydra was stopped while it wrote them."""
+    try:
+        stored: Any = OmegaConf.select(
+            OmegaConf.load(folder / "multirun.yaml"), "hydra.overrides.task"
+        )
+        return without_resume(OmegaConf.to_container(stored))  # type: ignore[arg-type]
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
+        return None

@@ -1,0 +1,89 @@
+"""The shipped configuration: where it lies, what its YAML files can ask for, and mistakes in it."""
+
+import difflib
+import re
+import warnings
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fer_lightning.files import new_folder
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# A wheel has the configuration inside the package; a clone has it beside the package.
+IS_CLONE = not (PACKAGE / "conf").is_dir()
+CONF = PACKAGE.parent / "conf" if IS_CLONE else PACKAGE / "conf"
+
+
+def project_root() -> Path:
+    """Return where `multirun/` is: the clone, or else the folder that a command is started in."""
+    return PACKAGE.parent if IS_CLONE else Path.cwd()
+
+
+def register_resolvers() -> None:
+    """Make what the YAML files ask for available."""
+    # conf/hydra/launcher has defaults of our own for launchers of plugins
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated", UserWarning)
+    OmegaConf.register_new_resolver("project_root", lambda: str(project_root()), replace=True)
+    OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+    OmegaConf.register_new_resolver("experiment_or", _experiment_or, replace=True)
+
+
+def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
+    """Number and overrides of a sweep's job, without what shells or Hydra's grammar trip over."""
+    sweep = Path(_root_.hydra.sweep.dir).name  # the experiment is in there already
+    told = [
+        override
+        for override in overrides
+        if not override.startswith(("data.path=", "data.cache_dir=", "resume="))
+        and not (override.startswith("experiment=") and override[11:] in sweep)
+    ]
+    safe = (re.sub(r"[^\w.+-]+", "-", override, flags=re.ASCII).strip("-") for override in told)
+    return "_".join([str(job + 1), *safe])[:150]
+
+
+def _experiment_or(default: str, *, _root_: DictConfig) -> str:
+    """The experiment that was chosen, or a default."""
+    return _root_.hydra.runtime.choices.get("experiment") or default
+
+
+def explain(error: Exception, config_name: str) -> Exception | str:
+    """A mistake in an override in the user's terms, or the error itself."""
+    group = re.search(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options[^:]+:\s", str(error))
+    if group:
+        options = str(error)[group.end() :].split("Config search path")[0].split()
+        return f"{group[1]} must be one of {', '.join(options)}, got {group[2]!r}"
+    several = re.search(r"Ambiguous value for argument '(.+?)'\n", str(error))
+    if several:
+        return f"{several[1]} has several values; give -m too, for a sweep over them"
+    unknown = re.search(r"Could not override '([^']+)'", str(error))
+    if unknown and isinstance(error.__cause__, OmegaConfBaseException):
+        if "is not in struct" in str(error.__cause__):
+            hint = _hint(unknown[1], config_name)
+            return f"{unknown[1]} must be a setting that exists, got an unknown key{hint}"
+        return f"{unknown[1]}: {str(error.__cause__).splitlines()[0]}"
+    return error
+
+
+def _hint(key: str, config_name: str) -> str:
+    """What may help with an unknown key: the setting most like it among those of the defaults."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = OmegaConf.to_container(compose(config_name))
+    keys = [name for name in _keys(config) if not name.startswith("study.")]
+    if key in keys:
+        return "; it is one of another option than those chosen"
+    close = difflib.get_close_matches(key, keys, n=1)
+    return f"; did you mean {close[0]}?" if close else "; `--cfg job` shows all"
+
+
+def _keys(config: object, prefix: str = "") -> list[str]:
+    if not isinstance(config, dict):
+        return [prefix]
+    dot = f"{prefix}." if prefix else ""
+    return [key for name, value in config.items() for key in _keys(value, f"{dot}{name}")]

@@ -1,0 +1,254 @@
+"""A sweep whose jobs are trained together where that is possible and pays."""
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import torch
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import TaskFunction
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from fer_lightning.errors import InputError, require, require_integer, require_number
+from fer_lightning.files import full_disk_is_told
+from fer_lightning.fused import (
+    Cost,
+    Part,
+    bytes_of_model,
+    free_bytes,
+    fused_cost,
+    grouped,
+    members,
+    parts,
+    train_together,
+)
+from fer_lightning.runs import (
+    Stored,
+    flat_settings,
+    in_place,
+    run_summary,
+    sweep_up,
+    task_settings,
+    whole_checkpoints,
+    without_resume,
+)
+from fer_lightning.training import ALL_THREADS, Run
+
+RunJob = Callable[[DictConfig, TaskFunction], JobReturn]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Jobs whose task is to be run now.
+
+    Attributes:
+        jobs: Their positions in the sweep.
+        finish: By folder, what is left to do for those whose network has been trained already.
+    """
+
+    jobs: Sequence[int]
+    finish: Mapping[Path, Callable[[], float]] = field(default_factory=dict)
+
+
+class FusedSweep:
+    """The jobs of a sweep, in groups of which each is trained when its turn comes.
+
+    Args:
+        jobs: Their configurations, with Hydra's part.
+        run_job: Calls a function in the place of a job's task, with its folder and its log.
+        memory_gb: See `FusedLauncher`, as for threads.
+        threads: CPU threads.
+        measure: Whether to train together only what is measured to be faster so.
+
+    Raises:
+        InputError: A number breaks its rule.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[DictConfig],
+        run_job: RunJob,
+        memory_gb: float | None,
+        threads: int | None,
+        measure: bool = True,
+    ) -> None:
+        if memory_gb is not None:
+            require_number("hydra.launcher.memory_gb", memory_gb, 0, open_below=True)
+        if threads is not None:
+            require_integer("hydra.launcher.threads", threads, 1)
+        self.console = Console(stderr=True, soft_wrap=True)
+        self.jobs, self.run_job = jobs, run_job
+        require(measure in (True, False), "hydra.launcher.measure", "be true or false", measure)
+        self.memory_gb, self.threads, self.measure = memory_gb, threads, measure
+
+    def __iter__(self) -> Iterator[Ready]:
+        done = [i for i, job in enumerate(self.jobs) if _is_done(job)]
+        yield Ready(done)
+        left = [i for i in range(len(self.jobs)) if i not in done]
+        for group in grouped([_settings(self.jobs[i]) for i in left]):
+            jobs = [left[position] for position in group.jobs]
+            if group.alone:
+                self._say(jobs, f"by itself, as {group.alone}")
+                yield Ready(jobs)
+                continue
+            for part in parts(jobs, {i: _checkpoints(self.jobs[i]) for i in jobs}):
+                yield from self._part(part)
+
+    def _part(self, part: Part) -> Iterator[Ready]:
+        torch.set_num_threads(self.threads or min(part.threads or ALL_THREADS, ALL_THREADS))
+        runs = self._made(part)
+        # those that cannot be made say themselves what is wrong with them
+        yield Ready([i for i in part.jobs if i not in runs])
+        if len(runs) < 2:
+            yield Ready(list(runs))
+            return
+        if part.stored:
+            yield self._train(runs, "go on together")
+            return
+        told = "trained together"
+        if self.measure and not part.were_together:
+            cost = self._cost(list(runs.values()))
+            if cost.share > 1:
+                why = f"as a step of all at once takes {cost.share:.1f} times as long here"
+                self._say(list(runs), f"one after another, {why}")
+                yield Ready(list(runs))
+                return
+            told += f", as a step of all takes {cost.share:.2f} of the time of one after another"
+            told += f" ({cost.threads} threads)" if cost.threads > 1 else " (one thread)"
+            torch.set_num_threads(cost.threads)
+        for wave in self._waves(runs):
+            yield self._train({i: runs[i] for i in wave}, told)
+
+    def _cost(self, runs: list[Run]) -> Cost:
+        """What it costs to train runs together, with the threads that suit the machine now."""
+        choice = {self.threads} if self.threads else {ALL_THREADS, 1}
+        alone = runs[0].config.threads or ALL_THREADS
+        batch_size = runs[0].datamodule.batch_size
+        return fused_cost(members(runs), batch_size, sorted(choice, reverse=True), alone)
+
+    def _made(self, part: Part) -> dict[int, Run]:
+        """The runs of the jobs, without those whose settings or faces are wrong."""
+        runs: dict[int, Run] = {}
+        holders: dict[int | None, Run] = {}  # of the faces of each fold
+        for i in part.jobs:
+            try:
+                run = Run(
+                    task_settings(self.jobs[i]), _folder(self.jobs[i]), _overrides(self.jobs[i])
+                )
+                holder = holders.setdefault(run.datamodule.cv_fold, run)
+                run.datamodule.share(holder.datamodule)
+            except (InputError, OmegaConfBaseException):
+                continue
+            if i in part.stored:
+                run.stored = in_place(part.stored[i])
+            runs[i] = run
+        return runs
+
+    def _waves(self, runs: dict[int, Run]) -> Iterator[list[int]]:
+        """Part the runs so that those of a wave fit into memory together."""
+        first = next(iter(runs.values()))
+        budget = free_bytes(first.trainer.strategy.root_device)
+        if self.memory_gb is not None:
+            budget = int(1e9 * self.memory_gb)
+        n_fitting = max(1, budget // bytes_of_model(first.model, first.datamodule.batch_size))
+        yield from waves([(i, _order(run)) for i, run in runs.items()], n_fitting)
+
+    def _train(self, runs: dict[int, Run], told: str) -> Ready:
+        self._say(list(runs), told)
+        for i in list(runs):
+            begun = self.run_job(self.jobs[i], functools.partial(_begin, runs[i]))
+            if begun.status != JobStatus.COMPLETED:
+                raise begun.return_value
+        started = time.perf_counter()
+        try:
+            with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):
+                train_together(list(runs.values()))
+        except InputError as error:
+            return self._failed(runs, str(error))
+        except Exception as error:  # the other groups go on
+            self.console.print_exception()
+            told = f"the training of its group failed, as told above: {type(error).__name__}"
+            return self._failed(runs, told)
+        seconds = (time.perf_counter() - started) / len(runs)
+        finish = {run.folder: functools.partial(run.finish, seconds) for run in runs.values()}
+        return Ready(list(runs), finish)
+
+    def _failed(self, runs: dict[int, Run], told: str) -> Ready:
+        """Let each of the runs fail, and say why."""
+        failed = functools.partial(_fail, InputError(told))
+        return Ready(list(runs), dict.fromkeys((run.folder for run in runs.values()), failed))
+
+    def _say(self, jobs: Sequence[int], what: str) -> None:
+        numbers = ", ".join(str(1 + self.jobs[i].hydra.job.num) for i in sorted(jobs))
+        name = "run" if len(jobs) == 1 else f"{len(jobs)} runs"
+        self.console.print(f"{name} ({numbers}): {what}", markup=False, highlight=False)
+
+
+def waves(jobs: Sequence[tuple[int, object]], n_fitting: int) -> Iterator[list[int]]:
+    """Part jobs so that a wave has n_fitting at most, and those of an order together if they fit.
+
+    Args:
+        jobs: Each with its order of minibatches, those of one order side by side.
+        n_fitting: The most that are trained at once.
+    """
+    wave: list[int] = []
+    for _, sharing in groupby(jobs, key=itemgetter(1)):
+        order = [job for job, _ in sharing]
+        if len(wave) + len(order) > n_fitting and wave:
+            yield wave
+            wave = []
+        while len(order) > n_fitting:
+            yield order[:n_fitting]
+            order = order[n_fitting:]
+        wave += order
+    if wave:
+        yield wave
+
+
+def _order(run: Run) -> tuple[int, int | None]:
+    """What decides the minibatches of a run, within its group."""
+    return run.datamodule.seed, run.datamodule.cv_fold
+
+
+def _fail(error: InputError) -> float:
+    raise error
+
+
+def _begin(run: Run, config: DictConfig) -> None:
+    """Begin a run in its own log, and leave the terminal to what concerns them all."""
+    for handler in logging.getLogger().handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.WARNING)
+    run.begin()
+
+
+def _is_done(job: DictConfig) -> bool:
+    """Whether a job that is resumed has come to its end."""
+    return job.resume is not None and bool(run_summary(_folder(job)))
+
+
+def _checkpoints(job: DictConfig) -> list[Stored]:
+    """What a job that is resumed can go on from, the newest first."""
+    if job.resume is None:
+        return []
+    sweep_up(_folder(job))
+    return whole_checkpoints(_folder(job) / "checkpoints")
+
+
+def _settings(job: DictConfig) -> dict[str, object]:
+    return flat_settings(task_settings(job))
+
+
+def _folder(job: DictConfig) -> Path:
+    return (Path(job.hydra.sweep.dir) / job.hydra.sweep.subdir).resolve()
+
+
+def _overrides(job: DictConfig) -> list[str]:
+    return without_resume(job.hydra.overrides.task)

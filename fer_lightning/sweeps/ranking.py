@@ -1,0 +1,143 @@
+"""The end of a sweep of networks: its runs by validation accuracy, shown and in summary.csv."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fer_lightning.errors import InputError
+from fer_lightning.plots import as_text, cell, plain_table
+from fer_lightning.runs import SweptRun, ending, read_curves, swept_keys, swept_runs, write_runs
+
+STATUSES = ("done", "diverged", "unfinished", "failed")
+FIGURES = (
+    *("train_ce", "train_acc", "val_ce", "val_acc", "best_epoch"),
+    *("last_val_ce", "last_val_acc", "epochs", "seconds"),
+)
+REPEATS = ("seed", "data.seed", "data.fold", "data.cv_fold")
+
+Row = dict[str, Any]
+
+
+def rank(folder: Path) -> None:
+    """Print the ranking of a sweep's runs, and write it to `summary.csv` in its folder."""
+    keys = swept_keys(folder)
+    rows = ranking(swept_runs(folder))
+    write_runs(folder / "summary.csv", keys, FIGURES, rows)
+    print(f"\n{folder}, by validation accuracy of the best epoch")
+    print(ranking_table(keys, rows), flush=True)
+    if any(key in REPEATS for key in keys):
+        repeats = " and ".join(key for key in keys if key in REPEATS)
+        print(f"\nmean and standard deviation over {repeats}")
+        print(repeats_table(keys, rows), flush=True)
+
+
+def ranking(runs: Sequence[SweptRun]) -> list[Row]:
+    """A row per run: the best first, then those that diverged, were cut off, or failed.
+
+    Each row has `run` (the name of its folder), the swept keys, `status`, and `FIGURES`: those of
+    the best epoch by validation accuracy, and of the last; None where one does not exist. Of a run
+    that was cut off they are those of its validation so far.
+    """
+    return sorted(map(_row, runs), key=_rank)
+
+
+def ranking_table(keys: Sequence[str], rows: Sequence[Row]) -> str:
+    """The rows for the terminal, with runs by number."""
+    figures = ("train ce", "train acc", "val ce", "val acc", "epoch", "last val acc", "seconds")
+    table = plain_table("run", *keys, *figures, "status")
+    for row in rows:
+        table.add_row(
+            row["run"].partition("_")[0],
+            *(row[key] for key in keys),
+            cell(row["train_ce"], ".4f"),
+            cell(row["train_acc"], ".2%"),
+            cell(row["val_ce"], ".4f"),
+            cell(row["val_acc"], ".2%"),
+            cell(row["best_epoch"], "d"),
+            cell(row["last_val_acc"], ".2%"),
+            cell(row["seconds"], ".1f"),
+            row["status"],
+        )
+    return as_text(table, width=None)
+
+
+def repeats_table(keys: Sequence[str], rows: Sequence[Row]) -> str:
+    """Means over the runs of each setting that are done, the best setting first.
+
+    A setting whose runs are not all done comes after those whose are.
+    """
+    settings = [key for key in keys if key not in REPEATS]
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[key] for key in settings)].append(row)
+    ranked = []
+    for values, group in groups.items():
+        done = [row for row in group if row["status"] == "done"]
+        acc, ce = ([row[name] for row in done] for name in ("val_acc", "val_ce"))
+        counted = f"{len(done)}" if len(done) == len(group) else f"{len(done)} of {len(group)}"
+        best_first = (len(done) < len(group), -statistics.fmean(acc) if acc else 0.0)
+        ranked.append(
+            (
+                best_first,
+                [*values, counted, _mean_and_spread(acc, ".2%"), _mean_and_spread(ce, ".4f")],
+            )
+        )
+    table = plain_table(*settings, "runs done", "val acc", "val ce")
+    for _, cells in sorted(ranked, key=lambda item: item[0]):
+        table.add_row(*cells)
+    return as_text(table, width=None)
+
+
+def _row(run: SweptRun) -> Row:
+    figures: Row = dict.fromkeys(FIGURES)
+    status = "" if run.summary else ending(run.folder)
+    if status == "unfinished":
+        figures |= _so_far(run.folder)
+    if run.summary:
+        status = "diverged" if run.summary["diverged"] else "done"
+        best, final = run.summary["best"], run.summary["final"]
+        for split in ("train", "val"):
+            figures |= {f"{split}_{name}": best[split][name] for name in ("ce", "acc")}
+        figures |= {f"last_val_{name}": final["val"][name] for name in ("ce", "acc")}
+        figures |= {"best_epoch": best["epoch"]}
+        figures |= {name: run.summary[name] for name in ("epochs", "seconds")}
+    return {"run": run.folder.name, **run.swept, "status": status, **figures}
+
+
+def _so_far(folder: Path) -> Row:
+    """Figures of a run that was cut off, from its curves."""
+    try:
+        curves = read_curves(folder / "metrics.csv")
+    except InputError:
+        return {}
+    best = curves.best_row()
+    if best is None:
+        return {}
+    ce, acc = (curves.of("val", measure) for measure in ("ce", "acc"))
+    return {
+        "val_ce": float(ce[best]),
+        "val_acc": float(acc[best]),
+        "best_epoch": int(curves.epoch[best]),
+        "last_val_ce": float(ce[-1]),
+        "last_val_acc": float(acc[-1]),
+        "epochs": int(curves.epoch[-1]),
+        "seconds": float(curves.seconds.sum()),
+    }
+
+
+def _rank(row: Row) -> tuple[int, float, float]:
+    acc, ce = row["val_acc"], row["val_ce"]
+    return (
+        STATUSES.index(row["status"]),
+        1.0 if acc is None else -acc,
+        float("inf") if ce is None else ce,
+    )
+
+
+def _mean_and_spread(values: Sequence[float], form: str) -> str:
+    if not values:
+        return "-"
+    spread = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):{form}}{spread}"

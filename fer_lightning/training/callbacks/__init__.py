@@ -1,0 +1,1 @@
+"""What happens beside the training: curves, checkpoints, pictures and the progress bar."""

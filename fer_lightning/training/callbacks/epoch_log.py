@@ -1,0 +1,103 @@
+"""The curves of a run: a row of `metrics.csv` and a point of each TensorBoard scalar per epoch."""
+
+import csv
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from torch.utils.tensorboard import SummaryWriter
+
+from fer_lightning.processes import leads
+from fer_lightning.runs import COLUMNS, CURVES, growing_files
+
+
+class EpochLog(Checkpoint):
+    """Writes the curves, and ends a run whose loss is no longer finite.
+
+    It is a `Checkpoint` because Lightning calls those after the network has logged its epoch, and
+    all other callbacks before.
+
+    Args:
+        folder: Folder of the run, where `metrics.csv` and the TensorBoard events are written.
+
+    Attributes:
+        share: Share of the time of an epoch that is the run's, where several are trained together.
+        diverged_at: The epoch, from 1, in which the training loss was not finite, or None.
+        seconds_before: Of the epochs that were done before the run went on from a checkpoint.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.share = 1.0
+        self.diverged_at: int | None = None
+        self.seconds_before = 0.0
+        self._files = growing_files(folder)
+        self._validated = False
+        self._started: float | None = None
+        self._seconds_so_far = 0.0  # of an epoch that goes on
+        self._board: SummaryWriter | None = None
+
+    @property
+    def board(self) -> SummaryWriter:
+        """The writer of TensorBoard events; the file begins when it is first asked for."""
+        if self._board is None:
+            self._board = SummaryWriter(str(self.folder))
+        return self._board
+
+    @property
+    def path(self) -> Path:
+        """The file with a row per epoch."""
+        return self.folder / "metrics.csv"
+
+    def state_dict(self) -> dict[str, Any]:
+        self.board.flush()
+        sizes = self._files.sizes()
+        so_far = 0.0 if self._started is None else time.perf_counter() - self._started
+        kept = {"diverged_at": self.diverged_at, "share": self.share, "seconds_so_far": so_far}
+        return {**kept, "threads": torch.get_num_threads(), "files": sizes}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Stand where a checkpoint was written: what the files hold of later epochs is cut off."""
+        self.diverged_at = state_dict["diverged_at"]
+        if not leads():  # whose files these are
+            return
+        self._files.cut(state_dict["files"])
+        self._seconds_so_far = state_dict["seconds_so_far"]
+        with self.path.open(newline="") as file:
+            self.seconds_before = sum(float(row["seconds"]) for row in csv.DictReader(file))
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == 0:
+            with self.path.open("w", newline="") as file:
+                csv.writer(file).writerow(COLUMNS)
+        if self.diverged_at is not None:
+            trainer.should_stop = True
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._started = time.perf_counter() - self._seconds_so_far
+        self._seconds_so_far = 0.0
+        self._validated = False
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._validated = True
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert self._started is not None
+        epoch = trainer.current_epoch + 1
+        tags = CURVES if self._validated else CURVES[:2]
+        values = {tag: trainer.callback_metrics[tag].item() for tag in tags}
+        seconds = self.share * (time.perf_counter() - self._started)
+        self._started = None
+        cells = [f"{values[tag]:.9g}" if tag in values else "" for tag in CURVES]
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerow([epoch, *cells, f"{seconds:.4f}"])
+        for tag, value in values.items():
+            if math.isfinite(value):  # TensorBoard's tables cannot sort by a column with others
+                self.board.add_scalar(tag, value, epoch)
+        if not math.isfinite(values["train/ce"]):
+            self.diverged_at = epoch
+            trainer.should_stop = True

@@ -1,0 +1,88 @@
+"""The pictures of a run in TensorBoard: what its network looks for and gets wrong, over time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+
+from fer_lightning.data import CLASSES, FaceDataModule
+from fer_lightning.plots import contingency, count_table, first_layer, pixels
+from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.predictions import Predictions, predict, uncertain_faces
+
+TIMES = 5  # a time costs what a few epochs do
+THRESHOLD = 2 / 7  # of the study, for uncertain faces
+
+
+class ImageLog(Checkpoint):
+    """Shows first layer and validation confusion matrix now and then, and uncertain faces at last.
+
+    It is a `Checkpoint` because Lightning calls those after the network has logged its epoch.
+
+    Args:
+        board: Gives the run's writer of TensorBoard events.
+        every_n_epochs: Epochs between two pictures; 0 for none at all, None for `times` a run. The
+            last epoch has its pictures too.
+
+    Attributes:
+        times: About how often a run is shown unless it is told otherwise.
+    """
+
+    def __init__(self, board: Callable[[], SummaryWriter], every_n_epochs: int | None) -> None:
+        self.board = board
+        self.every_n_epochs = every_n_epochs
+        self.times = TIMES
+        self._shown_at = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"shown_at": self._shown_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._shown_at = state_dict["shown_at"]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        every = self.every_n_epochs
+        if every is None:
+            every = max(1, (trainer.max_epochs or 0) // self.times)
+        epoch = trainer.current_epoch + 1
+        if every and epoch % every == 0:
+            self._show(trainer, pl_module, epoch)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.every_n_epochs == 0:
+            return
+        epoch = trainer.current_epoch
+        if self._shown_at != epoch:
+            self._show(trainer, pl_module, epoch)
+        predictions = _validation(trainer, pl_module)
+        sheet = uncertain_faces(predictions, THRESHOLD) if predictions else None
+        if sheet:
+            self._add("uncertain/val", sheet, epoch)
+
+    def _show(self, trainer: L.Trainer, model: L.LightningModule, epoch: int) -> None:
+        self._shown_at = epoch
+        predictions = _validation(trainer, model)
+        if predictions is None:
+            return
+        assert isinstance(model, ExpressionClassifier)
+        self._add("first_layer", first_layer(model), epoch)
+        n = len(CLASSES)
+        counts = contingency(predictions.faces.labels, predictions.predicted, n, n)
+        title = f"Validation faces after epoch {epoch}"
+        table = count_table(title, counts, CLASSES, CLASSES, ("true", "predicted"))
+        self._add("confusion/val", table, epoch)
+
+    def _add(self, tag: str, figure: Figure, epoch: int) -> None:
+        self.board().add_image(tag, pixels(figure), epoch, dataformats="HWC")
+
+
+def _validation(trainer: L.Trainer, model: L.LightningModule) -> Predictions | None:
+    """Predictions for the validation faces; None if the network has diverged."""
+    datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(datamodule, FaceDataModule)
+    assert isinstance(model, ExpressionClassifier)
+    predictions = predict(model, datamodule.resident("val"))
+    return predictions if predictions.log_proba.isfinite().all() else None

@@ -1,0 +1,130 @@
+"""What a network says of faces, how good that is, and the faces as pictures with it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from fer_lightning.data import CLASSES, EVALUATION_BATCH, SPLITS, FaceDataModule, Faces, in_order
+from fer_lightning.plots import face_sheet
+from fer_lightning.runs import Scores
+from fer_lightning.training.classifier import ExpressionClassifier
+
+
+@torch.inference_mode()
+def logits_of(model: ExpressionClassifier, faces: Faces) -> Tensor:
+    """Logits in evaluation mode for faces on the network's device, (N, 7)."""
+    was_training = model.training
+    model.eval()
+    logits = torch.cat([model(images) for images, _ in in_order(faces, EVALUATION_BATCH)])
+    model.train(was_training)
+    return logits
+
+
+def score(model: ExpressionClassifier, faces: Faces) -> dict[str, float | None]:
+    """Mean cross-entropy in nats (`ce`) and accuracy in [0, 1] (`acc`) of a network on faces.
+
+    Both are None if a logit is not finite, as those of a diverged network are.
+    """
+    logits = logits_of(model, faces)
+    if not logits.isfinite().all():
+        return {"ce": None, "acc": None}
+    correct = (logits.argmax(-1) == faces.labels).to(logits.dtype)
+    return {"ce": F.cross_entropy(logits, faces.labels).item(), "acc": correct.mean().item()}
+
+
+def scores_of(model: ExpressionClassifier, datamodule: FaceDataModule, epoch: int) -> Scores:
+    """Return cross-entropy and accuracy of a network, as it is, on all splits."""
+    return Scores(epoch, *(score(model, datamodule.resident(split)) for split in SPLITS))
+
+
+COLUMNS = ("index", "true", "predicted", *CLASSES)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Faces and the probabilities of their classes.
+
+    Attributes:
+        faces: N faces in the order of their index.
+        log_proba: Log-probabilities of the classes, (N, 7), float64.
+    """
+
+    faces: Faces
+    log_proba: Tensor
+
+    @cached_property
+    def confidence(self) -> Tensor:
+        """The highest softmax score of each face, (N,)."""
+        return self.log_proba.amax(-1).exp()
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """The class with that score, (N,)."""
+        return self.log_proba.argmax(-1)
+
+    @cached_property
+    def right(self) -> Tensor:
+        """Whether it is the true class, (N,), bool."""
+        return self.predicted == self.faces.labels
+
+    def rows(self) -> Iterator[list[object]]:
+        """The rows of predictions.csv, whose columns are `COLUMNS`."""
+        facts = zip(self.faces.index, self.faces.labels, self.predicted, strict=True)
+        for (index, label, answer), scores in zip(facts, self.log_proba.exp(), strict=True):
+            digits = [f"{score:.9g}" for score in scores.tolist()]
+            yield [int(index), CLASSES[label], CLASSES[answer], *digits]
+
+
+def predict(model: ExpressionClassifier, faces: Faces) -> Predictions:
+    """The predictions of a network for faces on its device, returned on the CPU."""
+    rows = faces.index.argsort(stable=True)
+    log_proba = logits_of(model, faces).double().log_softmax(-1)
+    return Predictions(faces.take(rows).to("cpu"), log_proba[rows].cpu())
+
+
+SHEET_COLUMNS, SHEET_MOST = 8, 40
+
+ENLARGED = 2  # times the size of a face, so that captions fit
+
+
+def uncertain_faces(predictions: Predictions, threshold: float) -> Figure | None:
+    """The faces whose highest score is below the threshold, least sure first; None without any."""
+    rows = predictions.confidence.argsort(stable=True)
+    rows = rows[predictions.confidence[rows] < threshold]
+    what = f"highest score below {threshold:.3g}, least sure first"
+    return _sheet(predictions, rows, "uncertain", what)
+
+
+def confident_mistakes(predictions: Predictions) -> Figure | None:
+    """The faces that are taken for another class, surest first; None if all are right."""
+    rows = predictions.confidence.argsort(descending=True, stable=True)
+    rows = rows[~predictions.right[rows]]
+    return _sheet(predictions, rows, "wrong", "surest first")
+
+
+def _sheet(predictions: Predictions, rows: Tensor, kind: str, what: str) -> Figure | None:
+    """The first faces of these rows, with index, highest score, true and predicted class."""
+    n = len(rows)
+    if not n:
+        return None
+    rows = rows[:SHEET_MOST]
+    images = F.interpolate(predictions.faces.images[rows].float() / 255, scale_factor=ENLARGED)
+    captions = [_caption(predictions, int(row)) for row in rows]
+    shown = (
+        f"{len(rows)} of {n:,} {kind} faces"
+        if n > SHEET_MOST
+        else f"{n} {kind} face{'s' * (n > 1)}"
+    )
+    title = f"{shown} ({what}): true → predicted"
+    return face_sheet(title, images.flatten(1), min(SHEET_COLUMNS, n), captions)
+
+
+def _caption(predictions: Predictions, row: int) -> str:
+    faces = predictions.faces
+    true, answer = CLASSES[faces.labels[row]], CLASSES[predictions.predicted[row]]
+    return f"#{int(faces.index[row])}: {predictions.confidence[row]:.3f}\n{true} → {answer}"

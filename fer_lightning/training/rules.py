@@ -1,0 +1,73 @@
+"""The rules of the settings of a run, told before PyTorch and Lightning are imported."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lightning.data import require_loading
+from fer_lightning.errors import require, require_integer, require_number
+from fer_lightning.processes import require_processes
+from fer_lightning.runs import section
+
+
+def require_mlp(hidden: Sequence[int]) -> None:
+    """Raise a `SettingError` unless these can be the units of hidden layers."""
+    _require_widths("hidden", hidden)
+
+
+def require_cnn(filters: Sequence[int], kernel_size: int) -> None:
+    """Raise a `SettingError` unless these can be the filters of convolutions and their side."""
+    _require_widths("filters", filters)
+    require_integer("kernel_size", kernel_size, 1)
+    require(kernel_size % 2 == 1, "kernel_size", "be odd", kernel_size)
+
+
+def _require_widths(name: str, widths: Sequence[int]) -> None:
+    rule = "be a list of at least one positive integer"
+    fits = not isinstance(widths, str) and isinstance(widths, Sequence) and len(widths) > 0
+    require(fits and all(type(w) is int and w > 0 for w in widths), name, rule, widths)
+
+
+SHAPES: dict[str, Callable[..., None]] = {
+    "fer_lightning.networks.MLP": require_mlp,
+    "fer_lightning.networks.CNN": require_cnn,
+}
+
+
+def check_settings(config: DictConfig) -> None:
+    """Raise an `InputError` if a setting breaks a rule that is known without Lightning.
+
+    Args:
+        config: The composed configuration of `conf/train.yaml`.
+    """
+    _check_run(config)
+    with section("model"):
+        _check_shape(OmegaConf.to_container(config.model, resolve=True))
+    with section("data"):
+        data = config.data
+        require_loading(data.batch_size, data.minibatches_per_step, data.cv_folds, data.cv_fold)
+    for name, part in (("optim", config.optim), ("data", config.data.source)):
+        with section(name):
+            instantiate(part, _convert_="all")
+
+
+def _check_run(config: DictConfig) -> None:
+    require_integer("seed", config.seed, 0, 2**32 - 1)
+    require_integer("trainer.max_epochs", config.trainer.max_epochs, 1)
+    require_number("checkpoint_every_seconds", config.checkpoint_every_seconds, 0)
+    require_processes(config.trainer)
+    if config.threads is not None:
+        require_integer("threads", config.threads, 1)
+    engines, choices = ("auto", "lightning", "fused"), ("auto", True, False)
+    require(config.engine in engines, "engine", f"be one of {', '.join(engines)}", config.engine)
+    require(config.compile in choices, "compile", "be auto, true or false", config.compile)
+    if config.image_every_n_epochs is not None:
+        require_integer("image_every_n_epochs", config.image_every_n_epochs, 0)
+
+
+def _check_shape(model: Any) -> None:
+    rule = SHAPES.get(model.pop("_target_"))
+    if rule:
+        rule(**model)

@@ -1,0 +1,117 @@
+"""A mixture of every K for every class, fitted as one batch, and Bayes' rule."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fer_lightning.data import CLASSES, SPLITS
+from fer_lightning.errors import InputError, SettingError
+from gmm.em import Callback, Memory
+from gmm.faces.face_points import FacePoints
+from gmm.faces.settings import MixtureSettings
+from gmm.fit import fit_many
+from gmm.mixture import Mixture
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Points of the classes that are told apart.
+
+    Attributes:
+        points: (N, D).
+        classes: Position of each one's class among those chosen, (N,), on the CPU.
+    """
+
+    points: Tensor
+    classes: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMixtures:
+    """Mixtures p(x | c) of every K, and p(c).
+
+    Attributes:
+        mixtures: Batch shape (C, number of K).
+        log_prior: log p(c), the classes' shares of the training points, (C,), float64.
+        empty: Number of components that no point belongs to.
+    """
+
+    mixtures: Mixture
+    log_prior: Tensor
+    empty: int
+
+    def log_proba(self, points: Tensor, chunk_size: int | None = None) -> Tensor:
+        """log p(c | x) for every K by Bayes' rule, (number of K, N, C), float64 on the CPU."""
+        evidence = self.mixtures.score_samples(points, chunk_size, torch.float64).cpu()
+        joint = evidence + self.log_prior[:, None, None]  # (C, number of K, N)
+        return joint.log_softmax(0).permute(1, 2, 0)
+
+
+def class_faces(faces: FacePoints, classes: list[int], largest: int) -> dict[str, Labelled]:
+    """The faces of the chosen classes in all splits.
+
+    Args:
+        faces: All faces.
+        classes: Indices into `CLASSES`.
+        largest: The largest number of components.
+
+    Raises:
+        InputError: A class has no training face or fewer than components, or a split has none.
+    """
+    counts = faces.splits.train.class_counts()
+    for c in classes:
+        if counts[c] == 0:
+            raise InputError(f"classes must have training faces of each, got none of {CLASSES[c]}")
+    fewest = min(classes, key=lambda c: counts[c])
+    if largest > counts[fewest]:
+        rule = f"be at most the number of training faces of {CLASSES[fewest]} ({counts[fewest]})"
+        raise SettingError("mixture.n_components", rule, largest)
+    return {split: _labelled(faces, split, classes) for split in SPLITS}
+
+
+def _labelled(faces: FacePoints, split: str, classes: list[int]) -> Labelled:
+    labels = faces.labels(split)
+    position = torch.full((len(CLASSES),), -1)
+    position[classes] = torch.arange(len(classes))
+    rows = (position[labels] >= 0).nonzero()[:, 0]
+    if not len(rows):
+        names = ", ".join(CLASSES[c] for c in classes)
+        raise InputError(f"the {split} split must have faces of {names}, got none")
+    return Labelled(faces.points(split, rows), position[labels[rows]])
+
+
+def fit_classes(
+    train: Labelled,
+    n_classes: int,
+    settings: MixtureSettings,
+    start: str,
+    seed: int,
+    callback: Callback | None = None,
+    memory: Memory | None = None,
+) -> ClassMixtures:
+    """Fit mixtures of every K to the points of every class, all of them as one batch.
+
+    Raises:
+        InputError: A mixture lost a covariance in every restart.
+    """
+    device = train.points.device
+    members = [(train.classes == c).nonzero()[:, 0] for c in range(n_classes)]
+    fits = fit_many(
+        [train.points[rows.to(device)] for rows in members],
+        settings.sizes,
+        n_init=settings.n_init,
+        start=settings.start(start),
+        covariance_type=settings.covariance_type,
+        generator=torch.Generator().manual_seed(seed),
+        callback=callback,
+        memory=memory,
+        **settings.em,
+    )
+    broken = int(fits.singular.any(-1).sum())
+    if broken:
+        n = fits.best.numel()
+        raise InputError(f"{broken} of {n} mixtures lost a covariance; {settings.remedy}")
+    counts = torch.tensor([len(rows) for rows in members], dtype=torch.float64)
+    log_prior = (counts / counts.sum()).log()
+    return ClassMixtures(fits.mixture, log_prior, int(fits.empty.sum()))

@@ -1,0 +1,80 @@
+"""The state of EM in the folder of a run, so that a fit that is cut off goes on."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from fer_lightning import processes
+from fer_lightning.errors import require_number
+from fer_lightning.files import new_generation, remove_generations, whole_generations
+from fer_lightning.processes import is_waiting, leads, n_processes, stop_if_waiting
+from gmm.em import Kept
+
+NAME = "em.pt"
+
+log = logging.getLogger(__name__)
+
+
+class KeptState:
+    """Keeps the state of EM in a file every few seconds, and when a signal asks the run to end.
+
+    Of several processes the first one writes, and all read: what they share, but not the sums over
+    the points of each, which are then begun anew.
+
+    Args:
+        folder: Of the run.
+        every_seconds: The least time between two writings, in seconds.
+        resumes: Whether to go on from what is there.
+
+    Raises:
+        SettingError: The time breaks its rule.
+    """
+
+    def __init__(self, folder: Path, every_seconds: float, resumes: bool) -> None:
+        require_number("checkpoint_every_seconds", every_seconds, 0)
+        self.path = folder / NAME
+        self.every_seconds = every_seconds
+        self.resumes = resumes
+        self._written = time.monotonic()
+
+    def recall(self) -> Kept | None:
+        """The newest state that is whole, or None."""
+        if not self.resumes:
+            return None
+        found: list[Kept] = whole_generations(self.path, lambda _, content: content)
+        if not found:
+            log.info("begins anew: there is no state of EM to go on from")
+            return None
+        log.info("goes on from iteration %d", found[0]["log_likelihood"].shape[-1])
+        return found[0]
+
+    def keep(self, state: Callable[[], Kept]) -> None:
+        """Write the state if it is time, and end the run here if a signal waits for that."""
+        if not leads():  # which sums with the others until the first one leaves
+            return
+        if time.monotonic() - self._written >= self.every_seconds or is_waiting():
+            shared: Kept = {} if n_processes() == 1 else {"sums": []}
+            with new_generation(self.path) as part, part.open("wb") as file:
+                torch.save({**state(), **shared}, file)
+            self._written = time.monotonic()
+        stop_if_waiting()
+
+    @contextmanager
+    def signals_wait(self) -> Iterator[None]:
+        """Let signals wait inside this block until the state is kept, for a few seconds at most."""
+        with processes.signals_wait():
+            try:
+                yield
+            except RuntimeError:  # from a sum with a process that has left
+                if not leads():
+                    stop_if_waiting()
+                raise
+
+
+def remove_state(folder: Path) -> None:
+    """Remove the state of EM from the folder of a run that is done."""
+    remove_generations(folder / NAME)

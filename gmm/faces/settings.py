@@ -1,0 +1,136 @@
+"""What the entries let a user set about a mixture, checked before any work."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from fer_lightning.errors import SettingError, require, require_integer, require_number
+from fer_lightning.processes import local_rank, n_processes
+from fer_lightning.runs import section
+from gmm.starts import MEANS, Start
+from gmm.structures import STRUCTURES
+
+BOTH = ("random", "kmeans")
+
+
+@dataclass(frozen=True)
+class MixtureSettings:
+    """The settings `mixture.*`; what they mean is said at `gmm.fit_em` and `gmm.Start`.
+
+    Raises:
+        SettingError: If one breaks its rule.
+    """
+
+    n_components: int | list[int]
+    covariance_type: str = "diag"
+    max_iter: int = 20
+    tol: float = 0.0
+    n_init: int = 1
+    min_variance: float = 0.01
+    reg_covar: float = 0.0
+    rand_const: float | None = None
+    lloyd_iter: int = 5
+    chunk_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for size in self.sizes:
+            require_integer("n_components", size, 1)
+        sizes = self.sizes
+        distinct = 0 < len(sizes) == len(set(sizes))
+        require(distinct, "n_components", "be one number or several that differ", sizes)
+        known = ", ".join(STRUCTURES)
+        is_known = self.covariance_type in STRUCTURES
+        require(is_known, "covariance_type", f"be one of {known}", self.covariance_type)
+        for name in ("max_iter", "n_init"):
+            require_integer(name, getattr(self, name), 1)
+        for name in ("tol", "min_variance", "reg_covar"):
+            require_number(name, getattr(self, name), 0)
+        require_integer("lloyd_iter", self.lloyd_iter, 0)
+        if self.rand_const is not None:
+            require_number("rand_const", self.rand_const, 0, open_below=True)
+        if self.chunk_size is not None:
+            require_integer("chunk_size", self.chunk_size, 1)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The numbers of components."""
+        several = isinstance(self.n_components, list)
+        return list(self.n_components) if several else [self.n_components]  # type: ignore
+
+    @property
+    def floors(self) -> dict[str, Any]:
+        """What both a start and EM take."""
+        names = ("reg_covar", "min_variance", "chunk_size")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def em(self) -> dict[str, Any]:
+        """What EM takes."""
+        return {"max_iter": self.max_iter, "tol": self.tol, **self.floors}
+
+    def start(self, name: str) -> Start:
+        """The start of that name with these settings."""
+        return Start(name, rand_const=self.rand_const, lloyd_iter=self.lloyd_iter)
+
+    @property
+    def remedy(self) -> str:
+        """What helps when a covariance lost its density."""
+        return (
+            f"raise mixture.reg_covar (now {self.reg_covar:g}) "
+            f"or mixture.min_variance (now {self.min_variance:g})"
+        )
+
+
+def mixture_settings(config: DictConfig) -> MixtureSettings:
+    """The settings of a mixture in a configuration.
+
+    Raises:
+        InputError: If one breaks its rule.
+    """
+    with section("mixture"):
+        settings: MixtureSettings = instantiate(config.mixture, _convert_="all")
+    return settings
+
+
+def start_names(start: str, *, both: bool = False) -> tuple[str, ...]:
+    """The starts that a setting asks for.
+
+    Args:
+        start: A start, or "both" where that is allowed.
+        both: Whether it is.
+
+    Raises:
+        SettingError: There is no such start.
+    """
+    if both and start == "both":
+        return BOTH
+    known = [*(["both"] if both else []), *MEANS]
+    require(start in MEANS, "start", f"be one of {', '.join(known)}", start)
+    return (start,)
+
+
+def working_device(name: str) -> torch.device:
+    """The device of that name; `auto` is a GPU where there is one.
+
+    Of several processes, each takes a GPU of its own.
+
+    Raises:
+        SettingError: It is not there, or lacks float64.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and n_processes() > 1:
+        name = f"cuda:{local_rank()}"
+    try:
+        device = torch.device(name)
+        usable = device.type in ("cpu", "cuda")
+        if usable:
+            torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError):  # what PyTorch raises differs by build
+        usable = False
+    if not usable:
+        raise SettingError("device", "be auto, cpu, or a CUDA device that is here", name)
+    return device

@@ -1,0 +1,109 @@
+"""What goes into the estimators and what comes out: NumPy for NumPy, tensors for tensors."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from gmm.points.blocks import as_points
+
+
+class Rereadable:
+    """Batches that are no list of data sets: each reading starts at the first."""
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (as_points(batch) for batch in self.batches)
+
+
+def batches_of(X: Any) -> Rereadable | None:
+    """Return X as batches if that is what it is: an iterable of (n, D) arrays or tensors."""
+    if hasattr(X, "shape") or hasattr(X, "__array__") or hasattr(X, "__dataframe__"):
+        return None
+    if isinstance(X, list | tuple):
+        matrices = bool(X) and all(getattr(item, "ndim", 0) == 2 for item in X)
+        return Rereadable(X) if matrices else None
+    if not isinstance(X, Iterable) or isinstance(X, str | bytes):
+        return None
+    if iter(X) is X:
+        raise ValueError(
+            "an iterable of batches must be readable more than once, got an iterator; "
+            "pass a list, a DataLoader or an object with __iter__"
+        )
+    return Rereadable(X)
+
+
+def points_of(estimator: BaseEstimator, X: Any, *, reset: bool, min_samples: int = 1) -> Tensor:
+    """Return X as a tensor (N, D) of floats.
+
+    Args:
+        estimator: Remembers D if reset, and is held to it otherwise.
+        X: Array-like or tensor. That it is finite is seen where it is read.
+        reset: True in fit.
+        min_samples: Fewest points.
+
+    Raises:
+        ValueError: If it has another shape.
+    """
+    if not isinstance(X, Tensor):
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            ensure_min_samples=min_samples,
+        )
+        X.flags.writeable or (X := X.copy())
+        return torch.from_numpy(np.ascontiguousarray(X))
+    if X.ndim != 2:
+        raise ValueError(f"X must be (N, D), got shape {tuple(X.shape)}")
+    if len(X) < min_samples:
+        raise ValueError(f"X must have at least {min_samples} points, got n_samples = {len(X)}")
+    if reset:
+        estimator.n_features_in_ = X.shape[1]
+    elif X.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input"
+        )
+    return X if X.is_floating_point() else X.to(torch.get_default_dtype())
+
+
+def like(result: Tensor, X: Any) -> Any:
+    """Return the result on X's device if X is a tensor, else as an array."""
+    return result.to(X.device) if isinstance(X, Tensor) else result.cpu().numpy()
+
+
+def given(value: Any) -> Tensor | None:
+    """Return a user's parameter as a tensor of floats, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, Tensor):
+        value = torch.from_numpy(np.array(value))
+    return value if value.is_floating_point() else value.double()
+
+
+def dtype_of(value: torch.dtype | str | None) -> torch.dtype | None:
+    """Return the dtype of that name.
+
+    Raises:
+        ValueError: If it is neither float32 nor float64.
+    """
+    dtype = getattr(torch, value, None) if isinstance(value, str) else value
+    if dtype not in (None, torch.float32, torch.float64) or (dtype is None and value is not None):
+        raise ValueError(f"dtype must be float32 or float64, got {value!r}")
+    return dtype
+
+
+def generator_of(random_state: Any) -> torch.Generator:
+    """Return a generator seeded from a scikit-learn random_state."""
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    return torch.Generator().manual_seed(int(seed))

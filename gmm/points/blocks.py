@@ -1,0 +1,278 @@
+"""Data sets as a stream of centred, padded and masked blocks that fit in memory."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gmm.points.distributed import Alone, Distributed
+
+Batches = Iterable[Any]
+
+_BYTES = {"cpu": 64 << 20}
+_BYTES_ELSEWHERE = 512 << 20
+_WIDE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows of some data sets.
+
+    Attributes:
+        sets: Which data sets, a slice of G of them.
+        start: Position of the first row in its data set, of all processes.
+        x: Centred points, (G, n, D).
+        valid: False where a row only pads, (G, n), or None where none does.
+    """
+
+    sets: slice
+    start: int
+    x: Tensor
+    valid: Tensor | None
+
+    @cached_property
+    def squares(self) -> Tensor:
+        return self.x.square()
+
+    @cached_property
+    def scatter(self) -> Tensor:
+        """Sum of the points' outer products, (G, D, D)."""
+        x = self.x if self.valid is None else self.x * self.valid.unsqueeze(-1)
+        return x.mT @ x
+
+    def mask(self, per_row: Tensor) -> Tensor:
+        """Set what belongs to padding to zero; per_row is (G, n, ...)."""
+        if self.valid is None:
+            return per_row
+        valid = self.valid.view(*self.valid.shape, *[1] * (per_row.ndim - 2))
+        return torch.where(valid, per_row, 0)
+
+
+class Points:
+    """G data sets of their own sizes, read in blocks of at most `chunk_size` rows.
+
+    A data set is a tensor (N, D), or there is one only and it is an iterable of batches (n, D)
+    that can be read again and again. Everything is relative to `center`, so that squares keep
+    their digits.
+
+    Args:
+        data: A list of G tensors, or an iterable of batches.
+        device: Where blocks are wanted; where the data are by default.
+        dtype: Of the results; that of the data by default (float32 for integers).
+        chunk_size: Rows of a block; as many as 64 MiB hold by default (512 MiB on a GPU).
+        center: What to subtract, (G, D); the mean of each data set by default.
+        row_numbers: From D, how many numbers are kept per row while it is worked on.
+        wide: True where float32 points of many features may be worked on in float32.
+        others: The processes that hold more rows of a single data set; the sizes and the centre
+            are then those of all.
+
+    Raises:
+        ValueError: If a value is NaN or infinite, or the shapes do not agree.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[Tensor] | Batches,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        chunk_size: int | None = None,
+        center: Tensor | None = None,
+        row_numbers: Callable[[int], int] | None = None,
+        wide: bool = True,
+        others: Alone | None = None,
+    ) -> None:
+        self._data = data
+        self._others = others or Alone()
+        first = as_points(next(iter(data), torch.empty(0)))
+        if first.ndim != 2:
+            raise ValueError(f"data must be (N, D) points, got shape {tuple(first.shape)}")
+        self.device = torch.device(device or first.device)
+        floating = first.dtype if first.dtype.is_floating_point else torch.get_default_dtype()
+        self.dtype = dtype or floating
+        self.n_features = D = first.shape[-1]
+        # Few features cost little, and the digits that float32 would lose matter there as much.
+        lossless = self.dtype == torch.float64 or D < _WIDE or not wide
+        self.work_dtype = torch.float64 if lossless else torch.float32
+        if chunk_size is None:
+            row = (row_numbers(D) if row_numbers else 2 * D) * self.work_dtype.itemsize
+            chunk_size = max(1, _BYTES.get(self.device.type, _BYTES_ELSEWHERE) // row)
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+        self.chunk_size = chunk_size
+        sums, sizes = self._survey()
+        self._own_sizes = torch.tensor(sizes, dtype=torch.float64, device=self.device)
+        self.sizes = self.total(self._own_sizes)
+        self._start = self._others.before(sizes[0], self.device)
+        means = self.total(sums) / self.sizes.unsqueeze(-1)
+        self.center = (means if center is None else center).to(self.device, self.work_dtype)
+        self._only_block: Block | None = None
+        self._plan = self._pack(sizes)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the points are tensors, and no iterable of batches."""
+        return isinstance(self._data, Sequence)
+
+    def total(self, x: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes that hold points."""
+        return self._others.total(x)
+
+    def here(self, rows: Tensor) -> Tensor:
+        """Return which rows of the data sets, (n,), this process holds, (G, n)."""
+        own = rows - self._start
+        return (own >= 0) & (own < self._own_sizes.unsqueeze(-1))
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield every point of this process once, each data set's rows in order."""
+        if self._only_block is not None:
+            yield self._only_block
+            return
+        for sets, start, rows, valid in self._raw_blocks():
+            x = rows.to(self.device, self.work_dtype) - self.center[sets].unsqueeze(1)
+            block = Block(sets, self._start + start, x, valid)
+            if self.in_memory and len(self._plan) == 1:
+                self._only_block = block
+            yield block
+
+    def take(self, index: Tensor) -> Tensor:
+        """Return centred rows of every data set, (G, S, D) in float64, for index (G, S)."""
+        rows = torch.zeros(*index.shape, self.n_features, dtype=torch.float64, device=self.device)
+        for block in self.blocks():
+            local = index[block.sets] - block.start
+            here = (local >= 0) & (local < block.x.shape[1])
+            found = local.clamp(0, block.x.shape[1] - 1).unsqueeze(-1)
+            found_rows = block.x.gather(1, found.expand(-1, -1, self.n_features))
+            view = rows[block.sets]
+            view.copy_(torch.where(here.unsqueeze(-1), found_rows.double(), view))
+        return self.total(rows)
+
+    @cached_property
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean (relative to the centre) and variance of every feature, (G, D), float64."""
+        sums = torch.zeros(2, len(self), self.n_features, dtype=torch.float64, device=self.device)
+        for block in self.blocks():
+            sums[0, block.sets] += block.mask(block.x).sum(1, dtype=torch.float64)
+            sums[1, block.sets] += block.mask(block.squares).sum(1, dtype=torch.float64)
+        mean, square = self.total(sums) / self.sizes.unsqueeze(-1)
+        return mean, (square - mean.square()).clamp_min(0)
+
+    def _survey(self) -> tuple[Tensor, list[int]]:
+        """Read everything once: sum (G, D) and size of each data set, and that all is finite."""
+        sums: list[Tensor] = []
+        sizes: list[int] = []
+        n_seen = 0
+        for item in self._data:
+            x = as_points(item)
+            if x.ndim != 2 or x.shape[-1] != self.n_features:
+                raise ValueError(
+                    f"data must have {self.n_features} features, got shape {tuple(x.shape)}"
+                )
+            total = sum_of_finite(x, 0 if self.in_memory else n_seen).to(self.device)
+            n_seen += len(x)
+            if self.in_memory or not sums:
+                sums.append(total)
+                sizes.append(len(x))
+            else:  # one data set, of however many batches
+                sums[0] += total
+                sizes[0] = n_seen
+        if min(sizes) < 1:
+            raise ValueError(f"data set {sizes.index(0)} must have at least one point, got 0")
+        return torch.stack(sums), sizes
+
+    def _pack(self, sizes: list[int]) -> list[tuple[slice, int, int]]:
+        """Plan the blocks in memory: (sets, first row, last row + 1).
+
+        Neighbouring small data sets share a padded block while padding is at most half of it.
+        """
+        plan: list[tuple[slice, int, int]] = []
+        first = 0
+        while first < len(sizes):
+            last, longest, total = first + 1, sizes[first], sizes[first]
+            while last < len(sizes):
+                rows = max(longest, sizes[last]) * (last + 1 - first)
+                if rows > min(self.chunk_size, 2 * (total + sizes[last])):
+                    break
+                longest, total, last = max(longest, sizes[last]), total + sizes[last], last + 1
+            plan += [
+                (slice(first, last), start, min(longest, start + self.chunk_size))
+                for start in range(0, longest, self.chunk_size)
+            ]
+            first = last
+        return plan
+
+    def _raw_blocks(self) -> Iterator[tuple[slice, int, Tensor, Tensor | None]]:
+        if not isinstance(self._data, Sequence):
+            start = 0
+            for batch in self._data:
+                for rows in as_points(batch).split(self.chunk_size):
+                    yield slice(0, 1), start, rows.unsqueeze(0), None
+                    start += len(rows)
+            return
+        for sets, start, stop in self._plan:
+            parts = [as_points(self._data[g])[start:stop] for g in range(sets.start, sets.stop)]
+            if len({len(part) for part in parts}) == 1:
+                yield sets, start, torch.stack(parts) if len(parts) > 1 else parts[0][None], None
+                continue
+            rows = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+            position = torch.arange(start, start + rows.shape[1], device=self.device)
+            valid = position < self._own_sizes[sets].unsqueeze(-1)
+            yield sets, start, rows, valid
+
+
+def as_points(item: Any) -> Tensor:
+    """Return a tensor of the item, which may be a tensor, an array, or a batch in a tuple."""
+    if isinstance(item, list | tuple) and item and hasattr(item[0], "shape"):
+        item = item[0]
+    return item if isinstance(item, Tensor) else torch.as_tensor(item)
+
+
+def sum_of_finite(x: Tensor, offset: int = 0) -> Tensor:
+    """Return the sum of the points, (D,) in float64.
+
+    Raises:
+        ValueError: If a value is NaN or infinite; it names the first such row, plus offset.
+    """
+    total = x.sum(0, dtype=torch.float64 if x.shape[-1] < _WIDE else None).double()
+    if not total.isfinite().all():
+        finite = x.isfinite().all(-1)
+        if not finite.all():
+            row = int(finite.logical_not().nonzero()[0])
+            kind = "NaN" if x[row].isnan().any() else "infinity"
+            raise ValueError(
+                f"X must be finite, got {kind} in row {row + offset}: Input X contains {kind}"
+            )
+        total = x.double().sum(0)
+    return total
+
+
+def open_points(data: Any, **options: Any) -> tuple[Points, tuple[int, ...]]:
+    """Return the data as `Points`, and their batch shape *C.
+
+    Args:
+        data: Points (*C, N, D); or a list of G data sets, then *C is (G,); or an iterable of
+            batches, or this process's part of a data set, then *C is ().
+        options: Of `Points`.
+
+    Raises:
+        ValueError: If the data are not finite or an iterable cannot be read twice.
+    """
+    if isinstance(data, Distributed):
+        return open_points(data.data, others=data, **options)
+    if isinstance(data, Tensor):
+        if data.ndim < 2:
+            raise ValueError(f"data must be (*C, N, D) points, got shape {tuple(data.shape)}")
+        return Points(list(data.reshape(-1, *data.shape[-2:])), **options), tuple(data.shape[:-2])
+    if isinstance(data, Sequence):
+        return Points(data, **options), (len(data),)
+    if iter(data) is data:
+        raise ValueError(
+            "an iterable of batches must be readable more than once, got an iterator; "
+            "pass a DataLoader or another object with __iter__"
+        )
+    return Points(data, **options), ()

@@ -1,0 +1,37 @@
+"""What EM needs to know about each covariance structure: densities, sums, and the M-step's maxima.
+
+In come blocks of points and the parameters of mixtures, out go log-densities and new parameters.
+`dense.py` has the structures with correlations, `diagonal.py` those without, `products.py` the two
+matrix products that EM spends its time in.
+"""
+
+from gmm.structures.columns import Columns
+from gmm.structures.covariance import Covariance, Joint, Moments
+from gmm.structures.dense import Full, Tied, whitening
+from gmm.structures.diagonal import Diag, Spherical
+from gmm.structures.products import project, weighted_sums
+
+__all__ = [
+    "STRUCTURES",
+    "Columns",
+    "Covariance",
+    "Joint",
+    "Moments",
+    "project",
+    "structure",
+    "weighted_sums",
+    "whitening",
+]
+
+STRUCTURES: dict[str, Covariance] = {c.name: c for c in (Diag(), Spherical(), Tied(), Full())}
+
+
+def structure(name: str) -> Covariance:
+    """Return the covariance structure of that name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in STRUCTURES:
+        raise ValueError(f"covariance_type must be one of {sorted(STRUCTURES)}, got {name!r}")
+    return STRUCTURES[name]

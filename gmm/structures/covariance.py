@@ -1,0 +1,77 @@
+"""What EM needs to know about a covariance structure.
+
+Shapes: G data sets, M mixtures of each, K components; the means and covariances that come in are
+relative to the centre of the points, in float64. A structure is stateless.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gmm.points import Block
+from gmm.structures.columns import Columns
+
+LOG_2PI = math.log(2 * math.pi)
+NOISE = 16 * torch.finfo(torch.float64).eps
+
+Joint = Callable[[Block], Tensor]
+Moments = tuple[Tensor, Tensor]
+
+
+class Covariance(ABC):
+    """What EM needs to know about one covariance structure."""
+
+    name: str
+    on_diagonal = True
+    is_shared = False
+
+    @abstractmethod
+    def shape(self, K: int, D: int) -> tuple[int, ...]:
+        """Return the shape of the covariances of one mixture."""
+
+    @abstractmethod
+    def n_parameters(self, K: int, D: int) -> int:
+        """Return the number of free numbers in the covariances of one mixture."""
+
+    @abstractmethod
+    def row_numbers(self, M: int, K: int, D: int) -> int:
+        """Return how many numbers the work on M mixtures keeps per point."""
+
+    @abstractmethod
+    def log_joint(
+        self, log_weights: Tensor, means: Tensor, covariances: Tensor, columns: Columns
+    ) -> Joint:
+        """Return a function from a block to log(pi_k N(x_n | mu_k, Sigma_k)), (G, n, M, K)."""
+
+    @abstractmethod
+    def moments(self, block: Block, resp: Tensor, means: Tensor, columns: Columns) -> Moments:
+        """Return the weighted sums of points and of their squares that `update` needs."""
+
+    @abstractmethod
+    def update(
+        self, counts: Tensor, moments: Moments, means: Tensor, columns: Columns
+    ) -> tuple[Tensor, Tensor]:
+        """Return the new means and covariances from counts (G, M, K) and the summed moments."""
+
+    @abstractmethod
+    def floor(self, covariances: Tensor, reg_covar: float, min_variance: float) -> Tensor:
+        """Add reg_covar, then raise every variance to min_variance."""
+
+    @abstractmethod
+    def is_singular(self, covariances: Tensor, K: int) -> Tensor:
+        """Return True for components without a density, (..., K)."""
+
+    @abstractmethod
+    def inverse(self, covariances: Tensor) -> Tensor:
+        """Return precisions from covariances, or covariances from precisions."""
+
+    @abstractmethod
+    def from_variances(self, variances: Tensor) -> Tensor:
+        """Return covariances with the variances (..., K, D) on their diagonals."""
+
+    @abstractmethod
+    def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
+        """Give white noise (n, D) the covariance of each label's component."""

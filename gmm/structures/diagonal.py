@@ -1,0 +1,120 @@
+"""Covariances without correlations: a variance per feature, or one for all features."""
+
+import torch
+from torch import Tensor
+
+from gmm.points import Block
+from gmm.structures.columns import Columns
+from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Moments
+from gmm.structures.products import project, weighted_sums
+
+
+class Diag(Covariance):
+    """A variance per component and feature, (K, D)."""
+
+    name = "diag"
+
+    def shape(self, K: int, D: int) -> tuple[int, ...]:
+        return (K, D)
+
+    def row_numbers(self, M: int, K: int, D: int) -> int:
+        return 2 * D + 4 * M * K
+
+    def n_parameters(self, K: int, D: int) -> int:
+        return K * D
+
+    def log_joint(
+        self, log_weights: Tensor, means: Tensor, covariances: Tensor, columns: Columns
+    ) -> Joint:
+        precisions = covariances.reciprocal()
+        linear = columns.pack(means * precisions, -2)
+        quadratic = columns.pack(precisions, -2) * -0.5
+        constant = log_weights - 0.5 * (
+            means.shape[-1] * LOG_2PI + (covariances.log() + means.square() * precisions).sum(-1)
+        )
+
+        def joint(block: Block) -> Tensor:
+            a, b = linear[block.sets].to(block.x.dtype), quadratic[block.sets].to(block.x.dtype)
+            packed = (project(block.x, a) + project(block.squares, b)).double()
+            return columns.unpack(packed) + constant[block.sets].unsqueeze(1)
+
+        return joint
+
+    def moments(self, block: Block, resp: Tensor, means: Tensor, columns: Columns) -> Moments:
+        weights = columns.pack(resp)
+        return weighted_sums(weights, block.x), weighted_sums(weights, block.squares)
+
+    def update(
+        self, counts: Tensor, moments: Moments, means: Tensor, columns: Columns
+    ) -> tuple[Tensor, Tensor]:
+        first, second = (columns.unpack(m, dim=-2, fill=0) / counts.unsqueeze(-1) for m in moments)
+        variances = second - first.square()
+        # What is left below rounding is no variance.
+        return first, torch.where(variances > NOISE * second, variances, 0)
+
+    def floor(self, covariances: Tensor, reg_covar: float, min_variance: float) -> Tensor:
+        return (covariances + reg_covar).clamp_min(min_variance)
+
+    def is_singular(self, covariances: Tensor, K: int) -> Tensor:
+        return ~((covariances > 0) & covariances.isfinite()).all(-1)
+
+    def inverse(self, covariances: Tensor) -> Tensor:
+        return covariances.reciprocal()
+
+    def from_variances(self, variances: Tensor) -> Tensor:
+        return variances
+
+    def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
+        return noise * covariances[labels].sqrt()
+
+
+class Spherical(Diag):
+    """One variance per component, (K,)."""
+
+    name = "spherical"
+
+    def shape(self, K: int, D: int) -> tuple[int, ...]:
+        return (K,)
+
+    def n_parameters(self, K: int, D: int) -> int:
+        return K
+
+    def log_joint(
+        self, log_weights: Tensor, means: Tensor, covariances: Tensor, columns: Columns
+    ) -> Joint:
+        D = means.shape[-1]
+        precisions = covariances.reciprocal()
+        linear = columns.pack(means * precisions.unsqueeze(-1), -2)
+        constant = log_weights - 0.5 * (
+            D * (LOG_2PI + covariances.log()) + means.square().sum(-1) * precisions
+        )
+
+        def joint(block: Block) -> Tensor:
+            cross = columns.unpack(project(block.x, linear[block.sets].to(block.x.dtype)).double())
+            lengths = block.squares.sum(-1, dtype=torch.float64)[..., None, None]
+            half_precisions = 0.5 * precisions[block.sets].unsqueeze(1)
+            return cross - lengths * half_precisions + constant[block.sets].unsqueeze(1)
+
+        return joint
+
+    def moments(self, block: Block, resp: Tensor, means: Tensor, columns: Columns) -> Moments:
+        weights = columns.pack(resp)
+        lengths = block.squares.sum(-1, keepdim=True, dtype=torch.float64)
+        return weighted_sums(weights, block.x), weights.double().mT @ lengths
+
+    def update(
+        self, counts: Tensor, moments: Moments, means: Tensor, columns: Columns
+    ) -> tuple[Tensor, Tensor]:
+        first, second = (columns.unpack(m, dim=-2, fill=0) / counts.unsqueeze(-1) for m in moments)
+        lengths = second.squeeze(-1)
+        variances = (lengths - first.square().sum(-1)) / first.shape[-1]
+        return first, torch.where(variances * first.shape[-1] > NOISE * lengths, variances, 0)
+
+    def is_singular(self, covariances: Tensor, K: int) -> Tensor:
+        return ~((covariances > 0) & covariances.isfinite())
+
+    def from_variances(self, variances: Tensor) -> Tensor:
+        return variances.mean(-1)
+
+    def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
+        return noise * covariances[labels].sqrt().unsqueeze(-1)
