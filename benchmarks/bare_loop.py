@@ -18,7 +18,7 @@ def epoch_seconds(
     momentum: float = 0.0,
     channels_last: bool = False,
 ) -> list[float]:
-    """Seconds of each epoch: shuffled minibatches, SGD, mean loss and accuracy, validation."""
+    """Return seconds of each epoch: shuffled minibatches, SGD, mean loss and accuracy, validation."""
     form = torch.channels_last if channels_last else torch.contiguous_format
     network = network.to(memory_format=form)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum)
@@ -44,7 +44,7 @@ def epoch_seconds(
 
 @torch.no_grad()
 def evaluate(network: nn.Module, faces: Faces) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy."""
+    """Return mean cross-entropy and accuracy."""
     logits = network(faces.images.float().div_(255))
     ce = F.cross_entropy(logits, faces.labels).item()
     return ce, (logits.argmax(1) == faces.labels).float().mean().item()

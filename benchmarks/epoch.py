@@ -31,7 +31,7 @@ EPOCHS = {"mlp": {1: 2, 10: 5, 100: 30, 1000: 30}, "cnn": {1: 2, 10: 2, 100: 4, 
 def contenders(
     model: str, batch_size: int, n_faces: int, epochs: int
 ) -> dict[str, Callable[[], list[float]]]:
-    """What takes turns: each returns the seconds of its epochs but the first."""
+    """Return what takes turns: each returns the seconds of its epochs but the first."""
     splits = SomeFaces(n_faces).read()
     overrides = [f"model={model}", f"data.batch_size={batch_size}", *overrides_of(n_faces)]
     overrides += ["trainer.accelerator=cpu"]
@@ -56,7 +56,7 @@ def contenders(
 
 
 def compare(model: str, batch_size: int, n_faces: int, rounds: int) -> dict[str, Any]:
-    """Medians in milliseconds an epoch, and how many times as long as the project others take."""
+    """Return medians in milliseconds an epoch, and how many times as long as the project others take."""
     epochs = EPOCHS[model][batch_size]
     took = in_turns(contenders(model, batch_size, n_faces, epochs), rounds)
     took = {name: 1e3 * seconds for name, seconds in took.items()}

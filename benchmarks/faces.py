@@ -27,18 +27,18 @@ class SomeFaces:
     n: int = ALL
 
     def files(self) -> list[Path]:
-        """Those of the synthetic faces."""
+        """Return those of the synthetic faces."""
         return Synthetic().files()
 
     def read(self) -> FaceSplits:
-        """The faces; validation and test are whole."""
+        """Return the faces; validation and test are whole."""
         splits = load(Synthetic(), CACHE)
         rows = torch.arange(self.n) % len(splits.train)
         return FaceSplits(splits.train.take(rows), splits.val, splits.test)
 
 
 def overrides_of(n: int) -> list[str]:
-    """What makes a run of the project use `SomeFaces`."""
+    """Return what makes a run of the project use `SomeFaces`."""
     return [
         f"data.source._target_={SomeFaces.__module__}.SomeFaces",
         "~data.source.seed",

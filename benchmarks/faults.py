@@ -62,12 +62,12 @@ class Case:
     is_sweep: bool = False
 
     def begin(self, folder: Path) -> list[str]:
-        """The command line that begins in a folder."""
+        """Return the command line that begins in a folder."""
         key = "hydra.sweep.dir" if self.is_sweep else "hydra.run.dir"
         return [sys.executable, *self.program, *self.settings, f"{key}={folder}"]
 
     def resume(self, folder: Path) -> list[str]:
-        """The command line that goes on; the first one if nothing has been begun."""
+        """Return the command line that goes on; the first one if nothing has been begun."""
         begun = folder if self.is_sweep else folder / ".hydra" / "overrides.yaml"
         if not begun.exists():
             return self.begin(folder)
@@ -76,7 +76,7 @@ class Case:
 
 
 def cases(faces: Path, length: float = 1.0) -> list[Case]:
-    """What is killed, on the faces of a csv file.
+    """Return what is killed, on the faces of a csv file.
 
     Args:
         faces: The file.
@@ -149,7 +149,7 @@ def kill_and_resume(case: Case, folder: Path, moments: list[float], log: Path) -
 
 
 def left(folder: Path) -> dict[str, Any]:
-    """What a case has left in its folder, by the names of its files, without the time it took.
+    """Return what a case has left in its folder, by the names of its files, without the time it took.
 
     Raises:
         Exception: A file cannot be read.
@@ -206,7 +206,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def different(a: Any, b: Any, place: str = "") -> list[str]:
-    """Where two contents differ; NaN equals itself."""
+    """Return where two contents differ; NaN equals itself."""
     if isinstance(a, dict) and isinstance(b, dict):
         missing = [f"{place}/{key}" for key in a.keys() ^ b.keys()]
         return missing + [
@@ -220,7 +220,7 @@ def different(a: Any, b: Any, place: str = "") -> list[str]:
 
 
 def check(case: Case, expected: dict[str, Any], folder: Path, log: Path, status: int) -> str:
-    """What became of a case: `as if nothing had happened`, `lost`, `unreadable` or `different`."""
+    """Return what became of a case: `as if nothing had happened`, `lost`, `unreadable` or `different`."""
     if status != 0:
         print(f"{case.name}: status {status} in {folder}; {log.read_text()[-2000:]}")
         return "lost"
@@ -239,8 +239,7 @@ def check(case: Case, expected: dict[str, Any], folder: Path, log: Path, status:
 def fault_cache(faces: Path, folder: Path, rng: random.Random) -> str:
     """Kill a process that writes a cache again and again, and read the cache."""
     code = (
-        "import shutil, sys; from fer_lightning.data.cache import load\n"
-        "from fer_lightning.data.fer2013 import Fer2013\n"
+        "import shutil, sys; from fer_lightning.data import Fer2013, load\n"
         "print('ready', flush=True)\n"
         "while True:\n"
         "    load(Fer2013(sys.argv[1]), sys.argv[2]); shutil.rmtree(sys.argv[2])\n"

@@ -7,7 +7,7 @@ from fer_lightning.data.faces import SIZE
 
 
 def epoch_flops(layers: nn.Sequential, n_train: int, n_val: int) -> float:
-    """Those of the products in a forward and backward pass of n_train faces, a forward of n_val.
+    """Return those of the products in a forward and backward pass of n_train faces, a forward of n_val.
 
     A backward pass needs as many for the gradients of a layer's weights as its forward pass, and as
     many again for those of its input, which the first layer does without.
@@ -19,7 +19,7 @@ def epoch_flops(layers: nn.Sequential, n_train: int, n_val: int) -> float:
 
 @torch.no_grad()
 def _forward_flops(layers: nn.Sequential) -> list[float]:
-    """Of each layer with weights, for one face."""
+    """Return of each layer with weights, for one face."""
     x: Tensor = torch.zeros(1, 1, SIZE, SIZE)
     flops = []
     for layer in layers:

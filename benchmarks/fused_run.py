@@ -14,7 +14,7 @@ from fer_lightning.training.run import ALL_THREADS, Run
 
 
 def epoch_seconds(jobs: Sequence[Sequence[str]]) -> list[float]:
-    """Seconds of each epoch of all jobs together, with their logs and checkpoints.
+    """Return seconds of each epoch of all jobs together, with their logs and checkpoints.
 
     Args:
         jobs: The overrides of each; the first must not diverge, as its epochs are counted.
@@ -33,7 +33,7 @@ def epoch_seconds(jobs: Sequence[Sequence[str]]) -> list[float]:
 
 
 def cost_of_fusing(jobs: Sequence[Sequence[str]]) -> float:
-    """What the launcher goes by: a step of all at once over steps of each."""
+    """Return what the launcher goes by: a step of all at once over steps of each."""
     with tempfile.TemporaryDirectory() as folder:
         runs = made(jobs, Path(folder))
         alone = runs[0].config.threads or ALL_THREADS
@@ -42,13 +42,13 @@ def cost_of_fusing(jobs: Sequence[Sequence[str]]) -> float:
 
 
 def run_of(job: Sequence[str]) -> Run:
-    """The run of a job, to look at."""
+    """Return the run of a job, to look at."""
     with tempfile.TemporaryDirectory() as folder:
         return made([job], Path(folder))[0]
 
 
 def made(jobs: Sequence[Sequence[str]], folder: Path) -> list[Run]:
-    """The runs of the jobs, which hold the faces of each fold once."""
+    """Return the runs of the jobs, which hold the faces of each fold once."""
     holders: dict[int | None, Run] = {}
     runs = []
     for i, job in enumerate(jobs):

@@ -14,7 +14,7 @@ from fer_lightning.data.faces import FaceSplits
 
 
 def epoch_seconds(model: str, n_faces: int, n_models: int, epochs: int) -> list[float]:
-    """The seconds of an epoch of all models, a mean over their epochs; the first starts processes.
+    """Return the seconds of an epoch of all models, a mean over their epochs; the first starts processes.
 
     Returns:
         The same number of values as other contenders do: one that warms up, and one that counts.
@@ -41,5 +41,5 @@ def _train(model: str, n_faces: int, epochs: int) -> None:
 
 @functools.cache
 def _splits(n_faces: int) -> FaceSplits:
-    """The faces, which each process reads once."""
+    """Return the faces, which each process reads once."""
     return SomeFaces(n_faces).read()

@@ -13,7 +13,7 @@ Facts = dict[str, str | int | float | None]
 
 
 def facts() -> Facts:
-    """What a table of times must say beside them."""
+    """Return what a table of times must say beside them."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -24,14 +24,14 @@ def facts() -> Facts:
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Return how long a call takes."""
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin
 
 
 def gemm_rate(device: str = "cpu") -> float:
-    """The float32 GEMM rate of a device in GFLOP/s, with PyTorch's threads; the best of ten."""
+    """Return the float32 GEMM rate of a device in GFLOP/s, with PyTorch's threads; the best of ten."""
     a = torch.rand(2048, 2048, device=device)
 
     def product() -> None:
@@ -51,7 +51,7 @@ def _processor() -> str:
 
 
 def peak_kib() -> int:
-    """Peak memory of this process since it began its program, in KiB.
+    """Return peak memory of this process since it began its program, in KiB.
 
     `resource` would count what the process that started it took before, too.
     """

@@ -10,7 +10,7 @@ from fer_lightning.shell.configuration import project_root
 
 
 def peak_mib(jobs: Sequence[Sequence[str]]) -> int:
-    """Peak memory of a process that trains these jobs together, uncompiled, in MiB."""
+    """Return peak memory of a process that trains these jobs together, uncompiled, in MiB."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory"],
         cwd=project_root(),

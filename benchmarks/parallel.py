@@ -20,7 +20,7 @@ WAYS = {"one after another, s": (), "joblib, s": ("hydra/launcher=joblib",)}
 
 
 def sweep_seconds(settings: Sequence[str]) -> list[float]:
-    """Seconds of a sweep of four runs, in a list of one."""
+    """Return seconds of a sweep of four runs, in a list of one."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "train.py", "-m", *JOBS, *settings, f"hydra.sweep.dir={folder}"]
         run = functools.partial(

@@ -16,7 +16,7 @@ from fer_lightning.training.run import Run
 
 
 def composed(overrides: list[str]) -> DictConfig:
-    """The configuration of `python train.py` with these overrides."""
+    """Return the configuration of `python train.py` with these overrides."""
     register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("train", overrides=overrides)
@@ -28,7 +28,7 @@ def as_in_a_long_training() -> AbstractContextManager[object]:
 
 
 def epoch_seconds(overrides: list[str]) -> list[float]:
-    """Seconds of each epoch of `python train.py` with these overrides, by its `metrics.csv`."""
+    """Return seconds of each epoch of `python train.py` with these overrides, by its `metrics.csv`."""
     with tempfile.TemporaryDirectory() as folder, as_in_a_long_training():
         train(composed(overrides), Path(folder), overrides)
         with (Path(folder) / "metrics.csv").open() as file:
@@ -36,6 +36,6 @@ def epoch_seconds(overrides: list[str]) -> list[float]:
 
 
 def engine_of_study(overrides: list[str]) -> str:
-    """The engine that trains a run of all the study's epochs, `lightning` or `fused`."""
+    """Return the engine that trains a run of all the study's epochs, `lightning` or `fused`."""
     with tempfile.TemporaryDirectory() as folder:
         return chosen_engine(Run(composed(overrides), Path(folder), overrides))

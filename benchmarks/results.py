@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 
 def parser(name: str, description: str, rounds: int) -> argparse.ArgumentParser:
-    """The options that all benchmarks have: --rounds, --quick and --json."""
+    """Return the options that all benchmarks have: --rounds, --quick and --json."""
     made = argparse.ArgumentParser(description=description.splitlines()[0])
     made.add_argument("--rounds", type=int, default=rounds, help=f"by default {rounds}")
     made.add_argument("--quick", action="store_true", help="few faces, to see that it works")
@@ -24,7 +24,7 @@ def parser(name: str, description: str, rounds: int) -> argparse.ArgumentParser:
 
 
 def in_turns(contenders: Mapping[str, Callable[[], list[float]]], rounds: int) -> dict[str, float]:
-    """Medians of what the contenders return, who take turns so that noise falls on all of them."""
+    """Return medians of what the contenders return, who take turns so that noise falls on all of them."""
     values: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():

@@ -45,7 +45,7 @@ class Noise:
     n: int
 
     def files(self) -> list[Path]:
-        """None: nothing is read."""
+        """Return none: nothing is read."""
         return []
 
     def read(self) -> FaceSplits:
@@ -119,7 +119,7 @@ CASES = {
 
 
 def measured(name: str, size: int) -> dict[str, float]:
-    """What a case takes in a process of its own with one thread.
+    """Return what a case takes in a process of its own with one thread.
 
     Returns:
         `peak` memory of the process and the part of it that was `added` since the small case, in
@@ -149,12 +149,12 @@ def tell(name: str, size: int) -> None:
 
 
 def _peak() -> int:
-    """The largest memory that this process has had so far, in bytes."""
+    """Return the largest memory that this process has had so far, in bytes."""
     return 1024 * peak_kib()
 
 
 def drawing(results: dict[str, list[dict[str, Any]]]) -> Figure:
-    """Memory and time side by side for each of the cases, from zero on."""
+    """Return memory and time side by side for each of the cases, from zero on."""
     figure = Figure(figsize=(9.6, 3.0), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(results))
     for left, (name, rows) in zip(panels, results.items(), strict=True):

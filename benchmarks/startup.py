@@ -20,8 +20,8 @@ PARTS = {
     "PyTorch": "import torch",
     "Hydra, and the settings checked": """
 from hydra import compose, initialize_config_dir
-from fer_lightning.run_settings import check_settings
-from fer_lightning.shell import CONF, register_resolvers
+from fer_lightning.shell.configuration import CONF, register_resolvers
+from fer_lightning.training import check_settings
 register_resolvers()
 with initialize_config_dir(str(CONF), version_base="1.3"):
     config = compose("train", ["trainer.max_epochs=1", "trainer.accelerator=cpu"])
@@ -48,7 +48,7 @@ TIMED = "\n".join(f"{code}\nprint(time.time())" for code in PARTS.values())
 
 
 def parts() -> list[float]:
-    """Seconds of each part in a fresh process."""
+    """Return seconds of each part in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", TIMED, folder]
         began = time.time()
@@ -60,7 +60,7 @@ def parts() -> list[float]:
 
 
 def mistake() -> float:
-    """Seconds until `python train.py` tells a wrong setting."""
+    """Return seconds until `python train.py` tells a wrong setting."""
     began = time.time()
     command = [sys.executable, "train.py", "optim.lr=-1"]
     with tempfile.TemporaryDirectory() as folder:

@@ -48,12 +48,12 @@ class Case:
 
     @property
     def epochs(self) -> int:
-        """Epochs of a round, of which the first warms up."""
+        """Return epochs of a round, of which the first warms up."""
         return 1 + EPOCHS[self.model]
 
     @property
     def jobs(self) -> list[list[str]]:
-        """Overrides of the first models of the grid, in folds if they are more than those."""
+        """Return overrides of the first models of the grid, in folds if they are more than those."""
         common = [f"model={self.model}", f"trainer.accelerator={self.accelerator}"]
         common += [f"trainer.max_epochs={self.epochs}", *overrides_of(self.n_faces)]
         common += [self.shape] if self.shape else []
@@ -66,19 +66,19 @@ class Case:
 
     @property
     def first_run(self) -> Run:
-        """One of the models with its faces, of which there are fewer in a fold."""
+        """Return one of the models with its faces, of which there are fewer in a fold."""
         return fused_run.run_of(self.jobs[0])
 
     @property
     def flops(self) -> float:
-        """That an epoch of all models needs."""
+        """Return that an epoch of all models needs."""
         run = self.first_run
         splits = run.datamodule.splits
         return self.n_models * epoch_flops(run.model.layers, len(splits.train), len(splits.val))
 
 
 def cases(models: Sequence[str], n_faces: int, accelerator: str) -> Iterator[Case]:
-    """The rows: M = 1, 15 and 75; fewer and more faces; smaller and larger networks."""
+    """Return the rows: M = 1, 15 and 75; fewer and more faces; smaller and larger networks."""
     for model in models:
         for n_models in (1, GRID, GRID * FOLDS):
             yield Case(model, n_models, n_faces, accelerator)
@@ -89,7 +89,7 @@ def cases(models: Sequence[str], n_faces: int, accelerator: str) -> Iterator[Cas
 
 
 def contenders(case: Case, fuse: bool) -> dict[str, Callable[[], list[float]]]:
-    """What takes turns: each returns seconds of epochs, of all models or of one."""
+    """Return what takes turns: each returns seconds of epochs, of all models or of one."""
     calls: dict[str, Callable[[], list[float]]] = {}
     if fuse:
         calls["fused"] = functools.partial(fused_run.epoch_seconds, case.jobs)
@@ -106,7 +106,7 @@ def contenders(case: Case, fuse: bool) -> dict[str, Callable[[], list[float]]]:
 
 
 def compare(case: Case, rounds: int) -> Row:
-    """A row of the table, from medians over all epochs but the first of each run."""
+    """Return a row of the table, from medians over all epochs but the first of each run."""
     cost = fused_run.cost_of_fusing(case.jobs)
     fuse = cost <= 1 or case.n_models == 1
     took = in_turns(contenders(case, fuse), rounds)

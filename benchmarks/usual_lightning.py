@@ -71,7 +71,7 @@ class EpochTimes(L.Callback):
 def epoch_seconds(
     network: nn.Module, splits: FaceSplits, batch_size: int, epochs: int, lr: float
 ) -> list[float]:
-    """Seconds of each epoch of Lightning with its own logger and checkpoints."""
+    """Return seconds of each epoch of Lightning with its own logger and checkpoints."""
     times = EpochTimes()
     with tempfile.TemporaryDirectory() as folder:
         trainer = L.Trainer(

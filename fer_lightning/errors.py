@@ -21,7 +21,7 @@ class SettingError(InputError):
         self.value = value
 
     def within(self, section: str) -> "SettingError":
-        """The same mistake, with the setting named as it stands in a section of the settings."""
+        """Return the same mistake, with the setting named as it stands in a section of the settings."""
         return SettingError(f"{section}.{self.name}", self.rule, self.value)
 
 
@@ -79,6 +79,6 @@ def require_number(
 
 
 def one_line(error: Exception | str) -> str:
-    """A message without line breaks, and with what a terminal would obey written out."""
+    """Return a message without line breaks, and with what a terminal would obey written out."""
     text = " ".join(str(error).split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

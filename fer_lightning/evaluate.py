@@ -14,5 +14,10 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> None:
     evaluate(config)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Run the command line."""
     command("evaluate", main, arguments="runs")
+
+
+if __name__ == "__main__":
+    cli()

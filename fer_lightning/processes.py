@@ -21,27 +21,27 @@ JOIN_SECONDS = 60.0
 
 
 def rank() -> int:
-    """The place of this process among those that work together; the first, 0, leads and writes."""
+    """Return the place of this process among those that work together; the first, 0, leads and writes."""
     return int(os.environ.get("RANK", 0))
 
 
 def local_rank() -> int:
-    """The place of this process among those of its machine."""
+    """Return the place of this process among those of its machine."""
     return int(os.environ.get("LOCAL_RANK", 0))
 
 
 def n_processes() -> int:
-    """How many processes work together."""
+    """Return how many processes work together."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def leads() -> bool:
-    """Whether this process is the one that writes and speaks."""
+    """Return whether this process is the one that writes and speaks."""
     return rank() == 0
 
 
 def place_of_run(folder: Path, resume: str | None) -> Path:
-    """Where a run that goes on is read from: its folder, which not all of its processes write to.
+    """Return where a run that goes on is read from: its folder, which not all of its processes write to.
 
     Args:
         folder: Where this process writes.
@@ -110,7 +110,7 @@ def _meeting_place() -> dict[str, object]:
 
 @contextmanager
 def _environment(**values: object) -> Iterator[None]:
-    """Variables of the environment for the duration of a block."""
+    """Return variables of the environment for the duration of a block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update({name: str(value) for name, value in values.items()})
     try:
@@ -172,7 +172,7 @@ def signals_wait() -> Iterator[None]:
 
 
 def is_waiting() -> bool:
-    """Whether a signal waits for the next moment at which the state can be saved."""
+    """Return whether a signal waits for the next moment at which the state can be saved."""
     return _signals.waiting is not None
 
 

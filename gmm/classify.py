@@ -59,7 +59,7 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
 
 def class_numbers(classes: Any) -> list[int]:
-    """Indices into `CLASSES` of the expressions asked for.
+    """Return indices into `CLASSES` of the expressions asked for.
 
     Raises:
         SettingError: One is unknown or there twice, or they are fewer than two.
@@ -73,5 +73,10 @@ def class_numbers(classes: Any) -> list[int]:
     return [CLASSES.index(name) for name in names]
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Run the command line."""
     command("gmm/classify", classify, end_sweep=functools.partial(write_sweep_table, CLASSIFY))
+
+
+if __name__ == "__main__":
+    cli()

@@ -69,12 +69,17 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
 
 def _describe(names: Sequence[str], n: int, mean: Tensor) -> str:
-    """The highest log-likelihood of n points from every start, of the mean ones of its restarts."""
+    """Return the highest log-likelihood of n points from every start, of the mean ones of its restarts."""
     # Restarts that have ended count no longer.
     tops = mean.reshape(len(names), -1).nan_to_num(-torch.inf).amax(-1) * n
     shown = zip(names, tops.tolist(), strict=True)
     return "  ".join(f"{name} {top:,.1f}" for name, top in shown if top > -torch.inf)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Run the command line."""
     command("gmm/cluster", cluster, end_sweep=functools.partial(write_sweep_table, CLUSTER))
+
+
+if __name__ == "__main__":
+    cli()

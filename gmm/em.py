@@ -22,7 +22,7 @@ class Memory(Protocol):
     """Keeps the state of EM where a fit that is cut off can go on from it."""
 
     def recall(self) -> Kept | None:
-        """The state that was kept last, or None."""
+        """Return the state that was kept last, or None."""
 
     def keep(self, state: Callable[[], Kept]) -> None:
         """Keep the state after an iteration, or not; it is made when it is asked for."""
@@ -51,7 +51,7 @@ class Fit:
 
     @property
     def final_log_likelihood(self) -> Tensor:
-        """The last log-likelihood of every mixture, (*B); -inf where it broke down."""
+        """Return the last log-likelihood of every mixture, (*B); -inf where it broke down."""
         last = (self.n_iter - 1).clamp_min(0).unsqueeze(-1)
         if self.log_likelihood.shape[-1] == 0:
             return torch.where(self.singular.any(-1), -torch.inf, torch.nan)
@@ -202,7 +202,7 @@ class _Run:
         return self._keep(new, empty, mean, tol)
 
     def kept(self) -> Kept:
-        """All that changes with a step."""
+        """Return all that changes with a step."""
         parameters = dict(zip(_PARAMETERS, self.state.tensors(), strict=True))
         own = {name: getattr(self, name) for name in _OWN}
         history = torch.stack(self.log_likelihood, -1)

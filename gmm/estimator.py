@@ -137,7 +137,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         return self
 
     def fit_predict(self, X: Any, y: Any = None) -> Any:
-        """Fit, then return the component of every point, (N,)."""
+        """Return fit, then return the component of every point, (N,)."""
         return self.fit(X).predict(X)
 
     def predict(self, X: Any) -> Any:
@@ -177,7 +177,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
 
     @property
     def mixture_(self) -> Mixture:
-        """The fitted parameters as a `gmm.Mixture`, for its `save` and its batches."""
+        """Return the fitted parameters as a `gmm.Mixture`, for its `save` and its batches."""
         check_is_fitted(self, "means_")
         weights, means, covariances = (
             torch.as_tensor(v) for v in (self.weights_, self.means_, self.covariances_)

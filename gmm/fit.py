@@ -33,7 +33,7 @@ class ManyFits:
 
     @property
     def log_likelihood(self) -> Tensor:
-        """Mean log-likelihood of a point before every M-step of the best restart, (*B, T)."""
+        """Return mean log-likelihood of a point before every M-step of the best restart, (*B, T)."""
         return self._of_best(self.restarts.log_likelihood)
 
     @property
@@ -46,18 +46,18 @@ class ManyFits:
 
     @property
     def singular(self) -> Tensor:
-        """Components on which the best restart broke down, as all others did then, (*B, K)."""
+        """Return components on which the best restart broke down, as all others did then, (*B, K)."""
         return self._of_best(self.restarts.singular)
 
     @property
     def best_fit(self) -> Fit:
-        """The outcome of the best restarts alone, *B."""
+        """Return the outcome of the best restarts alone, *B."""
         best = (self.log_likelihood, self.converged, self.n_iter, self.singular, self.empty)
         return Fit(self.mixture, *best)
 
     @property
     def empty(self) -> Tensor:
-        """Components of the best restart that no point belongs to, (*B, K)."""
+        """Return components of the best restart that no point belongs to, (*B, K)."""
         return self._of_best(self.restarts.empty)
 
     def _of_best(self, per_restart: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ class Sums:
         return self.points.total(counts), (first, second)
 
     def state(self) -> list[dict[str, Any]]:
-        """What is kept of the step before, for each block."""
+        """Return what is kept of the step before, for each block."""
         return [
             {"place": list(place), "kept": [kept.resp, kept.counts, *kept.moments]}
             for place, kept in self._kept.items()
@@ -151,7 +151,7 @@ class Sums:
         return kept.moments
 
     def _may_keep(self, block: Block, resp: Tensor) -> bool:
-        """Whether keeping the sums pays, and takes little beside the points themselves."""
+        """Return whether keeping the sums pays, and takes little beside the points themselves."""
         numbers = resp.numel() + 4 * resp.shape[0] * resp[0, 0].numel() * block.x.shape[-1]
         return (
             block.x.is_cpu

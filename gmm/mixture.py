@@ -63,7 +63,7 @@ class Mixture:
 
     @property
     def n_components(self) -> Tensor:
-        """Number of components of every mixture, (*B)."""
+        """Return number of components of every mixture, (*B)."""
         return (self.log_weights > -torch.inf).sum(-1)
 
     @property
@@ -72,7 +72,7 @@ class Mixture:
 
     @property
     def n_parameters(self) -> Tensor:
-        """Number of free parameters of every mixture, (*B)."""
+        """Return number of free parameters of every mixture, (*B)."""
         kind, D = self.structure, self.n_features
         counts = [K * D + K - 1 + kind.n_parameters(K, D) for K in range(self.means.shape[-2] + 1)]
         return torch.tensor(counts, device=self.means.device)[self.n_components]

@@ -47,7 +47,7 @@ def read_model(path: str | Path, make: Callable[..., T]) -> T:
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """Tensors and plain values of a file that `torch.save` wrote, on the CPU.
+    """Return tensors and plain values of a file that `torch.save` wrote, on the CPU.
 
     It takes no more memory than the file has bytes, and nothing in it can run code.
 
@@ -72,6 +72,6 @@ def _require_unpacked(path: Path) -> None:
 
 
 def _is_whole(tensor: Tensor) -> bool:
-    """Whether a tensor has a place in memory for each of its numbers."""
+    """Return whether a tensor has a place in memory for each of its numbers."""
     dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
     return dense and tensor.nbytes <= tensor.untyped_storage().nbytes()

@@ -1,7 +1,11 @@
 """Small face sets on disk, in every format that is read, and commands that work on them."""
 
-import csv
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side, each with a core of its own
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import csv
 import subprocess
 import sys
 import zipfile

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def load(source: Source, cache_dir: str | Path | None) -> FaceSplits:
-    """The faces of a source in canonical order, from the cache where they are there already.
+    """Return the faces of a source in canonical order, from the cache where they are there already.
 
     A decoded set is filed under a hash of the content of the source's files and of its settings. A
     second file remembers that hash for the files as they lie there (names, sizes, times, inodes),
@@ -91,7 +91,7 @@ def _settings(source: Source) -> str:
 
 
 def _walk(source: Source) -> Iterator[tuple[str, Path]]:
-    """Files of a source with their names relative to it, in order of their names."""
+    """Return files of a source with their names relative to it, in order of their names."""
     for top in source.files():
         if top.is_dir():
             yield from ((name, top / name) for name in Folder(top).names())
@@ -100,7 +100,7 @@ def _walk(source: Source) -> Iterator[tuple[str, Path]]:
 
 
 def _look(source: Source) -> str:
-    """Hash of the settings and of what the file system says of the files, without reading them."""
+    """Return hash of the settings and of what the file system says of the files, without reading them."""
     digest = hashlib.sha256(_settings(source).encode())
     for name, path in _walk(source):
         stat = path.stat()
@@ -110,7 +110,7 @@ def _look(source: Source) -> str:
 
 
 def _content_key(source: Source) -> str:
-    """Hash of the settings and of the content of the files."""
+    """Return hash of the settings and of the content of the files."""
     digest = hashlib.sha256(_settings(source).encode())
     for name, path in _walk(source):
         with path.open("rb") as file:
@@ -120,7 +120,7 @@ def _content_key(source: Source) -> str:
 
 
 def _remembered(seen: Path) -> str | None:
-    """The hash in a note of the cache, or None if it is not there or damaged."""
+    """Return the hash in a note of the cache, or None if it is not there or damaged."""
     try:
         key = seen.read_bytes()[:33].decode("ascii")
     except (OSError, ValueError):
@@ -129,7 +129,7 @@ def _remembered(seen: Path) -> str | None:
 
 
 def _read(kept: Path) -> FaceSplits | None:
-    """The faces in a file of the cache, or None if it is not there or damaged."""
+    """Return the faces in a file of the cache, or None if it is not there or damaged."""
     try:
         with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return FaceSplits(*(_faces(arrays, split) for split in SPLITS))

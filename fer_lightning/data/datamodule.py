@@ -63,7 +63,7 @@ class FaceDataModule(L.LightningDataModule):
 
     @property
     def splits(self) -> FaceSplits:
-        """The three splits, on the CPU; read on first use."""
+        """Return the three splits, on the CPU; read on first use."""
         if self._splits is None:
             faces = load(self.source, self.cache_dir)
             self._splits = cross_validated(faces, self.cv_folds, self.cv_fold)
@@ -78,7 +78,7 @@ class FaceDataModule(L.LightningDataModule):
         log.debug("%d training faces", len(self.splits.train))
 
     def resident(self, split: str) -> Faces:
-        """One split on the device that trains (the CPU without a trainer)."""
+        """Return one split on the device that trains (the CPU without a trainer)."""
         trainer = self.trainer
         device = trainer.strategy.root_device if trainer else torch.device("cpu")
         key = (split, device)
@@ -113,5 +113,5 @@ class FaceDataModule(L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: object, device: torch.device, dataloader_idx: int
     ) -> object:
-        """The batch itself, which is on the device already."""
+        """Return the batch itself, which is on the device already."""
         return batch

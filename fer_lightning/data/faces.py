@@ -43,7 +43,7 @@ class Faces:
         subjects: np.ndarray | None = None,
         index: np.ndarray | None = None,
     ) -> "Faces":
-        """Faces from pixels, (N, 2304) or (N, 48, 48) uint8; labels, subjects and index, (N,)."""
+        """Return faces from pixels, (N, 2304) or (N, 48, 48) uint8; labels, subjects and index, (N,)."""
         n = len(labels)
         subjects = np.full(n, -1) if subjects is None else subjects
         index = np.arange(n) if index is None else index
@@ -55,7 +55,7 @@ class Faces:
 
     @classmethod
     def joined(cls, *parts: "Faces") -> "Faces":
-        """The faces of all parts, one after the other."""
+        """Return the faces of all parts, one after the other."""
         return cls(
             *(
                 torch.cat([getattr(part, field.name) for part in parts])
@@ -67,11 +67,11 @@ class Faces:
         return len(self.labels)
 
     def take(self, rows: Tensor) -> "Faces":
-        """The faces at these positions, (n,) int64."""
+        """Return the faces at these positions, (n,) int64."""
         return Faces(self.images[rows], self.labels[rows], self.subjects[rows], self.index[rows])
 
     def to(self, device: torch.device | str) -> "Faces":
-        """The same faces on another device."""
+        """Return the same faces on another device."""
         return Faces(
             self.images.to(device),
             self.labels.to(device),
@@ -80,7 +80,7 @@ class Faces:
         )
 
     def class_counts(self) -> list[int]:
-        """Number of faces of each of the seven classes."""
+        """Return number of faces of each of the seven classes."""
         return torch.bincount(self.labels, minlength=len(CLASSES)).tolist()
 
 
@@ -96,11 +96,11 @@ class FaceSplits:
         return iter((split, getattr(self, split)) for split in SPLITS)
 
     def sizes(self) -> dict[str, int]:
-        """Number of faces in each split."""
+        """Return number of faces in each split."""
         return {split: len(faces) for split, faces in self}
 
     def in_canonical_order(self) -> "FaceSplits":
-        """The same splits, each in an order that depends on its faces alone.
+        """Return the same splits, each in an order that depends on its faces alone.
 
         The csv file, the folder and the archive of one data set hold its faces in different orders;
         sorted by their pixels, all three give the same minibatches and so the same numbers.
@@ -108,7 +108,7 @@ class FaceSplits:
         return FaceSplits(*(faces.take(_rank(faces)) for _, faces in self))
 
     def fingerprint(self) -> str:
-        """Hash of the pixels and labels of all splits, in their order."""
+        """Return hash of the pixels and labels of all splits, in their order."""
         digest = hashlib.sha256()
         for split, faces in self:
             digest.update(f"{split} {len(faces)} ".encode())
@@ -118,7 +118,7 @@ class FaceSplits:
 
 
 def _rank(faces: Faces) -> Tensor:
-    """Positions that sort the faces by a 64-bit hash of their pixels, then by label, (N,)."""
+    """Return positions that sort the faces by a 64-bit hash of their pixels, then by label, (N,)."""
     words = faces.images.numpy().reshape(len(faces), -1).view(np.uint64)
     multipliers = np.random.default_rng(0).integers(2**64, size=words.shape[1], dtype=np.uint64) | 1
     keys = words @ multipliers
@@ -132,14 +132,14 @@ class Source(Protocol):
     name: ClassVar[str]
 
     def files(self) -> list[Path]:
-        """Files and folders whose content decides what `read` returns, besides the settings."""
+        """Return files and folders whose content decides what `read` returns, besides the settings."""
 
     def read(self) -> FaceSplits:
         """Read and decode all faces."""
 
 
 def existing_path(path: str | Path | None, what: str) -> Path:
-    """The path of a data set.
+    """Return the path of a data set.
 
     Raises:
         InputError: None was given, or nothing is there that could be read.
@@ -162,7 +162,7 @@ def require_faces(splits: np.ndarray, where: str) -> None:
 
 
 def cross_validated(splits: FaceSplits, cv_folds: int | None, cv_fold: int | None) -> FaceSplits:
-    """The splits in which one fold validates and the others train.
+    """Return the splits in which one fold validates and the others train.
 
     Training and validation faces together are dealt out to stratified folds, which depend on the
     faces alone; subjects stay whole where they are known. The test split is left as it is.

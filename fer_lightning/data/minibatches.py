@@ -24,7 +24,7 @@ WHOLE = Share()
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
-    """The order of n faces in an epoch, (n,) int64: a function of seed and epoch alone."""
+    """Return the order of n faces in an epoch, (n,) int64: a function of seed and epoch alone."""
     mixed = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(mixed))
     return torch.randperm(n, generator=generator)
@@ -52,14 +52,14 @@ class Minibatches:
         return -(-len(self.order) // self.batch_size)
 
     def after(self, n: int) -> "Minibatches":
-        """Those behind the first n."""
+        """Return those behind the first n."""
         left = copy.copy(self)
         left.order = self.order[n * self.batch_size :]
         return left
 
     @property
     def sizes(self) -> list[int]:
-        """Faces of each minibatch, those of all processes."""
+        """Return faces of each minibatch, those of all processes."""
         full, left = divmod(len(self.order), self.batch_size)
         return [self.batch_size] * full + [left] * (left > 0)
 
@@ -103,7 +103,7 @@ class TrainLoader:
 
     @property
     def sampler(self) -> "TrainLoader":
-        """Itself: Lightning announces each epoch to the `set_epoch` of a loader's sampler."""
+        """Return itself: Lightning announces each epoch to the `set_epoch` of a loader's sampler."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
@@ -123,6 +123,6 @@ class TrainLoader:
 
 
 def in_order(faces: Faces, batch_size: int, share: Share = WHOLE) -> Minibatches:
-    """All faces, or a process's share, in minibatches, in the order in which they are held."""
+    """Return all faces, or a process's share, in minibatches, in the order in which they are held."""
     order = torch.arange(len(faces), device=faces.labels.device)
     return Minibatches(faces, order, batch_size, share)

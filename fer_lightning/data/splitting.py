@@ -10,7 +10,7 @@ SPLITS = ("train", "val", "test")
 def split_faces(
     labels: np.ndarray, subjects: np.ndarray, fractions: list[float], seed: int, n_classes: int
 ) -> np.ndarray:
-    """The part to which each face goes, (N,), drawn at random.
+    """Return the part to which each face goes, (N,), drawn at random.
 
     Faces of one subject stay together. A subject of -1 is unknown: such a face stands alone.
 
@@ -34,7 +34,7 @@ def split_faces(
 def deal_folds(
     labels: np.ndarray, subjects: np.ndarray, n_folds: int, n_classes: int
 ) -> np.ndarray:
-    """The fold of cross-validation to which each face goes, (N,): a function of the faces alone.
+    """Return the fold of cross-validation to which each face goes, (N,): a function of the faces alone.
 
     Faces of unknown people are dealt out in turn, class by class, so that the folds' counts of any
     class differ by one at most. Faces of one subject stay together.

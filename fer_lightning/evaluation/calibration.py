@@ -19,12 +19,12 @@ LOG_TEMPERATURES = (-5.0, 15.0)
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Confidence, the probability of the class that is answered, against how often it is right.
+    """How well confidence, the probability of the predicted class, matches accuracy.
 
     Attributes:
-        counts: Points of each bin of confidence, (B,); the bins have one width, from 0 to 1.
-        confidence: Their mean confidence, (B,), 0 where there are none.
-        accuracy: The share of right answers among them, (B,), 0 where there are none.
+        counts: Number of points in each bin of confidence, (B,); equal bins from 0 to 1.
+        confidence: Mean confidence in each bin, (B,); 0 in an empty bin.
+        accuracy: Share of right answers in each bin, (B,); 0 in an empty bin.
         ece: Expected calibration error (Guo et al. 2017, eq. 3), in [0, 1].
         nll: Mean of -log p(true class), in nats.
         brier: Mean squared distance of the probabilities from the truth, summed over the classes
@@ -52,13 +52,13 @@ class Reliability:
         return float((self.counts * per_bin).sum() / self.counts.sum())
 
     def figures(self) -> dict[str, float]:
-        """The numbers that a summary shows."""
+        """Return the measures that a summary shows, by name."""
         names = ("ece", "nll", "brier", "mean_confidence", "mean_accuracy", "certain")
         return {name: getattr(self, name) for name in names}
 
 
 def reliability(log_proba: Tensor, labels: Tensor, n_bins: int = N_BINS) -> Reliability:
-    """Hold log p(class | x), (N, C), against the classes, (N,)."""
+    """Return how well log p(class | x), (N, C), is calibrated on the true classes, (N,)."""
     log_confidence, answers = log_proba.max(-1)
     confidence = log_confidence.exp()
     right = (answers == labels).double()
@@ -80,23 +80,29 @@ def reliability(log_proba: Tensor, labels: Tensor, n_bins: int = N_BINS) -> Reli
 
 
 def negative_log_likelihood(log_proba: Tensor, labels: Tensor) -> float:
-    """Mean of -log p(true class), in nats."""
+    """Return the mean of -log p(true class), in nats."""
     return -float(log_proba.gather(-1, labels.unsqueeze(-1)).mean())
 
 
 def brier_score(log_proba: Tensor, labels: Tensor) -> float:
-    """Mean of the squared distances between probabilities, (N, C), and true classes, (N,)."""
+    """Return the Brier score of log p(class | x), (N, C), for the true classes, (N,).
+
+    It is the mean squared distance of the probabilities from the one-hot true classes.
+    """
     truth = F.one_hot(labels, log_proba.shape[-1])
     return float((log_proba.exp() - truth).square().sum(-1).mean())
 
 
 def scaled(log_proba: Tensor, temperature: float) -> Tensor:
-    """Log-probabilities, (N, C), softened by a temperature (Guo et al. 2017, eq. 9)."""
+    """Return log-probabilities, (N, C), after temperature scaling (Guo et al. 2017, eq. 9)."""
     return (log_proba / temperature).log_softmax(-1)
 
 
 def best_temperature(log_proba: Tensor, labels: Tensor) -> float:
-    """The temperature that makes the true classes most probable: a convex search in 1 / T."""
+    """Return the temperature that minimises the negative log-likelihood of the true classes.
+
+    The loss is convex in 1 / T, so a bounded search over log T finds its minimum.
+    """
 
     def loss(log_temperature: float) -> float:
         return negative_log_likelihood(scaled(log_proba, math.exp(log_temperature)), labels)
@@ -106,11 +112,11 @@ def best_temperature(log_proba: Tensor, labels: Tensor) -> float:
 
 
 def reliability_diagram(panels: Mapping[str, Reliability], chance: float) -> Figure:
-    """How often answers are right against how sure they are, a panel for each way to say it.
+    """Draw accuracy against confidence, in one panel for each set of probabilities.
 
     Args:
-        panels: From a title to what it shows.
-        chance: Where confidences begin: 1 / number of classes.
+        panels: From the title of each panel to what it shows.
+        chance: The lowest possible confidence, 1 / number of classes.
     """
     figure = Figure(figsize=(4.3 * len(panels), 4.6), dpi=DPI, layout="constrained")
     axes_of = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -137,5 +143,5 @@ def reliability_diagram(panels: Mapping[str, Reliability], chance: float) -> Fig
 
 
 def _short(n: int) -> str:
-    """A number that fits above a bar."""
+    """Return a count as a text short enough to stand above a bar, such as 1.2k."""
     return str(n) if n < 1000 else f"{n / 1000:.1f}k"

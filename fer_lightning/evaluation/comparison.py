@@ -37,12 +37,12 @@ MOST_PAIRS = 15  # on the terminal
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A network among several.
+    """One of several networks that are compared.
 
     Attributes:
-        run: What it is called here.
+        run: Name of its run in the comparison.
         facts: The content of its evaluation.json.
-        right: Whether it has each face right, (N,), bool.
+        right: Whether it classifies each face correctly, (N,), bool.
         faces: Hash of the faces and their classes, in their order.
     """
 
@@ -53,13 +53,13 @@ class Compared:
 
     @classmethod
     def of(cls, run: str, facts: dict[str, Any], predictions: Predictions) -> "Compared":
-        """What is needed of a network once it is evaluated."""
+        """Return what a comparison needs to know of an evaluated network."""
         digest = hashlib.sha256(predictions.faces.images.numpy().data)
         digest.update(predictions.faces.labels.numpy().data)
         return cls(run, facts, predictions.right, digest.hexdigest())
 
     def row(self) -> dict[str, Any]:
-        """Its row of comparison.csv."""
+        """Return the row of comparison.csv for this network."""
         told = {key: self.facts[key] for key in ("checkpoint", "epoch", "split")}
         found = {name: _value(self.facts, path) for name, path in MEASURES.items()}
         return {"run": self.run, **told, "data": self.facts["data"]["name"], **found}
@@ -72,7 +72,7 @@ def _value(facts: Any, path: tuple[str | int, ...]) -> Any:
 
 
 def paired_tests(networks: list[Compared]) -> list[dict[str, Any]]:
-    """McNemar's test for each pair of networks that were shown the same faces."""
+    """Return McNemar's test for each pair of networks that were shown the same faces."""
     return [
         {"first": a.run, "second": b.run, **asdict(mcnemar(a.right, b.right))}
         for a, b in itertools.combinations(networks, 2)
@@ -89,7 +89,7 @@ def write_comparison(folder: Path, networks: list[Compared], pairs: list[dict[st
 
 
 def comparison_text(networks: list[Compared], pairs: list[dict[str, Any]]) -> str:
-    """Measures side by side, and the tests of pairs."""
+    """Return a table of the measures of all networks, and one of the pairwise tests, as text."""
     columns = ("run", "acc", "95 % interval", "ce", "uncertain", "AURC", "ECE", "ECE, scaled")
     table = plain_table(*columns)
     names = short_names([network.run for network in networks])
@@ -106,7 +106,7 @@ def comparison_text(networks: list[Compared], pairs: list[dict[str, Any]]) -> st
 
 
 def short_names(runs: Sequence[str]) -> dict[str, str]:
-    """Names of runs without the settings that all of them share, as long as they still differ."""
+    """Return short names of runs: without the settings that all share, if they still differ."""
     parts = {run: run.split("_") for run in runs}
     shared = set.intersection(*map(set, parts.values()))
     short = {run: "_".join(p for p in parts[run] if p not in shared) for run in runs}

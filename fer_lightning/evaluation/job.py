@@ -65,7 +65,7 @@ def evaluate(config: DictConfig) -> None:
 def _evaluate_all(
     networks: list[StoredNetwork], chosen: DataSet | None, config: DictConfig
 ) -> None:
-    """Evaluate several networks, whichever of them can be, and compare these."""
+    """Evaluate all networks that can be evaluated, and compare them."""
     compared = []
     for i, (network, label) in enumerate(zip(networks, _labels(networks), strict=True), 1):
         try:
@@ -87,7 +87,7 @@ def _evaluate_all(
 
 
 def _fraction(name: str, value: object) -> float:
-    """A number between 0 and 1, both excluded, also if it is written as 2/7."""
+    """Return a setting as a number between 0 and 1, both excluded; it may be written as 2/7."""
     try:
         number = float(Fraction(str(value)))
     except (ValueError, ZeroDivisionError):
@@ -97,7 +97,7 @@ def _fraction(name: str, value: object) -> float:
 
 
 def _chosen_faces(config: DictConfig) -> DataSet | None:
-    """The faces that the user chose, if any."""
+    """Return the faces that the user chose, or None."""
     if config.get("data") is None:
         return None
     with section("data"):
@@ -106,7 +106,7 @@ def _chosen_faces(config: DictConfig) -> DataSet | None:
 
 
 def _own_faces(network: StoredNetwork) -> DataSet:
-    """The faces of the network's run, with a warning if they are others by now."""
+    """Return the faces that the network's run used, and warn if they have changed since."""
     if network.folder is None:
         rule = "be given for a checkpoint outside of its run's folder"
         raise SettingError("data", rule, None)
@@ -117,14 +117,14 @@ def _own_faces(network: StoredNetwork) -> DataSet:
 
 
 def _fingerprint(network: StoredNetwork) -> str | None:
-    """Of the faces of the network's run; None if it is not known."""
+    """Return the fingerprint of the faces of the network's run, or None if it is not known."""
     summary = run_summary(network.folder) if network.folder else {}
     facts = summary.get("data")
     return facts.get("fingerprint") if isinstance(facts, dict) else None
 
 
 def _folder(network: StoredNetwork, data: DataSet, config: DictConfig) -> Path | None:
-    """Where an evaluation goes inside the network's run; None without one."""
+    """Return the folder of an evaluation inside the network's run, or None without a run."""
     if network.folder is None:
         return None
     own = config.get("data") is None or data.fingerprint == _fingerprint(network)
@@ -133,12 +133,12 @@ def _folder(network: StoredNetwork, data: DataSet, config: DictConfig) -> Path |
 
 
 def _output(config: DictConfig) -> Path:
-    """The new folder of comparisons, made when it is first asked for."""
+    """Return the new folder for comparisons, which the first call makes."""
     return Path(new_folder(str(Path(config.output).expanduser())))
 
 
 def _labels(networks: list[StoredNetwork]) -> list[str]:
-    """What tells networks apart: their paths without the part that all share."""
+    """Return labels of the networks: their paths without the part that all share."""
     paths = [str(Path(network.name).absolute()) for network in networks]
     shared = os.path.commonpath(paths)
     if shared in paths:
@@ -149,7 +149,11 @@ def _labels(networks: list[StoredNetwork]) -> list[str]:
 def _evaluate_one(
     network: StoredNetwork, data: DataSet, config: DictConfig, folder: Path
 ) -> tuple[dict[str, Any], Predictions]:
-    """Measure a network and write it; returns the content of evaluation.json and its source."""
+    """Measure a network and write the results.
+
+    Returns:
+        The content of evaluation.json, and the predictions from which it was computed.
+    """
     model, epoch = load_network(network.checkpoint)
     found = measure(model, data, config.split, _fraction("threshold", config.threshold))
     facts: dict[str, Any] = {

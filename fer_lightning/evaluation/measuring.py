@@ -18,11 +18,11 @@ LEVEL = 0.95
 
 
 def wilson_interval(n_right: int, n: int) -> tuple[float, float] | None:
-    """The 95 % score interval of a probability (Wilson 1927), or None without observations.
+    """Return the 95 % score interval of a probability (Wilson 1927), or None without observations.
 
     Args:
-        n_right: Observations in which it happened.
-        n: All observations.
+        n_right: Number of observations in which the event happened.
+        n: Number of all observations.
     """
     if n == 0:
         return None
@@ -35,7 +35,7 @@ def wilson_interval(n_right: int, n: int) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Whether two classifiers are right equally often, by the faces on which they differ.
+    """The result of McNemar's test of whether two classifiers are right equally often.
 
     Attributes:
         only_first: Points that only the first has right.
@@ -76,12 +76,12 @@ class RiskCoverage:
 
     @property
     def area(self) -> float:
-        """Area under it, AURC: the mean risk over all coverages (Geifman et al. 2019)."""
+        """Return the area under the curve: the mean risk over coverages (Geifman et al. 2019)."""
         return float(self.risk.mean())
 
 
 def risk_coverage(confidence: Tensor, right: Tensor) -> RiskCoverage:
-    """Risk at every coverage, from the surest point alone to all points.
+    """Return the risk at every coverage, from the most confident point alone to all points.
 
     Points of equal confidence have no order. Inside such a group the risk is its mean over all
     orders of the group, so that the curve depends on nothing but confidences and answers.
@@ -100,7 +100,7 @@ def risk_coverage(confidence: Tensor, right: Tensor) -> RiskCoverage:
 
 
 def class_scores(counts: Tensor) -> list[dict[str, float | int | None]]:
-    """Precision, recall and F1 of each class, and its number of points, `n`.
+    """Return precision, recall and F1 of each class, and its number of points, `n`.
 
     Args:
         counts: Points by true class (rows) and predicted class, (C, C).
@@ -131,7 +131,7 @@ class Evaluation:
     """The measures of one network on one split.
 
     Attributes:
-        predictions: What they are made from.
+        predictions: The predictions from which the measures are computed.
         threshold: Faces whose highest softmax score is below it are uncertain.
         temperature: What logits are divided by, fitted on the validation faces.
         as_trained: Calibration of the softmax scores.
@@ -149,7 +149,7 @@ class Evaluation:
     confusion: Tensor
 
     def figures(self) -> dict[str, Any]:
-        """The measures of evaluation.json; None where one does not exist."""
+        """Return the measures that evaluation.json holds; None where one is undefined."""
         right = self.predictions.right
         below = self.predictions.confidence < self.threshold
         whole = _share_right(right)
@@ -194,7 +194,7 @@ def measure(model: ExpressionClassifier, data: DataSet, split: str, threshold: f
 
 
 def _share_right(right: Tensor) -> dict[str, Any]:
-    """How many faces, the accuracy, and its 95 % interval."""
+    """Return the number of faces, the accuracy, and its 95 % interval."""
     n, n_right = len(right), int(right.sum())
     return {
         "n": n,

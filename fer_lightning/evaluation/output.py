@@ -32,7 +32,7 @@ from fer_lightning.training import (
 
 
 def evaluation_text(name: str, facts: dict[str, Any]) -> str:
-    """The measures of evaluation.json as lines and tables, below the network's name."""
+    """Return the measures of evaluation.json as text, in lines and tables below the name."""
     threshold = f"{facts['threshold']:.3g}"
     lines = [
         f"{name}: {facts['checkpoint']}, epoch {facts['epoch']}; "
@@ -48,12 +48,12 @@ def evaluation_text(name: str, facts: dict[str, Any]) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share in percent, or a dash."""
+    """Return a share in percent, or a dash for None."""
     return "-" if share is None else f"{share:.1%}"
 
 
 def right_of(figures: dict[str, Any]) -> str:
-    """Accuracy and its interval."""
+    """Return the accuracy and its 95 % interval as text."""
     low, high = figures["acc_interval"]
     return f"{percent(figures['acc'])} (95 % interval {percent(low)} to {percent(high)})"
 
@@ -84,7 +84,7 @@ def _class_table(classes: dict[str, dict[str, Any]]) -> str:
 def evaluation_figures(
     found: Evaluation, model: ExpressionClassifier, split: str
 ) -> dict[str, Figure]:
-    """The pictures by name; sheets of faces are left out where there are no such faces."""
+    """Draw the figures of an evaluation, by name; sheets without faces are left out."""
     panels = {
         "As trained": found.as_trained,
         f"Temperature {found.temperature:.3g}": found.scaled,
@@ -104,7 +104,7 @@ def evaluation_figures(
 
 
 def risk_coverage_curve(found: Evaluation) -> Figure:
-    """Error among the faces that are answered against their share, and where the threshold lies."""
+    """Draw the error among the answered faces against their share, and mark the threshold."""
     curve, confidence = found.curve, found.predictions.confidence
     figure, axes = panel(
         f"Answering the surest faces only: AURC {curve.area:.3f}",
@@ -131,10 +131,10 @@ def risk_coverage_curve(found: Evaluation) -> Figure:
 def write_evaluation(
     folder: Path, found: Evaluation, model: ExpressionClassifier, facts: dict[str, Any]
 ) -> None:
-    """Write tables, figures and their TensorBoard images, in place of what was there.
+    """Write an evaluation's tables, figures and TensorBoard images, replacing an earlier one.
 
     Args:
-        folder: Where to; its parents are made.
+        folder: Where they are written; its parents are made.
         found: The measures.
         model: The network, for the pictures of its first layer.
         facts: The content of evaluation.json.

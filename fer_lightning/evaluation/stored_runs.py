@@ -1,4 +1,4 @@
-"""Networks as runs left them, and the faces that these were trained on, read again."""
+"""The networks that runs have stored, and the faces on which they were trained."""
 
 import dataclasses
 import logging
@@ -51,9 +51,9 @@ class StoredNetwork:
 
 
 def find_networks(name: str, which: str) -> list[StoredNetwork]:
-    """The network that a user names, or those of all runs in the folder of a sweep.
+    """Return the network that a user names, or the networks of all runs in a sweep's folder.
 
-    Runs of a sweep that have none are left out with a warning.
+    Runs of a sweep that have no such network are left out with a warning.
 
     Args:
         name: A folder of a run or of a sweep, or a checkpoint file.
@@ -73,12 +73,12 @@ def find_networks(name: str, which: str) -> list[StoredNetwork]:
 
 
 def _natural_order(path: Path) -> list[tuple[int, str]]:
-    """2_b before 10_a."""
+    """Return a sort key by which 2_b comes before 10_a."""
     return [(int(n or 0), text) for n, text in re.findall(r"(\d+)|(\D+)", path.name)]
 
 
 def find_network(name: str, which: str) -> StoredNetwork:
-    """The network that a user names.
+    """Return the network that a user names.
 
     Args:
         name: A run's folder, or a checkpoint file.
@@ -105,7 +105,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _why_without(folder: Path, which: str) -> str:
-    """Why a folder has no such checkpoint."""
+    """Return the reason why a folder has no checkpoint of this kind, `best` or `last`."""
     missing = f"checkpoints/{which}.ckpt"
     if not _is_run(folder):
         return f"not the folder of a network's run, which has {missing}"
@@ -116,7 +116,7 @@ def _why_without(folder: Path, which: str) -> str:
 
 
 def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
-    """The network in a checkpoint, and the epoch, from 1, after which it was kept.
+    """Return the network in a checkpoint, and the epoch, from 1, after which it was saved.
 
     Raises:
         InputError: The file cannot be read, holds no network of this project, or one that has
@@ -137,7 +137,10 @@ def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
 
 
 def _epoch(stored: Any) -> int:
-    """Epochs that were done. What Lightning calls epoch is one less until the run has ended."""
+    """Return the number of epochs that were done when a checkpoint was saved.
+
+    What Lightning calls epoch is one less until the run has ended.
+    """
     if "loops" in stored:
         return int(stored["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
     return int(stored["epoch"]) + 1
@@ -154,9 +157,9 @@ class DataSet:
     """Faces with the name of their source.
 
     Attributes:
-        name: Of the source.
+        name: Name of the source.
         splits: The faces.
-        fingerprint: Of all pixels and labels.
+        fingerprint: Hash of all pixels and labels.
     """
 
     name: str
@@ -165,7 +168,7 @@ class DataSet:
 
     @classmethod
     def of(cls, source: Source, loading: Mapping[Any, Any]) -> "DataSet":
-        """Read a source, or its decoded faces from the cache.
+        """Read the faces of a source, or its decoded faces from the cache.
 
         Args:
             source: Where the faces come from.
@@ -180,7 +183,7 @@ class DataSet:
 
 
 def run_faces(folder: Path) -> DataSet:
-    """The faces of a run.
+    """Return the faces that a run was trained on.
 
     Raises:
         InputError: They are no longer where they were, or the run does not say where.
@@ -206,6 +209,6 @@ def run_faces(folder: Path) -> DataSet:
 
 
 def _located(path: str, folder: Path) -> str:
-    """A path as it was meant where the run was started."""
+    """Return a path of a run's settings, resolved from the folder where the run was started."""
     started_in = _stored(folder / ".hydra" / "hydra.yaml", "hydra", "runtime").get("cwd")
     return str(Path(str(started_in or ".")) / Path(path).expanduser())

@@ -28,17 +28,17 @@ class FileTree(Protocol):
     path: Path
 
     def names(self) -> list[str]:
-        """Names of all files, sorted; hidden ones and those that macOS adds are left out."""
+        """Return names of all files, sorted; hidden ones and those that macOS adds are left out."""
 
     def read(self, name: str) -> bytes:
-        """Content of one file of at most 64 MiB.
+        """Return content of one file of at most 64 MiB.
 
         Raises:
             InputError: It cannot be read, or is larger.
         """
 
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """One file to read from, part by part.
+        """Return one file to read from, part by part.
 
         Raises:
             InputError: It cannot be read.
@@ -46,7 +46,7 @@ class FileTree(Protocol):
 
 
 def open_tree(path: Path) -> FileTree:
-    """The tree at a folder or a zip archive, which is never unpacked.
+    """Return the tree at a folder or a zip archive, which is never unpacked.
 
     Raises:
         InputError: There is nothing there, or it is neither a folder nor a zip archive.

@@ -19,7 +19,7 @@ PART = 2**20
 
 
 def read_mat(path: Path, names: Sequence[str], max_bytes: int) -> Mapping[str, Any]:
-    """The named arrays, as far as the file has them.
+    """Return the named arrays, as far as the file has them.
 
     Args:
         path: A file of MATLAB's versions 5 to 7.2.
@@ -65,7 +65,7 @@ def _require_modest(file: IO[bytes], path: Path, max_bytes: int) -> None:
 
 
 def _expanded(content: bytes, limit: int) -> int:
-    """Number of bytes that zlib makes of some, counted no further than just above a limit."""
+    """Return number of bytes that zlib makes of some, counted no further than just above a limit."""
     decoder = zlib.decompressobj()
     total = len(decoder.decompress(content, PART))
     while total <= limit and (part := decoder.decompress(decoder.unconsumed_tail, PART)):

@@ -19,7 +19,7 @@ MAX_TEXT_BYTES = 2**25  # of what a run writes about itself; far more than any r
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """The content of a file.
+    """Return the content of a file.
 
     Args:
         path: The file; pipes and devices, which may never end, are refused.
@@ -39,7 +39,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The content of a text file of at most 32 MiB.
+    """Return the content of a text file of at most 32 MiB.
 
     Raises:
         InputError: It is no regular file, or a larger one.
@@ -49,7 +49,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Return the object in a JSON file.
 
     Raises:
         InputError: It cannot be read, or holds something else.
@@ -62,7 +62,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> Any:
-    """Plain values in a YAML file such as Hydra writes; interpolations stay text.
+    """Return plain values in a YAML file such as Hydra writes; interpolations stay text.
 
     Raises:
         InputError: It cannot be read.
@@ -72,7 +72,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_table(path: Path) -> list[list[str]]:
-    """The rows of a CSV file, the header included.
+    """Return the rows of a CSV file, the header included.
 
     Raises:
         InputError: It cannot be read.
@@ -82,7 +82,7 @@ def read_table(path: Path) -> list[list[str]]:
 
 
 def plain_yaml(text: str) -> Any:
-    """Plain values in a YAML text.
+    """Return plain values in a YAML text.
 
     Raises:
         ValueError, RecursionError, yaml.YAMLError: It is none, or has aliases.
@@ -101,7 +101,7 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def value_at(tree: object, *keys: str) -> object:
-    """What stands at a path of keys in nested objects, or None."""
+    """Return what stands at a path of keys in nested objects, or None."""
     for key in keys:
         if not isinstance(tree, dict):
             return None
@@ -119,7 +119,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[list[str]]:
-    """The rows of a CSV file below its header; a last row that was cut off is left out.
+    """Return the rows of a CSV file below its header; a last row that was cut off is left out.
 
     Raises:
         InputError: It cannot be read, has other columns, or a row of another length.
@@ -139,7 +139,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[list[str]]:
 
 
 def numbers(name: str, cells: Sequence[str]) -> list[float]:
-    """Cells of a CSV file as numbers, NaN where they are empty.
+    """Return cells of a CSV file as numbers, NaN where they are empty.
 
     Raises:
         InputError: One is no number.
@@ -151,7 +151,7 @@ def numbers(name: str, cells: Sequence[str]) -> list[float]:
 
 
 def number_at(tree: object, *keys: str) -> float | None:
-    """The finite number at a path of keys in nested objects, or None."""
+    """Return the finite number at a path of keys in nested objects, or None."""
     value = value_at(tree, *keys)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -159,11 +159,11 @@ def number_at(tree: object, *keys: str) -> float | None:
 
 
 def text_at(tree: object, *keys: str) -> str | None:
-    """The string at a path of keys in nested objects, or None."""
+    """Return the string at a path of keys in nested objects, or None."""
     value = value_at(tree, *keys)
     return readable(value) if isinstance(value, str) else None
 
 
 def readable(text: str) -> str:
-    """The text with a mark in the place of what neither HTML nor SVG can hold."""
+    """Return the text with a mark in the place of what neither HTML nor SVG can hold."""
     return re.sub("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def new_generation(path: Path) -> Iterator[Path]:
-    """A temporary path as `whole_file` gives it; what the file held before stays beside it."""
+    """Return a temporary path as `whole_file` gives it; what the file held before stays beside it."""
     with whole_file(path) as part:
         yield part
         if path.exists():
@@ -28,12 +28,12 @@ def new_generation(path: Path) -> Iterator[Path]:
 
 
 def one_before(path: Path) -> Path:
-    """The file of the generation before: `last-1.ckpt` of `last.ckpt`."""
+    """Return the file of the generation before: `last-1.ckpt` of `last.ckpt`."""
     return path.with_stem(f"{path.stem}-1")
 
 
 def whole_generations(path: Path, made: Callable[[Path, Any], T]) -> list[T]:
-    """What is made of the generations that are whole, the newest first.
+    """Return what is made of the generations that are whole, the newest first.
 
     One that is damaged is named in a warning, and left out.
 
@@ -78,7 +78,7 @@ class GrowingFiles:
         self.folder, self.patterns = folder, patterns
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each file by its name, all of which would survive a loss of power."""
+        """Return bytes of each file by its name, all of which would survive a loss of power."""
         found = sorted(self._found())
         for path in found:
             sync(path)

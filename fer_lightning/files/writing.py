@@ -19,7 +19,7 @@ from fer_lightning.errors import InputError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside the given one, renamed to it when the block ends without an error."""
+    """Return a temporary path beside the given one, renamed to it when the block ends without an error."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
     part = Path(name)
@@ -35,7 +35,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside the given one, which it replaces when the block ends well."""
+    """Return a temporary folder beside the given one, which it replaces when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
     try:
@@ -110,7 +110,7 @@ def leave_full_disks_to_the_run() -> None:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether an error, or what it comes from, is that of a full disk."""
+    """Return whether an error, or what it comes from, is that of a full disk."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:  # one that is raised again may come from itself
         if isinstance(error, OSError) and error.errno in FULL:
@@ -122,7 +122,7 @@ def is_full(error: BaseException | None) -> bool:
 
 @functools.cache
 def new_folder(path: str) -> str:
-    """A folder that did not exist: the one named, or with -2, -3, ... if another run was faster."""
+    """Return a folder that did not exist: the one named, or with -2, -3, ... if another run was faster."""
     for i in range(1, 10_000):
         folder = Path(path if i == 1 else f"{path}-{i}")
         try:

@@ -15,7 +15,7 @@ _STEPS = 100
 
 
 def compiled_step(training: FusedTraining) -> Step:
-    """The step of a training as one compiled function, for minibatches of one size."""
+    """Return the training step as one compiled function, for minibatches of a fixed size."""
     network, optimizer = training.network, training.optimizer
     dtype = network.parameters[0].dtype
 
@@ -31,11 +31,11 @@ def compiled_step(training: FusedTraining) -> Step:
 
 
 def _replayed(step: Step, changing: Sequence[Tensor]) -> Step:
-    """The step as a CUDA graph, which is launched as a whole.
+    """Return the step as a CUDA graph, which is launched as a whole.
 
     Args:
         step: What to compile.
-        changing: The tensors that it changes in place, which stay where they are.
+        changing: The tensors that it changes in place, whose addresses stay the same.
     """
     for tensor in changing:
         torch._dynamo.mark_static_address(tensor)
@@ -49,11 +49,11 @@ def _replayed(step: Step, changing: Sequence[Tensor]) -> Step:
 
 
 class Compilation:
-    """Decides after the first epoch of a training whether the others take compiled steps.
+    """Decides after the first epoch of a training whether the others use the compiled step.
 
     Args:
-        wanted: True, False, or None: if the epochs that are left would take over a minute, and the
-            compiled step has shown itself faster.
+        wanted: True, False, or None: only if the remaining epochs would take over a minute, and the
+            compiled step is measured to be faster.
     """
 
     def __init__(self, wanted: bool | None) -> None:
@@ -61,11 +61,11 @@ class Compilation:
         self._is_open = wanted is not False
 
     def consider(self, training: FusedTraining, seconds_left: float) -> str | None:
-        """Compile the step if it may pay; returns what there is to tell about it.
+        """Compile the step if that may save time, and return a message about it, or None.
 
         Args:
-            training: Whose first epoch is over.
-            seconds_left: What the epochs that are left will take as they are.
+            training: A training whose first epoch is over.
+            seconds_left: Expected seconds of the remaining epochs without compilation.
 
         Raises:
             InputError: Compiled steps were asked for, and PyTorch cannot make them here.
@@ -93,7 +93,7 @@ class Compilation:
 
 
 def _milliseconds(training: FusedTraining, step: Step | None) -> float:
-    """Time of a step, after which the training stands where it stood."""
+    """Return the median time of a step; the state of the training is restored afterwards."""
     tensors = training.tensors()
     kept = [t.clone() for t in tensors]
     faces = training.training_faces(0)

@@ -18,17 +18,17 @@ _SHARE = 0.5
 
 
 def free_bytes(device: torch.device) -> int:
-    """Half of the memory that is free now on a device."""
+    """Return half of the memory that is free now on a device."""
     if device.type == "cuda":
         return int(_SHARE * torch.cuda.mem_get_info(device)[0])
     return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def bytes_of_model(network: ExpressionClassifier, batch_size: int) -> int:
-    """About what one model takes in a fused training.
+    """Return an estimate of the memory that one model takes in a fused training, in bytes.
 
-    Its weights, their gradients, the optimiser's state, the best weights so far and a copy while
-    they are saved; and twice what its layers pass on for a minibatch.
+    It counts the weights, their gradients, the optimiser's state, the best weights so far and a
+    copy while they are saved; and twice the activations of a minibatch.
     """
     n_state = 2 if isinstance(network.optimizer, AdamW) else 1
     n_weights = sum(p.numel() for p in network.parameters())
@@ -39,7 +39,7 @@ def bytes_of_model(network: ExpressionClassifier, batch_size: int) -> int:
 
 @torch.no_grad()
 def _passed_on(network: ExpressionClassifier) -> int:
-    """Numbers that the layers of a network pass on for one face, the face included."""
+    """Return the number of activations of a network for one face, its pixels included."""
     first = next(network.parameters())
     x: Tensor = torch.zeros(1, 1, SIZE, SIZE, dtype=first.dtype, device=first.device)
     total = x.numel()
@@ -58,8 +58,8 @@ class Cost:
     """What training together costs.
 
     Attributes:
-        share: Time of a step of all models at once, over those of each by itself.
-        threads: With how many threads that is.
+        share: Time of a step of all models at once, divided by that of a step of each in turn.
+        threads: Number of threads with which the step of all is so fast.
     """
 
     share: float
@@ -69,14 +69,14 @@ class Cost:
 def fused_cost(
     members: Sequence[Member], batch_size: int, threads: Sequence[int], alone: int
 ) -> Cost:
-    """The least cost of a step of all models at once.
+    """Measure the cost of a step of all models at once, with the best number of threads.
 
-    Measured with copies of the first few models on faces of noise, the best of three
-    tries at least in a second.
+    It is measured with copies of the first few models on faces of noise. The fastest try counts,
+    of at least three tries that last at least a second.
 
     Args:
         members: As in `FusedTraining`.
-        batch_size: Faces a minibatch.
+        batch_size: Faces per minibatch.
         threads: Numbers to choose from. Where other processes take some of the cores, one thread
             can be many times as fast as all.
         alone: Threads of each model that is trained by itself.
@@ -101,7 +101,7 @@ def fused_cost(
 
 
 def _train_each(members: Sequence[Member], batch_size: int) -> None:
-    """Take the steps of an epoch with each as a run of its own does, and wait for the device."""
+    """Train each model by itself for an epoch, as a run of its own does; wait for the device."""
     for member in members:
         optimizer = member.optimizer(member.network.parameters())
         for images, labels in in_order(member.splits.train, batch_size):

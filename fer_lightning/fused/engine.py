@@ -14,7 +14,7 @@ from fer_lightning.fused.optimizers import stacked
 from fer_lightning.fused.stacking import StackedNetwork, cross_entropies
 from fer_lightning.training import ExpressionClassifier, OptimizerSettings
 
-# From pixels of each order, rows (G, B) and labels (M, B) to logits (M, B, 7), taking a step.
+# Takes a step: from pixels of each order, rows (G, B) and labels (M, B) to logits (M, B, 7).
 Step = Callable[[Sequence[Tensor], Tensor, Tensor], Tensor]
 
 
@@ -27,7 +27,7 @@ class Member:
         optimizer: How it is trained.
         splits: Its faces, on that device. Members that hold the same object and have the same seed
             see the same minibatches.
-        seed: Of the order of its minibatches.
+        seed: Seed of the order of its minibatches.
     """
 
     network: ExpressionClassifier
@@ -37,7 +37,7 @@ class Member:
 
     @property
     def order(self) -> tuple[int, int]:
-        """What decides its minibatches."""
+        """Return a key that is the same for members that see the same minibatches."""
         return id(self.splits), self.seed
 
 
@@ -54,10 +54,10 @@ class SideBySide:
 
     Attributes:
         pixels: Grey levels of each order, (N_g, 2304) uint8.
-        rows: Positions in there, (G, T).
-        labels: (G, T).
-        valid: False where a face only pads, (G, T).
-        lengths: Faces of each order.
+        rows: Rows of the faces in `pixels`, (G, T).
+        labels: Classes of the faces, (G, T).
+        valid: False where a face is padding, (G, T).
+        lengths: Number of faces of each order.
     """
 
     def __init__(self, faces: Sequence[Faces], orders: Sequence[Tensor]) -> None:
@@ -70,16 +70,16 @@ class SideBySide:
         self.valid = position < torch.tensor(self.lengths, device=position.device).unsqueeze(1)
 
     def starts(self, size: int) -> range:
-        """Where the minibatches of a size begin."""
+        """Return the positions at which minibatches of a size begin."""
         return range(0, self.rows.shape[1], size)
 
     def n_valid(self, start: int, size: int) -> list[int]:
-        """How many faces each order has between start and start + size."""
+        """Return how many faces each order has between start and start + size."""
         return [min(max(length - start, 0), size) for length in self.lengths]
 
 
 def gathered(pixels: Sequence[Tensor], rows: Tensor, dtype: torch.dtype) -> Tensor:
-    """Faces in [0, 1], (G, B, 1, 48, 48), at the rows (G, B) of each order's pixels."""
+    """Return faces in [0, 1], (G, B, 1, 48, 48), at the rows (G, B) of each order's pixels."""
     each = [p.index_select(0, r) for p, r in zip(pixels, rows.unbind(), strict=True)]
     grey = torch.stack(each) if len(each) > 1 else each[0].unsqueeze(0)
     return grey.to(dtype).div_(255).view(*rows.shape, 1, SIZE, SIZE)
@@ -88,15 +88,15 @@ def gathered(pixels: Sequence[Tensor], rows: Tensor, dtype: torch.dtype) -> Tens
 class FusedTraining:
     """M models that are trained as one.
 
-    Minibatches are read once for all models that see the same. For that, those models stand side
-    by side, and each order of minibatches has as many; otherwise every model reads its own.
+    Models that see the same minibatches read them once, if they are adjacent in `members` and every
+    order of minibatches has equally many models; otherwise every model reads its own.
 
     Args:
         members: With networks of one shape and optimisers of one class.
-        batch_size: Faces a minibatch.
+        batch_size: Faces per minibatch.
 
     Attributes:
-        compiled: What takes the steps of whole minibatches, if they are compiled.
+        compiled: The compiled step for minibatches of full size, or None.
     """
 
     def __init__(self, members: Sequence[Member], batch_size: int) -> None:
@@ -109,14 +109,14 @@ class FusedTraining:
         self.compiled: Step | None = None
 
     def train_epoch(self, epoch: int) -> Means:
-        """Take all steps of an epoch, counted from 0; means are taken while the weights move."""
+        """Train for an epoch, counted from 0; its means are taken while the weights change."""
         faces = self.training_faces(epoch)
         outputs = [self.step(faces, start) for start in faces.starts(self.batch_size)]
         return self._means(outputs, faces)
 
     @torch.no_grad()
     def step(self, faces: SideBySide, start: int) -> Tensor:
-        """Take the step of the minibatches that begin at `start`; logits (M, B, 7)."""
+        """Train on the minibatches that begin at `start`, and return their logits, (M, B, 7)."""
         here = slice(start, start + self.batch_size)
         n_valid = faces.n_valid(start, self.batch_size)
         labels = self._of_models(faces.labels[:, here])
@@ -125,12 +125,12 @@ class FusedTraining:
         return self._plain_step(faces, here, labels, n_valid)
 
     def tensors(self) -> list[Tensor]:
-        """All that changes with a step: the weights and the optimiser's state, (M, ...) each."""
+        """Return all tensors that a step changes: weights and optimiser state, (M, ...) each."""
         state = (t for tensors in self.optimizer.state.values() for t in tensors)
         return [*self.network.parameters, *state]
 
     def training_faces(self, epoch: int) -> SideBySide:
-        """The training faces in the order of an epoch."""
+        """Return the training faces in the order of an epoch."""
         device = self.network.parameters[0].device
         faces = [member.splits.train for member in self.orders]
         orders = [
@@ -140,7 +140,7 @@ class FusedTraining:
 
     @torch.no_grad()
     def validate(self) -> Means:
-        """Figures of all models on their validation faces."""
+        """Return the means of all models on their validation faces."""
         parameters = self.network.parameters
         each = [member.splits.val for member in self.orders]
         faces = SideBySide(each, [torch.arange(len(f), device=f.labels.device) for f in each])
@@ -152,13 +152,13 @@ class FusedTraining:
         return self._means(outputs, faces)
 
     def _of_models(self, per_order: Tensor) -> Tensor:
-        """From (G, ...) to (M, ...)."""
+        """Repeat values of each order, (G, ...), for the models that share it: (M, ...)."""
         return per_order if self.n_shared == 1 else per_order.repeat_interleave(self.n_shared, 0)
 
     def _plain_step(
         self, faces: SideBySide, here: slice, labels: Tensor, n_valid: list[int]
     ) -> Tensor:
-        """Take an optimiser step with every model that has faces in the minibatch; logits."""
+        """Take a step, not compiled, with every model that has faces left; return the logits."""
         dtype = self.network.parameters[0].dtype
         images = gathered(faces.pixels, faces.rows[:, here], dtype)
         shares: Shares = 1 / labels.shape[1]
@@ -171,7 +171,7 @@ class FusedTraining:
         return logits
 
     def _update(self, gradients: list[Tensor], idle: list[int]) -> None:
-        """Move all weights but those of the idle models."""
+        """Take the optimiser step, leaving weights and state of the idle models unchanged."""
         tensors = self.tensors()
         kept = [t[idle] for t in tensors] if idle else []
         self.optimizer.step(self.network.parameters, gradients)
@@ -179,7 +179,7 @@ class FusedTraining:
             t[idle] = values
 
     def _means(self, outputs: Sequence[Tensor], faces: SideBySide) -> Means:
-        """Figures from the logits of all minibatches, (M, B, 7) each."""
+        """Return the means of each model from the logits of all minibatches, (M, B, 7) each."""
         logits, labels, valid = (
             torch.cat(list(outputs), 1),
             self._of_models(faces.labels),

@@ -8,31 +8,32 @@ from torch import Tensor, nn
 
 from fer_lightning.fused.stacking import StackedNetwork, cross_entropies
 
-# What makes each face's share of its model's loss: one number, or (M, B).
+# The weight of each face in its model's loss: one number for all faces, or (M, B).
 Shares = float | Tensor
 
 
 def is_written_out(layers: Iterable[nn.Module]) -> bool:
-    """Whether the gradients of these layers are written out here."""
+    """Return whether the gradients of these layers are written out, without autograd."""
     return all(isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in layers)
 
 
 def gradients(
     network: StackedNetwork, images: Tensor, labels: Tensor, shares: Shares
 ) -> tuple[list[Tensor], Tensor]:
-    """Gradients of each model's loss, the cross-entropies of its faces times their shares.
+    """Return the gradients of each model's loss, the weighted sum of its cross-entropies.
 
-    Those of linear layers with ReLU between them are written out: autograd's own work around such
-    small products takes about as long as they do.
+    The gradients of linear layers with ReLU between them are written out: autograd's own work
+    around such small products takes about as long as they do.
 
     Args:
         network: M networks.
         images: Floats in [0, 1], (G, B, 1, 48, 48).
         labels: (M, B).
-        shares: One for all faces, or (M, B).
+        shares: Weight of each face's cross-entropy: one number for all faces, or (M, B).
 
     Returns:
-        The gradients, as the parameters of the network, and its logits, (M, B, 7).
+        The gradients, in the order and shapes of the network's parameters, and its logits,
+        (M, B, 7).
     """
     if is_written_out(network.layers):
         return _written_out(network, images, labels, shares)
@@ -70,13 +71,19 @@ def _written_out(
 
 
 def _of_logits(logits: Tensor, labels: Tensor, shares: Shares) -> Tensor:
-    """Gradient of the loss with respect to the logits, (M, B, 7): softmax less what is right."""
+    """Return the gradient with respect to the logits, (M, B, 7): (softmax - one-hot) * shares."""
     d = F.softmax(logits.mT, 1)  # along the classes as in `cross_entropies`
     d.scatter_add_(1, labels.unsqueeze(1), d.new_full((), -1.0).expand(len(d), 1, d.shape[2]))
     return d.mul_(shares.unsqueeze(1) if isinstance(shares, Tensor) else shares).mT
 
 
 def _shared(network: StackedNetwork, d: Tensor, x: Tensor) -> Tensor:
-    """Gradient of the first layer's weights, (M, out, in), from its input, (G, B, in)."""
+    """Return the gradient of the first layer's weights, (M, out, in).
+
+    Args:
+        network: M networks.
+        d: The gradient with respect to the layer's output, (M, B, out).
+        x: The layer's input, (G, B, in).
+    """
     wide = d.unflatten(0, (network.n_groups, network.n_shared)).transpose(1, 2).flatten(2)
     return torch.bmm(wide.mT, x).view(len(network), d.shape[2], x.shape[2])

@@ -1,4 +1,4 @@
-"""Which jobs of a sweep can be trained together, and how those that were cut off go on."""
+"""Which jobs of a sweep can be trained together, and how interrupted ones go on."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,8 @@ UNUSED = {"threads", "data.minibatches_per_step", "engine", "compile", "checkpoi
 # What of Lightning's Trainer the fused training knows.
 TRAINER = {"max_epochs", "accelerator", "devices", "precision", "num_sanity_val_steps"}
 TRAINER |= {"log_every_n_steps", "enable_progress_bar", "enable_model_summary"}
+# Whose steps are written for many models at once, in optimizers.py.
+OPTIMIZERS = ("sgd", "adamw")
 PRECISIONS = (None, 32, 64, "32", "64", "32-true", "64-true")
 
 
@@ -25,7 +27,7 @@ class Group:
     """Jobs that are trained together.
 
     Attributes:
-        jobs: Their positions in the sweep, those side by side that share their minibatches.
+        jobs: Their positions in the sweep; jobs that share their minibatches are adjacent.
         alone: Why the only job of the group is not trained with others, or None.
     """
 
@@ -34,10 +36,10 @@ class Group:
 
 
 def grouped(settings: Sequence[Mapping[str, Any]]) -> list[Group]:
-    """Part the jobs of a sweep into groups, in the order of their first jobs.
+    """Divide the jobs of a sweep into groups, in the order of their first jobs.
 
     Args:
-        settings: Of each job, as `flat_settings` tells them.
+        settings: The settings of each job, as `flat_settings` returns them.
     """
     shapes: dict[str, list[int]] = {}
     groups = []
@@ -57,7 +59,7 @@ def grouped(settings: Sequence[Mapping[str, Any]]) -> list[Group]:
 
 
 def obstacle(settings: Mapping[str, Any]) -> str | None:
-    """Why a job cannot be trained with others whatever they are, or None."""
+    """Return why a job cannot be trained together with any other, or None if it can."""
     of_trainer = [key.removeprefix("trainer.") for key in settings if key.startswith("trainer.")]
     foreign = [key for key in of_trainer if key not in TRAINER]
     if foreign:
@@ -67,24 +69,26 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
         return f"trainer.precision={precision} is for Lightning's own loop"
     if settings.get("trainer.devices") != 1:
         return "it runs on several devices"
+    if settings["optim"] not in OPTIMIZERS:
+        return f"optim={settings['optim']} is for Lightning's own loop"
     return None
 
 
 def _shape(settings: Mapping[str, Any]) -> str:
-    """What must be the same for two jobs to be trained together."""
+    """Return, as text, the settings that must be equal for jobs to be trained together."""
     return repr(sorted((k, v) for k, v in settings.items() if k not in OWN and k not in UNUSED))
 
 
 def _order(settings: Mapping[str, Any]) -> tuple[int, int]:
-    """What decides the minibatches of jobs of one shape."""
+    """Return seed and fold, which decide the minibatches of jobs of one shape."""
     fold = settings.get("data.cv_fold")
     return settings["seed"], -1 if fold is None else fold
 
 
 def _rectangles(jobs: Sequence[int], settings: Sequence[Mapping[str, Any]]) -> list[list[int]]:
-    """Part sorted jobs so that each order of minibatches is shared by as many jobs in a part.
+    """Divide sorted jobs so that equally many jobs of a part share each order of minibatches.
 
-    Orders that a single job has are no reason for a part of their own.
+    Orders that only one job has are in one part together.
     """
     orders: dict[tuple[int, int], list[int]] = {}
     for job in jobs:
@@ -101,7 +105,7 @@ class Part:
 
     Attributes:
         jobs: Their positions in the sweep.
-        stored: What each goes on from, for those that do not begin anew.
+        stored: The checkpoint that each job goes on from, except for jobs that begin anew.
         were_together: Whether they have been trained together before.
     """
 
@@ -111,21 +115,24 @@ class Part:
 
     @property
     def threads(self) -> int | None:
-        """With how many threads they were trained, so that they go on with as many."""
+        """Return the number of threads that stored jobs were trained with, or None without any.
+
+        They go on with as many.
+        """
         known = [_state(stored)["threads"] for stored in self.stored.values()]
         return known[0] if known else None
 
 
 def parts(jobs: Sequence[int], found: Mapping[int, Sequence["Stored"]]) -> list[Part]:
-    """Part the unfinished jobs of a group by what they can go on from.
+    """Divide the unfinished jobs of a group by the checkpoints that they can go on from.
 
-    What was trained together goes on together, from the newest epoch that all have a checkpoint
-    of; so each gets the numbers that it would have had. What was trained alone goes on alone, and
-    those after it likewise.
+    Jobs that were trained together go on together, from the newest epoch of which all have a
+    checkpoint; so each gets the numbers that it would have had. Jobs that were trained alone go on
+    alone; if there are no others, jobs that have not begun are trained alone too.
 
     Args:
         jobs: Their positions in the sweep, in order.
-        found: The whole checkpoints of each job, the newest first.
+        found: The undamaged checkpoints of each job, the newest first.
     """
     together = [i for i in jobs if found[i] and _state(found[i][0])["share"] < 1]
     alone = [i for i in jobs if found[i] and i not in together]
@@ -142,7 +149,7 @@ def parts(jobs: Sequence[int], found: Mapping[int, Sequence["Stored"]]) -> list[
 
 
 def _from_one_epoch(jobs: Sequence[int], found: Mapping[int, Sequence["Stored"]]) -> list[Part]:
-    """Go on from the newest epoch of which all have a checkpoint; without one, part by epoch."""
+    """Return one part at the newest epoch that all jobs have saved, or else a part per epoch."""
     epochs = {stored.epoch for i in jobs for stored in found[i]}
     for epoch in sorted(epochs, reverse=True):
         at = {i: stored for i in jobs for stored in found[i][::-1] if _stands_for(stored, epoch)}
@@ -155,9 +162,9 @@ def _from_one_epoch(jobs: Sequence[int], found: Mapping[int, Sequence["Stored"]]
 
 
 def _stands_for(stored: "Stored", epoch: int) -> bool:
-    """Whether a run can go on from here with others that are at an epoch.
+    """Return whether a run can go on from a checkpoint with others that are at an epoch.
 
-    One that has diverged before that epoch only keeps its place among them.
+    A run that has diverged by that epoch can: it is not trained further.
     """
     diverged_at = _state(stored)["diverged_at"]
     return stored.epoch == epoch or (diverged_at is not None and diverged_at <= epoch)

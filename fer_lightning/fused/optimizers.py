@@ -14,8 +14,8 @@ class StackedOptimizer(ABC):
     """Updates the parameters of M models in place.
 
     Args:
-        settings: Of each model, all of one class.
-        parameters: (M, ...) each.
+        settings: The settings of each model, all of one class.
+        parameters: The parameters of all models, (M, ...) each.
 
     Attributes:
         state: Under the names of PyTorch's optimiser, a tensor (M, ...) for each parameter.
@@ -28,7 +28,7 @@ class StackedOptimizer(ABC):
         self._like = parameters[0]
 
     def column(self, name: str) -> Tensor:
-        """One setting of all models, (M, ...)."""
+        """Return the values of one setting for all models, (M, ...)."""
         values = [getattr(settings, name) for settings in self.settings]
         return torch.tensor(values, dtype=self._like.dtype, device=self._like.device)
 
@@ -37,11 +37,11 @@ class StackedOptimizer(ABC):
         """Take a step with every model; the gradients are overwritten."""
 
     def of_model(self, m: int, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """PyTorch's optimiser of model m, whose state follows each step that is taken here.
+        """Return a PyTorch optimiser of model m that shares its state with this one.
 
         Args:
             m: Which model.
-            parameters: Its own, in the order of all.
+            parameters: The parameters of model m, in the order of the stacked ones.
         """
         own = list(parameters)
         optimizer = self.settings[m](own)
@@ -50,13 +50,13 @@ class StackedOptimizer(ABC):
         return optimizer
 
     def load(self, m: int, state: Mapping[int, Mapping[str, Tensor]]) -> None:
-        """Take over the state that PyTorch's optimiser of model m had, by parameter and name."""
+        """Load the state of a PyTorch optimiser of model m, given by parameter and name."""
         for i, of_parameter in state.items():
             for name, value in of_parameter.items():
                 self.state[name][i][m] = value
 
     def has_state(self, m: int) -> bool:
-        """Whether PyTorch's optimiser would keep a state for model m."""
+        """Return whether PyTorch's optimiser would keep a state for model m."""
         return bool(self.state)
 
 
@@ -89,7 +89,10 @@ class StackedSGD(StackedOptimizer):
         torch._foreach_addcmul_(parameters, gradients, self._lr, value=-1)
 
     def _ahead(self, gradients: list[Tensor], velocities: list[Tensor]) -> list[Tensor]:
-        """What moves the weights, where Nesterov's models have the step of the momentum to come."""
+        """Return the update directions of all models.
+
+        With Nesterov momentum they are gradient + momentum * velocity, else the velocity.
+        """
         torch._foreach_addcmul_(gradients, velocities, self._momentum)
         each = zip(self._nesterov, gradients, velocities, strict=True)
         return [torch.where(nesterov > 0, g, v) for nesterov, g, v in each]
@@ -126,12 +129,12 @@ class StackedAdamW(StackedOptimizer):
 def stacked(
     settings: Sequence[OptimizerSettings], parameters: Sequence[Tensor]
 ) -> StackedOptimizer:
-    """The optimiser of M models from the settings of each, all of one class."""
+    """Return the optimiser of M models from the settings of each, all of one class."""
     if isinstance(settings[0], SGD):
         return StackedSGD(settings, parameters)  # type: ignore[arg-type]
     return StackedAdamW(settings, parameters)  # type: ignore[arg-type]
 
 
 def _beside(column: Tensor, parameter: Tensor) -> Tensor:
-    """A setting of all models, (M,), as (M, 1, ...), which broadcasts over a parameter."""
+    """Return a setting of all models, (M,), as (M, 1, ...), to broadcast over a parameter."""
     return column.view(-1, *[1] * (parameter.ndim - 1))

@@ -16,13 +16,13 @@ from fer_lightning.processes import joined_by_others, leads, place_of_run, requi
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
 from fer_lightning.training import ALL_THREADS, Run, fit, leave_group
 
-# Steps after which what Lightning and autograd do around those of linear layers exceeds what
-# compiling one takes.
+# From this number of steps of linear layers on, the work of Lightning and autograd around them
+# takes longer than compiling a step.
 MANY_STEPS = 200_000
 
 
 def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
-    """Train as a configuration says.
+    """Train a network as a configuration says.
 
     Args:
         config: The composed configuration of `conf/train.yaml`.
@@ -53,7 +53,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
 
 def _follow(plain: dict[str, Any], nowhere: Path, place: Path) -> None:
-    """Train as one of several processes that does not lead; what it writes is thrown away."""
+    """Train as one of the processes that do not lead; what it writes is thrown away."""
     config = OmegaConf.create(plain)
     try:
         _train(config, nowhere, [], goes_on_from(place) if config.resume is not None else None)
@@ -78,7 +78,7 @@ def _train(config: DictConfig, folder: Path, overrides: list[str], stored: Store
 
 
 def chosen_engine(run: Run) -> str:
-    """What trains a run: `lightning` or `fused`.
+    """Return the engine that trains a run: `lightning` or `fused`.
 
     Raises:
         InputError: The fused loop is asked for, and cannot do what the settings want.

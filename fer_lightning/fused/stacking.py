@@ -25,9 +25,9 @@ class StackedNetwork:
         n_shared: L. Networks i * L to (i + 1) * L - 1 share the i-th batch of faces.
 
     Attributes:
-        parameters: Of all layers in their order, (M, ...) each.
-        slices: Which of them are those of each layer.
-        first: The first layer that has any, whose input up to L models share.
+        parameters: The parameters of all layers in their order, (M, ...) each.
+        slices: The slice of `parameters` that belongs to each layer.
+        first: Index of the first layer with parameters, whose input L models share.
     """
 
     def __init__(self, networks: Sequence[ExpressionClassifier], n_shared: int) -> None:
@@ -45,11 +45,11 @@ class StackedNetwork:
         return self.n_groups * self.n_shared
 
     def state_dict(self, m: int) -> Parameters:
-        """The weights of network m, as its own `state_dict` has them; copies."""
+        """Return copies of the weights of network m, named as in its own `state_dict`."""
         return {name: p[m].clone() for name, p in zip(self.names, self.parameters, strict=True)}
 
     def __call__(self, parameters: Sequence[Tensor], images: Tensor) -> Tensor:
-        """Logits of the networks.
+        """Return the logits of all networks.
 
         Args:
             parameters: Those of all layers in their order, (M, ...) each.
@@ -64,7 +64,7 @@ class StackedNetwork:
         return x
 
     def apply(self, i: int, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Layer i of all networks, from what the layer before it returned."""
+        """Apply layer i of all networks to the outputs of the layer before it."""
         layer, own = self.layers[i], list(parameters[self.slices[i]])
         if not own:
             out = layer(x.flatten(0, 1))
@@ -73,7 +73,7 @@ class StackedNetwork:
         return self._wide(layer, own, x) if wide else _own(layer, own, x)
 
     def _wide(self, layer: nn.Module, parameters: list[Tensor], x: Tensor) -> Tensor:
-        """From a shared input, (G, B, ...), to (M, B, ...)."""
+        """Apply a layer to inputs, (G, B, ...), that L models share; the output is (M, B, ...)."""
         G, L = self.n_groups, self.n_shared
         if isinstance(layer, nn.Linear):
             weight, bias = (p.unflatten(0, (G, L)).flatten(1, 2) for p in parameters)
@@ -88,7 +88,7 @@ class StackedNetwork:
 
 
 def _own(layer: nn.Module, parameters: list[Tensor], x: Tensor) -> Tensor:
-    """Apply a layer whose input, (M, B, ...), is already each model's own."""
+    """Apply a layer to inputs, (M, B, ...), that are separate for each model."""
     if isinstance(layer, nn.Linear):
         weight, bias = parameters
         return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
@@ -104,7 +104,7 @@ def _own(layer: nn.Module, parameters: list[Tensor], x: Tensor) -> Tensor:
 
 
 def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of every face under every network, in nats.
+    """Return the cross-entropy of every face under every network, in nats.
 
     Args:
         logits: (M, B, 7).

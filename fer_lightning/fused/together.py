@@ -20,14 +20,14 @@ from fer_lightning.training import EpochBar, Run
 
 
 class Driver:
-    """One of several runs that are trained together: its Trainer, as if it trained the network.
+    """Drives one of the runs that are trained together, as if its own Trainer trained it.
 
     Callbacks are called as Lightning's loop calls them, and find the Trainer with its network,
     faces, metrics and position: what they write is what a run of its own leaves.
 
     Args:
-        run: That has begun, with its network on the device of the training.
-        optimizer: Of the network, with a state that follows the training.
+        run: A run that has begun, with its network on the device of the training.
+        optimizer: The optimiser of the network, with a state that follows the training.
     """
 
     def __init__(self, run: Run, optimizer: Optimizer) -> None:
@@ -44,16 +44,16 @@ class Driver:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are over."""
+        """Return the number of epochs that are over."""
         return self.trainer.current_epoch
 
     @property
     def has_ended(self) -> bool:
-        """Whether the network has diverged, or its last epoch is over."""
+        """Return whether the network has diverged, or its last epoch is over."""
         return self.trainer.should_stop or self.epoch == self.trainer.max_epochs
 
     def start(self) -> None:
-        """Begin the training."""
+        """Begin the training, from the run's checkpoint if it has one."""
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             callback.setup(self.trainer, self.run.model, "fit")
         if self.run.stored:
@@ -75,7 +75,7 @@ class Driver:
             self._call("on_train_end")
 
     def _restore(self, stored: Stored) -> None:
-        """Stand where a checkpoint was written; the training itself has its state already."""
+        """Restore callbacks and counters from a checkpoint; the training has its state already."""
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             if callback.state_key in stored.content["callbacks"]:
                 callback.load_state_dict(stored.of_callback(callback.state_key))
@@ -103,7 +103,7 @@ class Driver:
 
 
 class _TensorsOfTheirOwn(L.Callback):
-    """Copies the tensors of a checkpoint, which would take the whole of a larger one along."""
+    """Copies the tensors of a checkpoint: a view would be saved with the tensor of all models."""
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -126,9 +126,9 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
     """Train networks of one shape as one, until each has had its epochs or has diverged.
 
     Args:
-        runs: That have begun, with one batch size and number of epochs; those that share their
-            minibatches stand side by side. Those that go on from a checkpoint have all done as many
-            epochs, but for those that have diverged before.
+        runs: Runs that have begun, with one batch size and number of epochs; those that share their
+            minibatches are adjacent. Those that go on from a checkpoint have all done equally many
+            epochs, except those that have diverged before.
 
     Returns:
         The drivers of the runs, at the end of their training.
@@ -171,7 +171,7 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
 
 
 def members(runs: Sequence[Run]) -> list[Member]:
-    """What the engine needs to know of each run; networks and faces go to the device."""
+    """Return the runs as members of a training, with networks and faces on its device."""
     splits: dict[int, FaceSplits] = {}
     made = []
     for run in runs:
@@ -185,7 +185,7 @@ def members(runs: Sequence[Run]) -> list[Member]:
 
 
 def _tie(training: FusedTraining, runs: Sequence[Run]) -> None:
-    """Let the weights of every network be views of those that are trained together."""
+    """Make the weights of every network views of those that are trained together."""
     stacks = zip(training.network.names, training.network.parameters, strict=True)
     for name, stack in stacks:
         for m, run in enumerate(runs):
@@ -193,13 +193,13 @@ def _tie(training: FusedTraining, runs: Sequence[Run]) -> None:
 
 
 def _untie(network: nn.Module) -> None:
-    """Give a network that has ended weights of its own."""
+    """Give a network whose training has ended its own copy of its weights."""
     for parameter in network.parameters():
         parameter.data = parameter.data.clone()
 
 
 def _epoch(training: FusedTraining, drivers: Sequence[Driver]) -> bool:
-    """Train and end an epoch; whether its end has been saved, that of all runs or of none."""
+    """Train for an epoch, and return whether all runs have saved a checkpoint at its end."""
     alive = [m for m, driver in enumerate(drivers) if not driver.has_ended]
     for m in alive:
         drivers[m].start_epoch()

@@ -10,14 +10,14 @@ from fer_lightning.plots.style import DPI, INK
 
 
 def contingency(rows: Tensor, columns: Tensor, R: int, C: int) -> Tensor:
-    """Number of points of every row's and column's label, (R, C), from labels of each, (N,)."""
+    """Return number of points of every row's and column's label, (R, C), from labels of each, (N,)."""
     return torch.bincount(rows * C + columns, minlength=R * C).reshape(R, C)
 
 
 def count_table(
     title: str, counts: Tensor, rows: Sequence[str], columns: Sequence[str], names: tuple[str, str]
 ) -> Figure:
-    """Counts, (R, C), coloured by their share of the row.
+    """Return counts, (R, C), coloured by their share of the row.
 
     Args:
         title: Above the table.

@@ -29,7 +29,7 @@ def face_sheet(
     *,
     signed: bool = False,
 ) -> Figure:
-    """Faces side by side.
+    """Return faces side by side.
 
     Args:
         title: Above them.
@@ -85,13 +85,13 @@ def face_sheet(
 
 
 def _share(box: Sequence[float], width: float, height: float) -> tuple[float, float, float, float]:
-    """Left, bottom, width and height of a box as shares of a figure."""
+    """Return left, bottom, width and height of a box as shares of a figure."""
     left, bottom, wide, tall = box
     return left / width, bottom / height, wide / width, tall / height
 
 
 def padded(faces: Iterable[Tensor], columns: int) -> Tensor:
-    """Rows of at most `columns` faces, (rows * columns, P), with NaN where one is missing."""
+    """Return rows of at most `columns` faces, (rows * columns, P), with NaN where one is missing."""
     rows = []
     for row in faces:
         filled = row.new_full((columns, row.shape[-1]), torch.nan)
@@ -104,7 +104,7 @@ MAX_COLUMNS = 10
 
 
 def first_layer(model: nn.Module) -> Figure:
-    """The weights of each hidden unit of an MLP as a 48x48 image, or each filter of a CNN.
+    """Return the weights of each hidden unit of an MLP as a 48x48 image, or each filter of a CNN.
 
     All share one grey scale, symmetric about 0, which stands beside them; filters are enlarged to
     about the size of a face.
@@ -127,7 +127,7 @@ def first_layer(model: nn.Module) -> Figure:
 
 
 def _enlarged(images: Tensor, factor: int) -> Tensor:
-    """Images, (n, H, W), each pixel as a square of that many."""
+    """Return images, (n, H, W), each pixel as a square of that many."""
     return images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
 
 
@@ -141,7 +141,7 @@ CONTACT_INK, PAPER = 40, 255
 
 
 def contact_sheet(faces: Faces, per_class: int = 10) -> Image.Image:
-    """The first faces of each class, a row per class, at twice their size.
+    """Return the first faces of each class, a row per class, at twice their size.
 
     Args:
         faces: Where they are taken from, in their order.

@@ -13,7 +13,7 @@ DPI = 144
 
 
 def panel(title: str, x: str, y: str, width: float = 6.4, height: float = 4) -> tuple[Figure, Axes]:
-    """A figure with one plain panel.
+    """Return a figure with one plain panel.
 
     Args:
         title: Above it.
@@ -40,7 +40,7 @@ def plain(axes: Axes, x: str, y: str) -> None:
 
 
 def pixels(figure: Figure) -> np.ndarray:
-    """The figure as it looks on paper, (height, width, 3) uint8."""
+    """Return the figure as it looks on paper, (height, width, 3) uint8."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

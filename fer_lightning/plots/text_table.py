@@ -9,7 +9,7 @@ UNBOUNDED = 10_000
 
 
 def plain_table(*columns: str) -> Table:
-    """An empty table without lines: names to the left in the first column, figures to the right."""
+    """Return an empty table without lines: names to the left in the first column, figures to the right."""
     table = Table(box=None, pad_edge=False)
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left")
@@ -17,12 +17,12 @@ def plain_table(*columns: str) -> Table:
 
 
 def as_text(table: Table, width: int | None = 100) -> str:
-    """The table as lines of at most `width` characters, or as long as it takes."""
+    """Return the table as lines of at most `width` characters, or as long as it takes."""
     out = io.StringIO()
     Console(file=out, width=width or UNBOUNDED, markup=False, emoji=False).print(table)
     return out.getvalue().rstrip()
 
 
 def cell(value: float | None, form: str) -> str:
-    """A figure for a table, or a dash for one that does not exist."""
+    """Return a figure for a table, or a dash for one that does not exist."""
     return "-" if value is None else format(value, form)

@@ -16,7 +16,7 @@ OUT = "out="
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the page and say where it is; a mistake of the user is one line and status 1."""
+    """Write the page and print its path; a mistake of the user gives one line and status 1."""
     words: list[str] = _parser().parse_args(arguments).words
     out = [word.removeprefix(OUT) for word in words if word.startswith(OUT)]
     paths = [Path(word) for word in words if not word.startswith(OUT)]
@@ -30,7 +30,7 @@ def write_report(paths: Sequence[Path], out: Path | None = None) -> Path:
     """Write one page about all runs in or below some folders.
 
     Args:
-        paths: Folders of runs or sweeps, or folders that hold such.
+        paths: Folders of runs or sweeps, or folders that contain them.
         out: The file; by default `report.html` in the first folder.
 
     Returns:

@@ -32,15 +32,15 @@ class Evaluation:
 
     @property
     def split(self) -> str:
-        """Which faces it is of."""
+        """Return the name of the evaluated split, which is that of the folder."""
         return readable(self.path.name)
 
     def number(self, *keys: str) -> float | None:
-        """A figure of `evaluation.json`, or None."""
+        """Return a number of `evaluation.json`, or None."""
         return number_at(self.facts, *keys)
 
     def interval(self, *keys: str) -> tuple[float, float] | None:
-        """Both ends of an interval of `evaluation.json`, or None."""
+        """Return both ends of an interval of `evaluation.json`, or None."""
         ends = value_at(self.facts, *keys)
         match ends:
             case [int() | float() as low, int() | float() as high]:
@@ -48,7 +48,7 @@ class Evaluation:
         return None
 
     def risk_coverage(self) -> tuple[Values, Values] | None:
-        """Coverages and risks of `risk_coverage.csv`, or None without a readable one."""
+        """Return the coverages and risks of `risk_coverage.csv`, or None if it cannot be read."""
         try:
             rows = read_rows(self.path / "risk_coverage.csv", ("coverage", "risk"))
             cells = [numbers("risk_coverage.csv", row) for row in rows]
@@ -59,7 +59,7 @@ class Evaluation:
 
 
 def evaluations_of(run: Run) -> list[Evaluation]:
-    """All evaluations in a run's folder, in the order of the splits' names."""
+    """Return all evaluations in a run's folder, in the order of the splits' names."""
     found = sorted((run.folder.path / "evaluation").glob("*/evaluation.json"))
     return [_read(run, path.parent) for path in found]
 
@@ -76,10 +76,10 @@ class Collection:
     """What was found below some folders.
 
     Attributes:
-        runs: Of networks.
+        runs: Runs of networks.
         sweeps: The same runs, grouped.
         mixtures: Runs of the mixtures.
-        evaluations: Of the networks' runs.
+        evaluations: Evaluations of the networks' runs.
     """
 
     runs: list[Run]
@@ -89,11 +89,11 @@ class Collection:
 
     @property
     def all_runs(self) -> list[Run | MixtureRun]:
-        """The runs of networks, then those of mixtures."""
+        """Return the runs of networks, then those of mixtures."""
         return [*self.runs, *self.mixtures]
 
     def of_kind(self, kind: str) -> list[MixtureRun]:
-        """The readable runs of a command of the mixtures, cluster or classify."""
+        """Return the finished, readable runs of a mixture command, cluster or classify."""
         return [run for run in self.mixtures if run.folder.kind == kind and run.status == "done"]
 
 

@@ -1,4 +1,4 @@
-"""Networks and mixtures side by side: what accuracy costs, and who does what on the same faces."""
+"""Networks and mixtures side by side: what accuracy costs, and the best on the same faces."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,12 +33,12 @@ MARKERS = {"mlp": (BLUE, "o"), "cnn": (VERMILION, "s"), "mixtures": (GREEN, "^")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run reached, and what it took.
+    """The accuracy that a run reached, and what it cost.
 
     Attributes:
         kind: What was trained, such as mlp.
         acc: Best validation accuracy, in [0, 1].
-        n_parameters: How many it has.
+        n_parameters: Number of its parameters.
         seconds: How long its training took.
     """
 
@@ -49,7 +49,7 @@ class Cost:
 
 
 def cost_figure(costs: Sequence[Cost]) -> Figure:
-    """Best validation accuracy against the number of parameters, and against seconds."""
+    """Draw the best validation accuracy against the number of parameters and against seconds."""
     figure = Figure((9.6, 3.6), layout="constrained")
     sides = figure.subplots(1, 2, sharey=True)
     for axes, name in zip(sides, ("n_parameters", "seconds"), strict=True):
@@ -81,7 +81,7 @@ def _name(axes: Axes, x: str, y: str) -> None:
 
 
 def cost_section(found: Collection) -> Section:
-    """Accuracy against parameters and against seconds, of all runs."""
+    """Return the section that plots accuracy against parameters and seconds for all runs."""
     title = "Accuracy against parameters and seconds"
     costs = _costs(found)
     if not costs:
@@ -118,7 +118,7 @@ COLUMNS = (
 
 
 def same_faces_section(found: Collection) -> Section:
-    """A table for each data set: the best of each kind of network and mixture."""
+    """Return the section with the best of each kind of network and mixture, by data set."""
     title = "Networks and mixtures on the same test faces"
     runs = [run for run in found.runs if run.status == "done" and not _is_fold(run)]
     mixtures = [run for run in found.of_kind("classify") if run.tells_all_test_faces_apart]
@@ -156,7 +156,7 @@ def _faces(summary: object, fingerprint: str | None) -> Markup:
 
 
 def _best_networks(runs: Iterable[Run]) -> list[tuple[str, Configuration]]:
-    """The best settings of every kind of network, by kind."""
+    """Return the best configuration of every kind of network, with the name of its kind."""
     alike: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
         told = sorted((key, str(v)) for key, v in run.settings.items() if key not in NO_MATTER)
@@ -196,7 +196,7 @@ def _network_row(row: tuple[str, Configuration]) -> list[Cell | str]:
 
 
 def _best(runs: Iterable[MixtureRun]) -> list[MixtureRun]:
-    """The best of the mixtures of each structure on each kind of features."""
+    """Return the best mixture run for each covariance structure and kind of features."""
     kinds: dict[str, list[MixtureRun]] = {}
     for run in runs:
         kinds.setdefault(_kind(run), []).append(run)

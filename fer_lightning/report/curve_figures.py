@@ -31,12 +31,12 @@ TICK: dict[str, Callable[[float], str]] = {"ce": "{:g}".format, "acc": "{:.0%}".
 
 
 def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) -> Figure:
-    """A panel for each configuration, with training and validation of all its runs.
+    """Draw a panel for each configuration, with training and validation curves of all its runs.
 
     Args:
         panels: The configurations, row by row.
         measure: ce or acc.
-        columns: Panels in a row.
+        columns: Number of panels in a row.
     """
     alike = like_long(panels)
     ends = [_last_epoch(panels)] if alike else [_last_epoch([panel]) for panel in panels]
@@ -56,13 +56,13 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
 
 
 def like_long(panels: Sequence[Configuration]) -> bool:
-    """Whether all runs were to be trained for about as long, so that epochs can share an axis."""
+    """Return whether the planned epochs of all runs are similar enough to share an axis."""
     planned = [run.planned_epochs for panel in panels for run in panel.runs]
     return max(planned) <= 4 * min(planned)
 
 
 def _lines(label: str, fitting: int) -> list[str]:
-    """A label on one line or two, broken where one setting ends and the next begins."""
+    """Return a label as one line or two, broken only between settings."""
     unbroken = label.replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
     return textwrap.wrap(unbroken, fitting, max_lines=2, placeholder=" …")
 
@@ -74,7 +74,7 @@ def _write(
     form: Callable[[float], str],
     outer: tuple[bool, bool],
 ) -> None:
-    """A panel's title and the numbers on its axes, if it stands at the lower or left edge."""
+    """Write a panel's title, and the numbers of its axes if it is at the lower or left edge."""
     top = facet.bottom + facet.height
     axes.text(facet.left, top + 0.05, "\n".join(title), size=7.5, color=INK, va="bottom")
     for x in facet.ticks()[0] if outer[0] else ():
@@ -86,7 +86,7 @@ def _write(
 
 
 def _note(axes: Axes, facet: Facet, panel: Configuration) -> None:
-    """Say in a panel that not all of its runs are done."""
+    """Write in a panel how many of its runs are not done."""
     counts = Counter(run.status for run in panel.runs if run.status != "done")
     alone = len(panel.runs) == 1
     text = ", ".join(status if alone else f"{n} {status}" for status, n in counts.items())
@@ -112,7 +112,7 @@ def _draw_curves(axes: Axes, placed: Sequence[tuple[Facet, Configuration]], meas
 
 
 def _mark(facet: Facet, run: Run, measure: str) -> Values:
-    """Where the run converged, (1, 2), or (0, 2) if it did not."""
+    """Return the point at which a run converged, (1, 2), or no point, (0, 2)."""
     at = run.convergence.ce_turns if measure == "ce" else run.convergence.near_best
     if run.curves is None or at is None:
         return np.empty((0, 2))
@@ -121,12 +121,15 @@ def _mark(facet: Facet, run: Run, measure: str) -> Values:
 
 
 def _last_epoch(panels: Sequence[Configuration]) -> float:
-    """Where the axis of epochs ends, with a little room where there is only one."""
+    """Return the end of the epoch axis: a little beyond the last epoch, and at least 2."""
     return max(2, 1.02 * max(run.n_epochs or 1 for panel in panels for run in panel.runs))
 
 
 def _highest(panels: Sequence[Configuration]) -> float:
-    """Where the axis of CE ends: above all but the jumps of single epochs, at most the ceiling."""
+    """Return the end of the cross-entropy axis, at most `CE_CEILING`.
+
+    It is above all values except the jumps of single epochs.
+    """
     curves = [run.curves for panel in panels for run in panel.runs if run.curves is not None]
     values = [c.of(split, "ce") for c in curves for split in COLOR]
     finite = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.empty(0)
@@ -135,7 +138,7 @@ def _highest(panels: Sequence[Configuration]) -> float:
 
 
 def _legend(axes: Axes, measure: str) -> None:
-    """What lines and marks are, above the panels, and the names of the axes beside them."""
+    """Draw the legend above the panels, and write the names of the axes beside them."""
     width, height = axes.get_xlim()[1], axes.get_ylim()[1]
     axes.text(0.06, height / 2, NAMES[measure], size=8, color=INK, rotation=90, va="center")
     axes.text(SIDE, 0.06, "epoch", size=8, color=INK)

@@ -40,7 +40,7 @@ COLUMNS = (
 
 
 def uncertainty_section(found: Collection) -> Section:
-    """Accuracy below and above the threshold, risk and coverage, and calibration."""
+    """Return the section on uncertain faces, risk against coverage, and calibration."""
     title = "Uncertainty and calibration"
     shown = [e for e in found.evaluations if e.problem is None]
     broken = [
@@ -58,7 +58,7 @@ def uncertainty_section(found: Collection) -> Section:
 
 
 def first_layer_section(found: Collection) -> Section:
-    """The weights of the first layers as pictures, of each evaluated run once."""
+    """Return the section with the first layer of each evaluated run as a picture."""
     title = "First layers"
     of_run = {id(e.run): e for e in found.evaluations if (e.path / "first_layer.png").is_file()}
     boxes = []
@@ -72,7 +72,7 @@ def first_layer_section(found: Collection) -> Section:
 
 
 def _how(found: Collection) -> Markup | None:
-    """The command that evaluates the best run that is not evaluated yet, or None."""
+    """Return a note with the command that evaluates the best unevaluated run, or None."""
     evaluated = {id(e.run) for e in found.evaluations}
     rest = [run for run in found.runs if run.status == "done" and id(run) not in evaluated]
     if not rest:

@@ -22,8 +22,8 @@ class Facet:
     """A panel, whose axes begin at 0.
 
     Attributes:
-        left: Of its lower left corner, inches from the figure's.
-        bottom: Likewise.
+        left: Its left edge, inches from the left edge of the figure.
+        bottom: Its lower edge, inches from the lower edge of the figure.
         width: Inches.
         height: Inches.
         x_end: Where the horizontal axis ends.
@@ -38,13 +38,13 @@ class Facet:
     y_end: float
 
     def place(self, x: Values, y: Values) -> Values:
-        """Points of the panel in inches of the figure, (n, 2); those above or below at its edge."""
+        """Return data points in inches on the figure, (n, 2), with y clipped to the panel."""
         inside = np.clip(y, 0, self.y_end)
         across = self.left + x / self.x_end * self.width
         return np.stack([across, self.bottom + inside / self.y_end * self.height], -1)
 
     def ticks(self) -> tuple[Values, Values]:
-        """Round values on both axes."""
+        """Return round values for the ticks of both axes."""
         x = np.asarray(MaxNLocator(3, integer=True).tick_values(0, self.x_end))
         y = np.asarray(MaxNLocator(4).tick_values(0, self.y_end))
         return x[(x >= 0) & (x <= self.x_end)], y[(y >= 0) & (y <= self.y_end)]
@@ -53,12 +53,12 @@ class Facet:
 def facets(
     n: int, columns: int, n_lines: int, x_ends: Sequence[float], y_end: float
 ) -> tuple[Axes, list[Facet]]:
-    """A figure without panels, and the places of these, row by row.
+    """Return the axes of an empty figure, and the places of its panels, row by row.
 
     Args:
-        n: How many there are.
-        columns: How many stand in a row.
-        n_lines: Lines of their titles.
+        n: Number of panels.
+        columns: Number of panels in a row.
+        n_lines: Number of lines of their titles.
         x_ends: Where the horizontal axes end: one for all, or one for each, with its own ticks.
         y_end: Where the vertical axes end.
 
@@ -88,17 +88,17 @@ def facets(
 
 
 def sheet_width(columns: int) -> float:
-    """Width of a figure with so many panels in a row, inches."""
+    """Return the width of a figure with this number of panels in a row, in inches."""
     return max(LEAST_WIDTH, min(WIDTH, SIDE + 3.2 * columns))
 
 
 def fitting_characters(columns: int) -> int:
-    """How long a line of a title may be."""
+    """Return the number of characters that fit on a line of a panel's title."""
     return int((sheet_width(columns) - SIDE) / columns / CHARACTER)
 
 
 def draw_frames(axes: Axes, panels: Iterable[Facet]) -> None:
-    """The axes of all panels, and a light grid behind them."""
+    """Draw the axes of all panels, and a light grid behind them."""
     grid, frames = [], []
     for facet in panels:
         xs, ys = facet.ticks()
@@ -111,7 +111,7 @@ def draw_frames(axes: Axes, panels: Iterable[Facet]) -> None:
 
 
 def draw_lines(axes: Axes, lines: Sequence[Values], *, color: str, width: float) -> None:
-    """Lines, (n, 2) in inches each, as one object with gaps; dots where one has a single point."""
+    """Draw lines, (n, 2) in inches each, as one object; a line of one point becomes a dot."""
     dots = [line for line in lines if len(line) == 1]
     if dots:
         axes.plot(*np.concatenate(dots).T, ".", color=color, markersize=5)

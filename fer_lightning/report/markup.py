@@ -14,7 +14,7 @@ class Markup(str):
 
 
 def element(tag: str, *children: str | None, **attributes: str | float | bool | None) -> Markup:
-    """An element.
+    """Return an HTML element.
 
     Args:
         tag: Its name.
@@ -33,7 +33,7 @@ def element(tag: str, *children: str | None, **attributes: str | float | bool | 
 
 
 def joined(children: Iterable[str | None]) -> Markup:
-    """Texts, escaped, and `Markup` one after the other."""
+    """Return the children as one `Markup`, with plain texts escaped."""
     return Markup(
         "".join(
             child if isinstance(child, Markup) else html.escape(child, quote=False)
@@ -52,7 +52,7 @@ class Section:
     """A part of the page.
 
     Attributes:
-        id: What links to it name.
+        id: The identifier that links to it use.
         title: Its heading.
         content: What it holds.
         parts: Links to parts of it, from id to title.
@@ -64,39 +64,39 @@ class Section:
     parts: tuple[tuple[str, str], ...] = ()
 
     def html(self) -> Markup:
-        """The section with its heading."""
+        """Return the section with its heading as HTML."""
         return element("section", element("h2", self.title), self.content, id=self.id)
 
     def contents(self) -> Markup:
-        """Its entry in the table of contents."""
+        """Return the section's entry in the table of contents."""
         inner = [element("li", link(*part)) for part in self.parts]
         below = element("ul", *inner) if inner else None
         return element("li", link(self.id, self.title), below)
 
 
 def link(id_: str, text: str) -> Markup:
-    """A link to a place on the page."""
+    """Return a link to a place on the page."""
     return element("a", text, href=f"#{id_}")
 
 
 def paragraph(*children: str | None, class_: str | None = None) -> Markup:
-    """A paragraph."""
+    """Return a paragraph."""
     return element("p", *children, class_=class_)
 
 
 def command(text: str) -> Markup:
-    """A command that the reader may type."""
+    """Return a command line, marked up as code."""
     return element("code", text)
 
 
 def figure_box(image: Markup, caption: str | None = None) -> Markup:
-    """An image with what it shows, unless it says so itself; on a narrow screen it may scroll."""
+    """Return an image with an optional caption, in a box that scrolls on a narrow screen."""
     box = element("div", image, class_="wide", tabindex="0")
     return element("figure", box, element("figcaption", caption) if caption else None)
 
 
 def folded(summary: str, children: Iterable[str], *, unfolded: bool) -> Markup:
-    """What the reader may fold and unfold."""
+    """Return content that the reader can fold and unfold below its summary."""
     return element("details", element("summary", summary), joined(children), open=unfolded)
 
 
@@ -107,11 +107,11 @@ BEYOND = 1e5  # a cross-entropy of networks that diverge
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell.
+    """A cell of a table.
 
     Attributes:
         text: What it shows.
-        value: What a figure is sorted by; None for text.
+        value: The number that it is sorted by; None for text.
     """
 
     text: str
@@ -122,21 +122,21 @@ NOTHING = Cell("-")
 
 
 def figure(value: float | None, form: str) -> Cell:
-    """A figure in a format of `format`, or a dash."""
+    """Return a cell with a number in a format such as `.1f`, or with a dash for None."""
     return NOTHING if value is None else Cell(_shown(value, form), value)
 
 
 def percent(value: float | None) -> Cell:
-    """A share as a percentage."""
+    """Return a cell with a share as a percentage."""
     return figure(value, ".1%")
 
 
 def spread(value: Spread | None, form: str, scale: float = 1) -> Cell:
-    """Mean and spread, or the figure alone where there is one.
+    """Return a cell with the mean, and with the standard deviation if there is one.
 
     Args:
         value: The spread.
-        form: Of both numbers.
+        form: The format of both numbers.
         scale: What they are multiplied by, such as 100 for percentages.
     """
     if value is None:
@@ -147,7 +147,7 @@ def spread(value: Spread | None, form: str, scale: float = 1) -> Cell:
 
 
 def setting(value: object) -> Cell:
-    """A setting's value, sorted as a figure if it is one."""
+    """Return a cell with a setting's value, sorted as a number if it is one."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Cell(shown(value), float(value))
     return NOTHING if value is None else Cell(shown(value))
@@ -156,12 +156,12 @@ def setting(value: object) -> Cell:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[Cell | str]], *, id_: str | None = None
 ) -> Markup:
-    """A table whose columns can be sorted, in a box that scrolls when it is too wide.
+    """Return a table whose columns can be sorted, in a box that scrolls when it is too wide.
 
     Args:
         columns: Their names.
         rows: Their cells.
-        id_: Of the table, for links and scripts.
+        id_: The table's identifier, for links and scripts.
     """
     rows = list(rows)
     below = list(zip(*rows, strict=True)) or [()] * len(columns)
@@ -181,12 +181,12 @@ def table(
 
 
 def _shown(value: float, form: str) -> str:
-    """The figure in a format, or what is left of it if it is beyond all use."""
+    """Return a number in a format, or in scientific notation if it is very large."""
     return format(value, ".2e" if abs(value) >= BEYOND and "," not in form else form)
 
 
 def _side(cells: Iterable[Cell | str]) -> str | None:
-    """The class of a column's head: that of figures if there is one below it."""
+    """Return the CSS class of a column's head: `n` if the column has numbers, else None."""
     return "n" if any(isinstance(cell, Cell) and cell.value is not None for cell in cells) else None
 
 

@@ -32,7 +32,7 @@ MOST_PANELS = 12
 
 
 def likelihood_panels(runs: Sequence[tuple[str, MixtureRun]]) -> Figure:
-    """The log-likelihoods of every start and restart, a panel for each titled run.
+    """Draw the log-likelihoods of every start and restart, a panel for each titled run.
 
     The first step is far longer than all others, so each panel begins at the second iteration.
     """
@@ -57,7 +57,7 @@ def likelihood_panels(runs: Sequence[tuple[str, MixtureRun]]) -> Figure:
 
 
 def error_panels(runs: Sequence[tuple[str, MixtureRun]]) -> Figure:
-    """The error of every split against the number of components, a panel for each titled run."""
+    """Draw the error of every split against the number of components, a panel for each run."""
     figure, panels = _panels(len(runs))
     for axes, (title, run) in zip(panels, runs, strict=True):
         errors = run.errors
@@ -105,7 +105,7 @@ ABOUT = {
 
 
 def mixture_section(found: Collection) -> Section:
-    """Clusterings, and mixtures that tell expressions apart."""
+    """Return the section on clusterings and on mixtures that classify expressions."""
     parts = [
         element(
             "section", element("h3", ABOUT[kind][0]), *_part(kind, found), id=f"mixtures-{kind}"

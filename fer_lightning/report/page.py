@@ -26,7 +26,7 @@ SECTIONS = (
 
 
 def page(found: Collection, made: datetime) -> str:
-    """The page as HTML that needs no other file.
+    """Return the page as HTML that needs no other file.
 
     Args:
         found: What it shows.
@@ -47,7 +47,7 @@ def page(found: Collection, made: datetime) -> str:
 
 
 def _tiles(found: Collection) -> Markup:
-    """How many of everything there are."""
+    """Return the counts of runs, sweeps and evaluations as list items."""
     sweeps = sum(sweep.path is not None for sweep in found.sweeps)
     counts = {
         "runs of networks": len(found.runs),

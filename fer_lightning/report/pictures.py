@@ -24,7 +24,7 @@ WIDEST = 1200  # pixels of one that is not
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Within it, figures are made whose texts stay texts, dollar signs included."""
+    """Make matplotlib, within a `with` block, keep texts as text and dollar signs as they are."""
     style: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": "report",
@@ -38,7 +38,7 @@ def drawing() -> Iterator[None]:
 
 
 def figure_image(figure: Figure, alt: str) -> Markup:
-    """A figure as a vector image that follows the light and dark of the page.
+    """Return a figure as a vector image that follows the light or dark style of the page.
 
     Args:
         figure: The figure.
@@ -50,7 +50,9 @@ def figure_image(figure: Figure, alt: str) -> Markup:
 
 
 def picture_image(path: Path, alt: str) -> Markup | None:
-    """A picture that a run left, in fewer colours where it is large; None without a readable one.
+    """Return a picture from a run's folder as an image, or None if it cannot be read.
+
+    A large picture is scaled down and reduced to fewer colours.
 
     Args:
         path: The file.
@@ -85,7 +87,7 @@ def _image(kind: str, content: bytes, alt: str, size: tuple[int, int], class_: s
     )  # fmt: skip
 
 
-# Colours that a dark page needs otherwise: the name of a variable, in light and in dark.
+# Colours that differ on a dark page: the CSS variable, its value in light and in dark.
 SCHEME = {
     INK: ("ink", INK, "#D8D8DC"),
     "#000000": ("ink", INK, "#D8D8DC"),
@@ -96,7 +98,7 @@ SCHEME = {
 
 
 def svg_of(figure: Figure) -> str:
-    """A figure as an SVG image that follows the light and dark of the system."""
+    """Return a figure as an SVG image that follows the light or dark style of the system."""
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     svg = out.getvalue()
@@ -112,7 +114,7 @@ def svg_of(figure: Figure) -> str:
 
 
 def _short(svg: str) -> str:
-    """Without what is not seen: names of groups, line breaks, less than a tenth of a point."""
+    """Return the SVG without what is not seen: group names, line breaks, digits below 0.1."""
     svg = re.sub(r'(?<=<g) id="[^"]*"|\n *(?=<)', "", svg)
     return re.sub(r' d="[^"]+"', lambda path: _short_path(path[0]), svg)
 
@@ -123,7 +125,7 @@ def _short_path(path: str) -> str:
 
 
 def _classes(svg: str) -> tuple[str, str]:
-    """The image with a class in the place of each style, and these classes."""
+    """Return the SVG with CSS classes in place of inline styles, and these classes."""
     names: dict[str, str] = {}
 
     def named(style: re.Match[str]) -> str:

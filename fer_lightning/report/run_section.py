@@ -1,4 +1,4 @@
-"""The table of all runs, and that of those which something happened to."""
+"""The table of all runs, and the table of those that are not done."""
 
 from collections.abc import Callable
 
@@ -34,7 +34,7 @@ WORDS = {
 
 
 def run_section(found: Collection) -> Section:
-    """All runs of networks in one table, which the reader sorts and filters."""
+    """Return the section with all network runs in one table that can be sorted and filtered."""
     statuses = sorted({run.status for run in found.runs})
     content = (
         joined([_controls(statuses), _table(found.runs)]) if found.runs else paragraph("None.")
@@ -96,20 +96,20 @@ def _score(epoch: str, split: str, measure: str) -> Callable[[Run], Cell]:
 
 
 def shape(run: Run) -> str:
-    """The sizes of a network's layers, such as 16-32."""
+    """Return the sizes of a network's layers, such as 16-32."""
     sizes = [run.settings.get(key) for key in ("model.hidden", "model.filters")]
     return ", ".join(shown(value) for value in sizes if isinstance(value, list))
 
 
 def _others(run: Run) -> str:
-    """What was given for a run and has no column of its own."""
+    """Return, as text, the settings given for a run that have no column of their own."""
     hidden = (*CORE, "model.hidden", "model.filters", "threads", "data.path")
     told = [key for key in run.given if key not in hidden]
     return ", ".join(f"{key}={shown(run.settings.get(key))}" for key in told)
 
 
 def trouble_section(found: Collection) -> Section:
-    """Runs that are not done, and why."""
+    """Return the section with the runs that are not done, and why."""
     rows: list[list[Cell | str]] = []
     for run in found.all_runs:
         if run.status != "done":

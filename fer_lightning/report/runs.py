@@ -1,4 +1,4 @@
-"""The runs of networks and of mixtures, as their folders tell them."""
+"""The runs of networks and of mixtures, as read from their folders."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -51,27 +51,27 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """What the run is called on the page."""
+        """Return the name of the run on the page."""
         return readable(self.path.resolve().name)
 
     @property
     def sweep_name(self) -> str | None:
-        """What its sweep is called on the page, or None."""
+        """Return the name of the run's sweep on the page, or None."""
         return readable(self.sweep.name) if self.sweep else None
 
     @property
     def ending(self) -> str:
-        """What the run is while it has no summary: failed if its log says so, else unfinished."""
+        """Return the status without a summary: failed if the run's log says so, else unfinished."""
         return ending(self.path)
 
     @property
     def failure(self) -> str:
-        """Why it failed, as its log tells it."""
+        """Return why the run failed, as its log says; empty if it does not."""
         return readable(told_failure(self.path) or "")
 
 
 def run_folders(paths: Iterable[Path]) -> list[RunFolder]:
-    """All runs in or below some folders, each once, in the order of their names.
+    """Return all runs in or below some folders, each once, in the order of their names.
 
     Raises:
         InputError: A path is no folder, or there is no run in any of them.
@@ -101,7 +101,10 @@ def _below(top: Path) -> Iterator[RunFolder]:
 
 
 def _by_number(name: str) -> tuple[int, str]:
-    """So that run 10 of a sweep comes after run 9; names that begin with a date stay in order."""
+    """Return a sort key by which run 10 of a sweep comes after run 9.
+
+    Names that begin with a date stay in their order.
+    """
     number = name.split("_")[0]
     return (int(number) if number.isascii() and number.isdigit() else 0, name)
 
@@ -130,11 +133,11 @@ class Run:
 
     @cached_property
     def convergence(self) -> Convergence:
-        """When it converged, as far as its curves tell."""
+        """Return the epochs by which the run converged, None where its curves do not show it."""
         return Convergence.of(self.curves) if self.curves else Convergence(None, None, None)
 
     def score(self, epoch: str, split: str, measure: str) -> float | None:
-        """A figure of the network of one epoch.
+        """Return the cross-entropy or accuracy of the network of one epoch, or None.
 
         Args:
             epoch: best, by validation accuracy, or final.
@@ -142,7 +145,7 @@ class Run:
             measure: ce or acc.
 
         Returns:
-            That of the summary; of a run without one, that of the curves so far.
+            The value in the summary, or in the curves so far if there is no summary.
         """
         if self.summary:
             return number_at(self.summary, epoch, split, measure)
@@ -154,30 +157,30 @@ class Run:
 
     @property
     def model(self) -> str | None:
-        """Name of the network's kind, such as mlp."""
+        """Return the kind of the network, such as mlp."""
         return text_at(self.settings, "model")
 
     @property
     def planned_epochs(self) -> int:
-        """How many epochs it was to be trained for, as far as that is known; at least 1."""
+        """Return the number of epochs planned for the run, as far as it is known; at least 1."""
         planned = self.settings.get("trainer.max_epochs")
         return max(planned if isinstance(planned, int) else 0, self.n_epochs or 0, 1)
 
     @property
     def n_epochs(self) -> int | None:
-        """How many epochs it was trained for."""
+        """Return the number of epochs that the run was trained for, or None without curves."""
         return None if self.curves is None else len(self.curves.epoch)
 
     @property
     def seconds(self) -> float | None:
-        """How long its training took; of a run without a summary, its epochs so far."""
+        """Return the seconds of the training; without a summary, those of its epochs so far."""
         if self.summary or self.curves is None:
             return number_at(self.summary, "seconds")
         return float(np.nansum(self.curves.seconds))
 
 
 def read_run(folder: RunFolder) -> Run:
-    """What a folder tells of a run; of one that is damaged, what of it can be read."""
+    """Read a run from its folder; of a damaged run, what can be read of it."""
     problems = []
     summary: dict[str, Any] = {}
     given: dict[str, Any] = {}
@@ -217,7 +220,7 @@ def _status(folder: RunFolder, summary: dict[str, Any], problems: list[str]) -> 
 
 
 def given_settings(folder: Path) -> dict[str, Any]:
-    """The settings that were given for a run, by key, from `.hydra/overrides.yaml`.
+    """Return the settings that were given for a run, by key, from `.hydra/overrides.yaml`.
 
     Raises:
         InputError: The file cannot be read.
@@ -253,7 +256,7 @@ class MixtureRun:
         status: done, failed, unfinished or damaged.
         problem: Why it is damaged, or None.
         summary: Content of `summary.json`, {} without one.
-        rows: Of its table, as `TABLES` says.
+        rows: Rows of its table, with the columns of `TABLES`.
     """
 
     folder: RunFolder
@@ -263,13 +266,13 @@ class MixtureRun:
     rows: list[list[str]] = field(default_factory=list)
 
     def setting(self, key: str) -> object:
-        """The value of a setting under the key that users type, or None."""
+        """Return the value of a setting under the key that users type, or None."""
         settings = value_at(self.summary, "settings")
         return settings.get(key) if isinstance(settings, dict) else None
 
     @property
     def curves(self) -> dict[str, list[Values]]:
-        """Of a clustering: the log-likelihoods of every restart of each start."""
+        """Return the log-likelihoods of a clustering: of every restart, by kind of start."""
         restarts: dict[tuple[str, str], list[float]] = {}
         for start, restart, _, value in self.rows:
             restarts.setdefault((start, restart), []).append(float(value))
@@ -280,19 +283,19 @@ class MixtureRun:
 
     @property
     def errors(self) -> dict[str, Values]:
-        """Of a classification: the columns of its table, n_components first."""
+        """Return the columns of a classification's table by name, n_components first."""
         values = np.array(self.rows, dtype=np.float64).reshape(-1, 4)
         return dict(zip(TABLES["classify"][1], values.T, strict=True))
 
     @property
     def tells_all_test_faces_apart(self) -> bool:
-        """Whether a classification's figures are of all test faces."""
+        """Return whether a classification was tested on all test faces of its data."""
         n = number_at(self.summary, "faces", "test")
         return n is not None and n == number_at(self.summary, "data", "test")
 
 
 def read_mixture_run(folder: RunFolder) -> MixtureRun:
-    """What a folder tells of a run of the mixtures."""
+    """Read a run of the mixtures from its folder."""
     if not (folder.path / "summary.json").exists():
         return MixtureRun(folder, folder.ending)
     name, columns = TABLES[folder.kind]

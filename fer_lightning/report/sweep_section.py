@@ -44,7 +44,7 @@ ALONE = "Runs outside sweeps"
 
 
 def sweep_section(found: Collection) -> Section:
-    """All sweeps, and then the runs that are in none."""
+    """Return the section with all sweeps, and then the runs that are in none."""
     parts = [(f"sweep-{i}", _name(sweep)) for i, sweep in enumerate(found.sweeps, 1)]
     shown_sweeps = [
         element("section", element("h3", name), _facts(sweep), _ranking(sweep), *_figures(sweep),
@@ -60,7 +60,7 @@ def _name(sweep: Sweep) -> str:
 
 
 def _facts(sweep: Sweep) -> Markup:
-    """How many runs, what they vary, and the best of them."""
+    """Return a paragraph on a sweep: its runs, the settings they vary, and the best of them."""
     runs = sweep.runs
     counts = Counter(run.status for run in runs)
     text = f"{len(runs)} runs ({', '.join(f'{n} {status}' for status, n in counts.items())})"
@@ -122,7 +122,7 @@ def _row(rank: int, of: Configuration) -> list[Cell | str]:
 
 
 def _figures(sweep: Sweep) -> list[Markup]:
-    """Curves of cross-entropy and accuracy, and maps if the sweep is a grid."""
+    """Return the curves of cross-entropy and accuracy, and heat maps if the sweep is a grid."""
     panels, columns = arranged(sweep, MOST_PANELS)
     n, said = len(sweep.configurations), ""
     if len(panels) < n:
@@ -153,11 +153,11 @@ ON_LIGHT, ON_DARK = "#111111", "#FEFEFE"  # text on a cell, in light and dark pa
 
 
 def heat_maps(sweep: Sweep, grid: Grid) -> Figure:
-    """Mean and spread of the best validation accuracy in every cell of a grid.
+    """Draw the mean and spread of the best validation accuracy in every cell of a grid.
 
     Args:
-        sweep: What is shown.
-        grid: How its settings lie on paper.
+        sweep: The sweep.
+        grid: Its settings as columns, rows and maps.
     """
     maps = list(itertools.product(*(sweep.values(key) for key in grid.others)))[:MOST_MAPS]
     R, C = len(sweep.values(grid.down)), len(sweep.values(grid.across))
@@ -186,7 +186,7 @@ def heat_maps(sweep: Sweep, grid: Grid) -> Figure:
 
 
 def _cells(sweep: Sweep, grid: Grid, fixed: dict[str, Any]) -> list[list[Configuration | None]]:
-    """The configuration of every row and column, or None."""
+    """Return the configuration of every cell of a map, in rows, or None where there is none."""
     place = {
         (shown(c.values[grid.down]), shown(c.values[grid.across])): c
         for c in sweep.configurations

@@ -1,4 +1,4 @@
-"""Runs that belong together: sweeps, and configurations that only chance or the fold repeats."""
+"""Runs that belong together: sweeps, and configurations repeated over seeds and folds."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,13 +10,13 @@ from typing import Any
 from fer_lightning.files import readable
 from fer_lightning.report.runs import Run
 
-# What is averaged over.
+# Settings that are averaged over.
 REPLICATES = ("seed", "data.seed", "data.cv_fold")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation (None of a single one) of n figures."""
+    """Mean and sample standard deviation of n numbers; the latter is None if n is 1."""
 
     mean: float
     std: float | None
@@ -24,7 +24,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Spread | None":
-        """The spread of the figures that exist, or None without any."""
+        """Return the spread of the values that are not None, or None without any."""
         known = [value for value in values if value is not None]
         if not known:
             return None
@@ -36,9 +36,9 @@ class Configuration:
     """Runs whose settings differ in seeds and folds alone.
 
     Attributes:
-        values: Of the keys that tell it from others.
+        values: Values of the settings that tell it from others, by key.
         runs: At least one.
-        name: What it is called, if not by its values.
+        name: Its name, if it is not named by its values.
     """
 
     values: dict[str, Any]
@@ -46,12 +46,12 @@ class Configuration:
     name: str | None = None
 
     def score(self, epoch: str, split: str, measure: str) -> Spread | None:
-        """The spread of a figure over the runs, as `Run.score` gives it."""
+        """Return the spread of `Run.score` over the runs."""
         return Spread.of(run.score(epoch, split, measure) for run in self.runs)
 
     @property
     def label(self) -> str:
-        """Its name, or its values in words."""
+        """Return the configuration's name, or its values as text."""
         values = (f"{short(key)} {shown(value)}" for key, value in self.values.items())
         return self.name or ", ".join(values)
 
@@ -74,15 +74,15 @@ class Sweep:
 
     @property
     def runs(self) -> list[Run]:
-        """All its runs."""
+        """Return all runs of the sweep."""
         return [run for configuration in self.configurations for run in configuration.runs]
 
     def ranking(self) -> list[Configuration]:
-        """The configurations by mean validation accuracy, the highest first, then by lower CE."""
+        """Return the configurations by mean validation accuracy, best first, then by lower CE."""
         return sorted(self.configurations, key=_rank)
 
     def values(self, key: str) -> list[Any]:
-        """The different values of a swept key, in their order."""
+        """Return the different values of a swept key, sorted."""
         found = {hashable(c.values[key]): c.values[key] for c in self.configurations}
         return sorted(found.values(), key=value_order)
 
@@ -104,14 +104,14 @@ def sweep_of(path: Path | None, runs: Sequence[Run]) -> Sweep:
 
 
 def swept_keys(runs: Sequence[Run]) -> list[str]:
-    """Keys, of those that were given if any were, whose values differ between runs."""
+    """Return the keys whose values differ between runs, of those given if any were given."""
     given = dict.fromkeys(key for run in runs for key in run.given)
     keys = given or dict.fromkeys(key for run in runs for key in run.settings)
     return [key for key in keys if len({hashable(run.settings.get(key)) for run in runs}) > 1]
 
 
 def by_sweep(runs: Sequence[Run]) -> list[Sweep]:
-    """The sweeps of some runs, in the order of their first runs; single runs come last."""
+    """Return the sweeps of some runs, in the order of their first runs; single runs come last."""
     groups: dict[Path | None, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.folder.sweep, []).append(run)
@@ -134,7 +134,7 @@ MOST_COLUMNS = 6
 
 @dataclass(frozen=True)
 class Grid:
-    """How the settings of a sweep lie on paper.
+    """The settings of a sweep as columns, rows and maps of a figure.
 
     Attributes:
         across: The setting that tells columns apart.
@@ -148,7 +148,10 @@ class Grid:
 
 
 def grid_of(sweep: Sweep) -> Grid | None:
-    """The grid of a sweep, or None if it is none: one setting, or settings that go together."""
+    """Return the grid of a sweep, or None if its settings form no grid.
+
+    That is so for a single setting, or if at most half of the cells have a configuration.
+    """
     keys = [key for key in PREFERRED if key in sweep.keys]
     keys += [key for key in sweep.keys if key not in PREFERRED]
     cells = math.prod(len(sweep.values(key)) for key in keys)
@@ -159,11 +162,11 @@ def grid_of(sweep: Sweep) -> Grid | None:
 
 
 def arranged(sweep: Sweep, most: int) -> tuple[list[Configuration], int]:
-    """The configurations in the order in which panels show them, and how many stand in a row.
+    """Return the configurations in the order of their panels, and the number of panels in a row.
 
     Args:
         sweep: The sweep.
-        most: How many panels there may be; of more configurations, the best by validation accuracy.
+        most: Most panels; of more configurations, the best by validation accuracy are taken.
     """
     configurations = sweep.configurations
     if len(configurations) > most:
@@ -178,12 +181,12 @@ def arranged(sweep: Sweep, most: int) -> tuple[list[Configuration], int]:
 
 
 def short(key: str) -> str:
-    """A setting's name without its section, as on axes: `lr` of `optim.lr`."""
+    """Return a setting's name without its section, as on axes: `lr` of `optim.lr`."""
     return readable(key).rpartition(".")[2].replace("_", " ")
 
 
 def shown(value: object) -> str:
-    """A setting's value in a few characters."""
+    """Return a setting's value as a short text."""
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
@@ -192,14 +195,14 @@ def shown(value: object) -> str:
 
 
 def hashable(value: object) -> object:
-    """The value as a key of a dictionary."""
+    """Return a setting's value in a form that can be a key of a dictionary."""
     if isinstance(value, list):
         return tuple(map(hashable, value))
     return value if isinstance(value, int | float | str | None) else str(value)
 
 
 def value_order(value: object) -> tuple[int, list[float], str]:
-    """What values of a setting are sorted by: figures by size, then all others by name."""
+    """Return a sort key for the values of a setting: numbers by size, then others by name."""
     parts = value if isinstance(value, list) else [value]
     figures = [float(part) for part in parts if isinstance(part, int | float)]
     if len(figures) == len(parts) > 0:

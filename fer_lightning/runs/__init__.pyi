@@ -2,6 +2,7 @@ from .checkpoint_files import LAST as LAST
 from .checkpoint_files import Stored as Stored
 from .checkpoint_files import begin_anew as begin_anew
 from .checkpoint_files import goes_on_from as goes_on_from
+from .checkpoint_files import growing_files as growing_files
 from .checkpoint_files import in_place as in_place
 from .checkpoint_files import read_checkpoint as read_checkpoint
 from .checkpoint_files import restored as restored
@@ -15,7 +16,6 @@ from .metrics import DEFINITION as DEFINITION
 from .metrics import Convergence as Convergence
 from .metrics import Curves as Curves
 from .metrics import Values as Values
-from .metrics import growing_files as growing_files
 from .metrics import read_curves as read_curves
 from .metrics import thinned as thinned
 from .settings import RESUME as RESUME

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from fer_lightning.data import CLASSES
 from fer_lightning.errors import InputError
-from fer_lightning.files import whole_generations
+from fer_lightning.files import GrowingFiles, whole_generations
 from fer_lightning.processes import leads
-from fer_lightning.runs.metrics import growing_files
 
 DAMAGE = (
     *(OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError),
@@ -24,7 +23,7 @@ DAMAGE = (
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, on the CPU.
+    """Return the content of a checkpoint, on the CPU.
 
     It takes no more memory than the file has bytes, and nothing in it can run code.
 
@@ -58,7 +57,7 @@ def _require_unpacked(path: Path) -> None:
 
 
 def restored(make: type[nn.Module], stored: Mapping[str, Any], **settings: Any) -> Any:
-    """The network in a checkpoint, in evaluation mode.
+    """Return the network in a checkpoint, in evaluation mode.
 
     Its size is compared with the weights before it takes memory: a few bytes can ask for any size.
 
@@ -93,7 +92,7 @@ def _require_plain(arguments: object, n_weights: int) -> None:
 
 
 def _is_whole(weights: object) -> bool:
-    """Whether it is a tensor that has a place in memory for each of its numbers."""
+    """Return whether it is a tensor that has a place in memory for each of its numbers."""
     if not isinstance(weights, Tensor) or weights.layout != torch.strided:
         return False
     in_memory = weights.device.type == "cpu" and weights.is_floating_point()
@@ -117,22 +116,22 @@ class Stored:
 
     @property
     def is_within(self) -> bool:
-        """Whether a part of the epoch that follows was done, too."""
+        """Return whether a part of the epoch that follows was done, too."""
         return "epoch_so_far" in self.content
 
     @property
     def epoch(self) -> int:
-        """How many epochs were done."""
+        """Return how many epochs were done."""
         return int(self.content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
 
     def of_callback(self, name: str) -> dict[str, Any]:
-        """The state of one of the run's callbacks."""
+        """Return the state of one of the run's callbacks."""
         state: dict[str, Any] = self.content["callbacks"][name]
         return state
 
 
 def whole_checkpoints(folder: Path) -> list[Stored]:
-    """The checkpoints in a folder from which a run can go on, the newest first.
+    """Return the checkpoints in a folder from which a run can go on, the newest first.
 
     One that is damaged is named in a warning, and left out.
     """
@@ -150,7 +149,7 @@ def _of_training(path: Path, content: Any) -> Stored:
 
 
 def _is_part_of_an_epoch(minibatches: Any, logits: Any, labels: Any) -> bool:
-    """Whether these are a number of minibatches, logits (n, 7) and labels (n,)."""
+    """Return whether these are a number of minibatches, logits (n, 7) and labels (n,)."""
     if type(minibatches) is not int or minibatches < 1:
         return False
     if not (isinstance(logits, Tensor) and isinstance(labels, Tensor)):
@@ -159,7 +158,7 @@ def _is_part_of_an_epoch(minibatches: Any, logits: Any, labels: Any) -> bool:
 
 
 def goes_on_from(folder: Path) -> Stored | None:
-    """What a run goes on from: its newest whole checkpoint, or None.
+    """Return what a run goes on from: its newest whole checkpoint, or None.
 
     The process that leads puts the folder in order; the others find the checkpoint there.
     """
@@ -171,13 +170,13 @@ def goes_on_from(folder: Path) -> Stored | None:
 
 
 def newest_checkpoint(folder: Path) -> Stored | None:
-    """The newest whole checkpoint in a folder, in the place of any newer one; None without one."""
+    """Return the newest whole checkpoint in a folder, in the place of any newer one; None without one."""
     found = whole_checkpoints(folder)
     return in_place(found[0]) if found else None
 
 
 def in_place(stored: Stored) -> Stored:
-    """The same checkpoint as the last one of its run, which goes on from there."""
+    """Return the same checkpoint as the last one of its run, which goes on from there."""
     last = stored.path.with_name(LAST)
     stored.path.replace(last)
     return Stored(last, stored.content)
@@ -193,3 +192,8 @@ def sweep_up(folder: Path) -> None:
     """Remove the files in a run's folder that were cut off while they were written."""
     for part in [*folder.glob(".*.part"), *folder.glob("checkpoints/.*.part")]:
         part.unlink()
+
+
+def growing_files(folder: Path) -> GrowingFiles:
+    """Return the files of a run to which each epoch adds."""
+    return GrowingFiles(folder, ("metrics.csv", "events.out.tfevents.*"))

@@ -58,7 +58,7 @@ def close_row(board: SummaryWriter, summary: Summary) -> None:
 
 
 def row_settings(settings: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The settings that have a column: those that decide the result, and all that were given.
+    """Return the settings that have a column: those that decide the result, and all that were given.
 
     Numbers stay numbers, lists become text, and None has no cell.
     """

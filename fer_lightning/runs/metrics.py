@@ -6,15 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lightning.files import GrowingFiles, numbers, read_rows
+from fer_lightning.files import numbers, read_rows
 
 CURVES = ("train/ce", "train/acc", "val/ce", "val/acc")
 COLUMNS = ("epoch", *(tag.replace("/", "_") for tag in CURVES), "seconds")
-
-
-def growing_files(folder: Path) -> GrowingFiles:
-    """The files of a run to which each epoch adds."""
-    return GrowingFiles(folder, ("metrics.csv", "events.out.tfevents.*"))
 
 
 Values = NDArray[np.float64]
@@ -32,17 +27,17 @@ class Curves:
     seconds: Values
 
     def of(self, split: str, measure: str) -> Values:
-        """The curve of a split, train or val, and a measure, ce or acc."""
+        """Return the curve of a split, train or val, and a measure, ce or acc."""
         values: Values = getattr(self, f"{split}_{measure}")
         return values
 
     def best_row(self) -> int | None:
-        """Position of the best epoch by validation accuracy, the first if several tie."""
+        """Return position of the best epoch by validation accuracy, the first if several tie."""
         return int(np.nanargmax(self.val_acc)) if np.isfinite(self.val_acc).any() else None
 
 
 def read_curves(path: Path) -> Curves:
-    """The curves in a `metrics.csv`.
+    """Return the curves in a `metrics.csv`.
 
     Raises:
         InputError: It cannot be read, or is no such file.
@@ -53,7 +48,7 @@ def read_curves(path: Path) -> Curves:
 
 
 def thinned(x: Values, y: Values, buckets: int = 60) -> tuple[Values, Values]:
-    """A curve with at most two points for each of some stretches: its lowest and its highest.
+    """Return a curve with at most two points for each of some stretches: its lowest and its highest.
 
     Jumps of single epochs so stay visible, however many epochs there are.
     """
@@ -93,14 +88,14 @@ class Convergence:
 
     @classmethod
     def of(cls, curves: Curves) -> "Convergence":
-        """The convergence of a run."""
+        """Return the convergence of a run."""
         best = curves.best_row()
         near, turn = first_within(curves.val_acc, 0.01), turning_point(curves.val_ce)
         return cls(*(None if row is None else int(curves.epoch[row]) for row in (best, near, turn)))
 
 
 def first_within(acc: Values, margin: float) -> int | None:
-    """Position of the first accuracy at most `margin` below the highest, or None without any."""
+    """Return position of the first accuracy at most `margin` below the highest, or None without any."""
     if not np.isfinite(acc).any():
         return None
     # A share of faces such as 0.76 has no exact float; a millionth of a face decides nothing.
@@ -108,7 +103,7 @@ def first_within(acc: Values, margin: float) -> int | None:
 
 
 def turning_point(ce: Values, rise: float = 0.05) -> int | None:
-    """Position at which a smoothed curve is lowest, or None if it does not turn up after it.
+    """Return position at which a smoothed curve is lowest, or None if it does not turn up after it.
 
     The end is a median, so that a loss that jumps in its last epoch is not taken for a turn.
 
@@ -126,7 +121,7 @@ def turning_point(ce: Values, rise: float = 0.05) -> int | None:
 
 
 def smoothed(values: Values, reach: int) -> Values:
-    """Each value's mean with `reach` neighbours to either side, where there are any."""
+    """Return each value's mean with `reach` neighbours to either side, where there are any."""
     n = len(values)
     first, after = np.arange(n) - reach, np.arange(n) + reach + 1
     first, after = first.clip(0), after.clip(max=n)

@@ -41,7 +41,7 @@ def section(name: str) -> Iterator[None]:
 
 
 def flat_settings(config: DictConfig) -> dict[str, Any]:
-    """Everything that decides a run, under the keys that users type.
+    """Return everything that decides a run, under the keys that users type.
 
     Returns:
         Such as {"model": "mlp", "model.hidden": [16, 32], "optim": "sgd", "optim.lr": 0.01, ...}:
@@ -94,7 +94,7 @@ FORMER_NAMES = {
 
 
 def stored_settings(folder: Path) -> tuple[DictConfig, list[str]]:
-    """The configuration of a run, and the overrides that made it.
+    """Return the configuration of a run, and the overrides that made it.
 
     Raises:
         InputError: They are not there or damaged, or name what a stored configuration cannot.
@@ -155,7 +155,7 @@ def _locate_faces(config: DictConfig, folder: Path) -> None:
 
 
 def run_settings(folder: Path) -> dict[str, Any]:
-    """Plain values of a run's settings under the keys that users type.
+    """Return plain values of a run's settings under the keys that users type.
 
     They are those of summary.json; of a run that has not ended, those of its faces.
     """
@@ -171,7 +171,7 @@ def run_settings(folder: Path) -> dict[str, Any]:
 
 
 def _stored(path: Path, *keys: str) -> dict[str, Any]:
-    """A part of one of Hydra's files; empty if it is not there."""
+    """Return a part of one of Hydra's files; empty if it is not there."""
     if not path.exists():
         return {}
     try:
@@ -182,16 +182,16 @@ def _stored(path: Path, *keys: str) -> dict[str, Any]:
 
 
 def override_values(overrides: Iterable[str]) -> dict[str, str]:
-    """Values by key of overrides such as `optim.lr=0.1` or `+trainer.precision=16-mixed`."""
+    """Return values by key of overrides such as `optim.lr=0.1` or `+trainer.precision=16-mixed`."""
     parts = (override.partition("=") for override in overrides)
     return {key.lstrip("+"): value for key, _, value in parts}
 
 
 def without_resume(overrides: Sequence[str]) -> list[str]:
-    """The overrides that a run would have if it had not been resumed."""
+    """Return the overrides that a run would have if it had not been resumed."""
     return [override for override in overrides if not override.startswith(RESUME)]
 
 
 def task_settings(job: DictConfig) -> DictConfig:
-    """The configuration of a job without Hydra's part."""
+    """Return the configuration of a job without Hydra's part."""
     return OmegaConf.masked_copy(job, [str(key) for key in job if key != "hydra"])

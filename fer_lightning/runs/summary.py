@@ -34,7 +34,7 @@ class Scores:
 
     @classmethod
     def none(cls) -> "Scores":
-        """What stands for a network that does not exist."""
+        """Return what stands for a network that does not exist."""
         nothing: Figures = {"ce": None, "acc": None}
         return cls(None, nothing, nothing, nothing)
 
@@ -64,7 +64,7 @@ class Summary:
 
 
 def score_table(summary: Summary) -> str:
-    """Cross-entropy and accuracy on all splits, of the last epoch and of the best."""
+    """Return cross-entropy and accuracy on all splits, of the last epoch and of the best."""
     columns = [f"{split} {name}" for split in SPLITS for name in ("ce", "acc")]
     table = plain_table("", "epoch", *columns)
     for name, scores in (("last epoch", summary.final), ("best by val acc", summary.best)):
@@ -82,7 +82,7 @@ log = logging.getLogger(__name__)
 
 
 def finished_run(folder: Path) -> dict[str, Any] | None:
-    """The summary of a run that is resumed though it is done, which is said; None otherwise."""
+    """Return the summary of a run that is resumed though it is done, which is said; None otherwise."""
     summary = run_summary(folder)
     if not summary:
         return None
@@ -91,7 +91,7 @@ def finished_run(folder: Path) -> dict[str, Any] | None:
 
 
 def run_summary(folder: Path) -> dict[str, Any]:
-    """What a run's summary.json says; nothing if it has none.
+    """Return what a run's summary.json says; nothing if it has none.
 
     Raises:
         InputError: It is damaged.
@@ -109,17 +109,17 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy", "fer-li
 
 
 def data_facts(source: "Source", splits: "FaceSplits") -> dict[str, Any]:
-    """Name, split sizes and fingerprint of a data set."""
+    """Return name, split sizes and fingerprint of a data set."""
     return {"name": source.name, **splits.sizes(), "fingerprint": splits.fingerprint()}
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide what a run computes."""
+    """Return versions of Python and of the packages that decide what a run computes."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def commit() -> str | None:
-    """The project's commit, with `-dirty` where files have changed since, or None without git."""
+    """Return the project's commit, with `-dirty` where files have changed since, or None without git."""
     clone = Path(__file__).resolve().parents[2]
     if not (clone / ".git").exists():  # an installed package may lie within another repository
         return None
@@ -137,7 +137,7 @@ _RECORD = re.compile(r"^\[[^]]*\]\[(?:fer_lightning|gmm)[^]]*\]\[([A-Z]+)\] (.*)
 
 
 def told_failure(folder: Path) -> str | None:
-    """Why a run failed, as the last record in its log tells; None if that tells of no error."""
+    """Return why a run failed, as the last record in its log tells; None if that tells of no error."""
     for log in sorted(folder.glob("*.log")):
         records = _RECORD.findall(_tail(log))
         if records and records[-1][0] == "ERROR":
@@ -147,7 +147,7 @@ def told_failure(folder: Path) -> str | None:
 
 
 def ending(folder: Path) -> str:
-    """What a run without a summary is: `failed`, or `unfinished` if it was cut off or goes on."""
+    """Return what a run without a summary is: `failed`, or `unfinished` if it was cut off or goes on."""
     return "unfinished" if told_failure(folder) is None else "failed"
 
 

@@ -33,13 +33,13 @@ class SweptRun:
 
     @property
     def number(self) -> int:
-        """Its place in the sweep, from 1."""
+        """Return its place in the sweep, from 1."""
         found = re.match(r"\d+", self.folder.name)
         return int(found[0]) if found else 0
 
 
 def sweep_overrides(folder: Path, loader: ConfigLoader | None = None) -> dict[str, Override]:
-    """The overrides of a sweep by key: those of its experiment, then those of the command line.
+    """Return the overrides of a sweep by key: those of its experiment, then those of the command line.
 
     Args:
         folder: Folder of the sweep, with the multirun.yaml that Hydra left there.
@@ -54,13 +54,13 @@ def sweep_overrides(folder: Path, loader: ConfigLoader | None = None) -> dict[st
 
 
 def swept_keys(folder: Path) -> list[str]:
-    """The keys that vary in a sweep."""
+    """Return the keys that vary in a sweep."""
     overrides = sweep_overrides(folder)
     return [key for key, given in overrides.items() if given.is_sweep_override()]
 
 
 def swept_runs(folder: Path) -> list[SweptRun]:
-    """The runs of a sweep that have begun, in their order."""
+    """Return the runs of a sweep that have begun, in their order."""
     keys = swept_keys(folder)
     runs = []
     for path in folder.glob("*/.hydra/overrides.yaml"):

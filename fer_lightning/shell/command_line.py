@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,14 +24,14 @@ FLAGS_WITH_A_VALUE = (
 
 
 def flags_first(words: Sequence[str]) -> list[str]:
-    """The same words, but flags before all others: Hydra knows none behind an override."""
+    """Return the words with all flags first, as Hydra accepts none after an override."""
     flags = [i for i in range(len(words)) if _is_flag(words, i)]
     others = [word for i, word in enumerate(words) if i not in flags]
     return [*(words[i] for i in flags), *others]
 
 
 def gather_words(words: Sequence[str], name: str) -> list[str]:
-    """The same command line with its plain words as one override of a list.
+    """Return the command line with its plain words gathered into one override, a list.
 
     Args:
         words: All words. Plain are those that are neither flags nor overrides; one with = in it is
@@ -46,12 +47,12 @@ def gather_words(words: Sequence[str], name: str) -> list[str]:
 
 
 def _is_flag(words: Sequence[str], i: int) -> bool:
-    """Whether a word is a flag, or the value of the flag before it."""
+    """Return whether a word is a flag, or the value of the flag before it."""
     return words[i].startswith("-") or (i > 0 and words[i - 1] in FLAGS_WITH_A_VALUE)
 
 
 def quoted(word: str) -> str:
-    """A word as a value of Hydra's grammar, whatever it holds."""
+    """Return a word quoted for Hydra's grammar, whatever characters it has."""
     # Hydra would take ${ in a name for an interpolation.
     return QuotedString(word.replace("${", r"\${"), Quote.single).with_quotes()
 
@@ -60,7 +61,7 @@ SWEEP_FLAGS = ("-m", "--multirun")
 
 
 def resumed(words: Sequence[str]) -> list[str]:
-    """The words of a command line, with those that let it write into the folder that it resumes.
+    """Return the command line with overrides to write into the folder that it resumes.
 
     Args:
         words: All words; without `resume=FOLDER` they are returned as they are.
@@ -88,24 +89,29 @@ def resumed(words: Sequence[str]) -> list[str]:
 
 
 def resuming_command(folder: Path, words: Sequence[str] = ()) -> str:
-    """The command line that goes on with what this process does.
+    """Return the command line that resumes the run or sweep of this process.
 
     Args:
-        folder: Of the run, or of the sweep.
-        words: Those that the sweep was made with.
+        folder: Folder of the run or sweep.
+        words: Words of the command line that began the sweep.
     """
-    spec = sys.modules["__main__"].__spec__
-    program = ["-m", spec.name] if spec else [sys.argv[0]]
+    spec, script = sys.modules["__main__"].__spec__, Path(sys.argv[0])
     n = os.environ.get("LOCAL_WORLD_SIZE", "1")
     start = ["python"] if n == "1" else ["torchrun", "--nproc-per-node", n]
+    if spec:
+        start += ["-m", spec.name.removesuffix(".__main__")]
+    elif n == "1" and shutil.which(script.name):  # a console script, such as fer-train
+        start = [script.name]
+    else:
+        start += [str(script)]
     swept = without_resume(words)
     # overrides stand side by side, or Hydra does not know them
     end = max((i + 1 for i, word in enumerate(swept) if "=" in word), default=len(swept))
-    return shlex.join([*start, *program, *swept[:end], f"{RESUME}{folder}", *swept[end:]])
+    return shlex.join([*start, *swept[:end], f"{RESUME}{folder}", *swept[end:]])
 
 
 def _replaced(words: Sequence[str], *told: str) -> list[str]:
-    """The words with others in the place of `resume=FOLDER`, among the overrides."""
+    """Return the words with other overrides in the place of `resume=FOLDER`."""
     place = max(i for i, word in enumerate(words) if word.startswith(RESUME))
     dropped = (RESUME, "hydra.sweep.dir=", "hydra.run.dir=")
     before, after = (
@@ -116,7 +122,7 @@ def _replaced(words: Sequence[str], *told: str) -> list[str]:
 
 
 def _overrides(words: Sequence[str]) -> list[str]:
-    """What is set by words, but for Hydra's own settings."""
+    """Return the overrides among the words, except those of Hydra's own settings."""
     return [
         word
         for i, word in enumerate(words)
@@ -135,7 +141,7 @@ def _require_same_sweep(folder: Path, given: list[str]) -> None:
 
 
 def _swept(folder: Path) -> list[str] | None:
-    """The overrides that a sweep was made with; None if Hydra was stopped while it wrote them."""
+    """Return the overrides of a sweep, or None if Hydra was stopped while it wrote them."""
     try:
         stored: Any = OmegaConf.select(
             OmegaConf.load(folder / "multirun.yaml"), "hydra.overrides.task"

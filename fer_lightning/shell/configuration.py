@@ -17,12 +17,12 @@ CONF = PACKAGE.parent / "conf" if IS_CLONE else PACKAGE / "conf"
 
 
 def project_root() -> Path:
-    """Return where `multirun/` is: the clone, or else the folder that a command is started in."""
+    """Return the folder that holds `multirun/`: the clone, or else the current folder."""
     return PACKAGE.parent if IS_CLONE else Path.cwd()
 
 
 def register_resolvers() -> None:
-    """Make what the YAML files ask for available."""
+    """Register the resolvers, such as `run_name`, that the YAML files use."""
     # conf/hydra/launcher has defaults of our own for launchers of plugins
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated", UserWarning)
     OmegaConf.register_new_resolver("project_root", lambda: str(project_root()), replace=True)
@@ -32,7 +32,7 @@ def register_resolvers() -> None:
 
 
 def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
-    """Number and overrides of a sweep's job, without what shells or Hydra's grammar trip over."""
+    """Return a name from a job's number and overrides, safe for shells and Hydra's grammar."""
     sweep = Path(_root_.hydra.sweep.dir).name  # the experiment is in there already
     told = [
         override
@@ -45,12 +45,12 @@ def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
 
 
 def _experiment_or(default: str, *, _root_: DictConfig) -> str:
-    """The experiment that was chosen, or a default."""
+    """Return the name of the chosen experiment, or a default."""
     return _root_.hydra.runtime.choices.get("experiment") or default
 
 
 def explain(error: Exception, config_name: str) -> Exception | str:
-    """A mistake in an override in the user's terms, or the error itself."""
+    """Return a message that explains a mistake in an override, or else the error itself."""
     group = re.search(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options[^:]+:\s", str(error))
     if group:
         options = str(error)[group.end() :].split("Config search path")[0].split()
@@ -68,7 +68,7 @@ def explain(error: Exception, config_name: str) -> Exception | str:
 
 
 def _hint(key: str, config_name: str) -> str:
-    """What may help with an unknown key: the setting most like it among those of the defaults."""
+    """Return a hint about an unknown key, such as the most similar key of the defaults."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 

@@ -113,7 +113,7 @@ def command(
 
 
 def _step_back() -> None:
-    """Let a process that another one leads be silent, and write to a folder that is thrown away."""
+    """Silence a process that does not lead, and make it write to a temporary folder."""
     nowhere = tempfile.TemporaryDirectory()
     atexit.register(nowhere.cleanup)
     logging.disable(logging.CRITICAL)

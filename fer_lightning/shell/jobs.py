@@ -44,13 +44,18 @@ class Jobs:
         prepare_worker()
 
     def count_elsewhere(self, folder: Path) -> None:
-        """Count those as failed that ran in other processes and left no summary."""
+        """Count jobs that ran in other processes as failed if they left no summary."""
         if self.folder is None:
             self.folder = folder
             self.n_failed = sum(run.summary is None for run in swept_runs(folder))
 
     def run(self, job: Callable[[], object], hydra: HydraConf) -> object:
-        """What the job returns, or None if it fails; `hydra` are Hydra's settings of the job."""
+        """Run a job, and return its result, or None if it fails.
+
+        Args:
+            job: The job.
+            hydra: Hydra's settings of the job.
+        """
         if self.folder is None:
             self.folder = Path(hydra.sweep.dir)
             self._count(self.folder)
@@ -81,7 +86,7 @@ def _n_values(override: Override) -> int:
 
 
 def _require_no_sweep_within(hydra: HydraConf) -> None:
-    """Raise an `InputError` if the job's experiment is a sweep that Hydra would pass over."""
+    """Raise an `InputError` if the job's experiment is a sweep that Hydra would ignore."""
     lost = (hydra.sweeper.get("params") or {}).keys() - override_values(hydra.overrides.task)
     if lost:
         keys = ", ".join(sorted(lost))
@@ -89,7 +94,7 @@ def _require_no_sweep_within(hydra: HydraConf) -> None:
 
 
 def prepare_worker() -> None:
-    """Let a process that a launcher has started understand the configuration, and draw no bars."""
+    """Prepare a process started by a launcher: register the resolvers, draw no progress bars."""
     from fer_lightning.shell.configuration import register_resolvers  # which needs this module
 
     register_resolvers()
@@ -98,9 +103,9 @@ def prepare_worker() -> None:
 
 
 def share_cores(n_jobs: int) -> None:
-    """Let a job that submitit has started take its share of the cores, unless threads are given.
+    """Limit a job started by submitit to its share of the cores, unless threads are given.
 
-    joblib sees to that itself.
+    joblib does that itself.
 
     Args:
         n_jobs: Jobs of the sweep, which all run at once where submitit runs them on one machine.
@@ -131,6 +136,6 @@ class SweepFolder(Callback):
 
 
 def begun_sweep() -> Path | None:
-    """The folder of the sweep, or None if there is none of which a job has begun."""
+    """Return the folder of the sweep, or None if no job of a sweep has begun."""
     folder = SweepFolder.path
     return folder if folder and any(folder.glob("*/.hydra")) else None

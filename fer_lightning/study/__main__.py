@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def study(config: DictConfig, folder: Path, overrides: list[str]) -> None:
-    """Run what is not done yet, and write the report.
+    """Run the steps that are not done yet, and write the report.
 
     Args:
         config: The composed configuration of `conf/study.yaml`.
@@ -59,17 +59,17 @@ def study(config: DictConfig, folder: Path, overrides: list[str]) -> None:
 
 
 class _Record:
-    """What is done, in a file that is whole at any time.
+    """The record of the steps that are done, in a file that is complete at any time.
 
     Args:
         path: The file.
-        identity: Settings that must be those of the steps that are done.
+        identity: Settings that must equal those of the steps that are done.
 
     Attributes:
-        seconds: That each step took, by its name.
+        seconds: Seconds that each step took, by its name.
 
     Raises:
-        InputError: The file is of other settings.
+        InputError: The file was written with other settings.
     """
 
     def __init__(self, path: Path, identity: dict[str, object]) -> None:
@@ -85,15 +85,15 @@ class _Record:
             self.seconds = stored["seconds"]
 
     def add(self, step: Step, seconds: float) -> None:
-        """Note that a step is done."""
+        """Record that a step is done, and how many seconds it took."""
         self.seconds[step.name] = round(seconds, 1)
         write_json(self.path, {"settings": self.identity, "seconds": self.seconds})
 
     def expected(self, left: list[Step], wanted: list[Step]) -> float:
-        """About how many seconds the steps that are left will take.
+        """Return an estimate of the seconds that the remaining steps will take.
 
-        Those on two cores with the synthetic faces, times by how much the steps that are done were
-        slower or faster than that.
+        It is their usual time, on two cores with the synthetic faces, times the ratio of actual to
+        usual time of the steps that are done.
         """
         done = [step for step in wanted if step.name in self.seconds]
         usual = sum(step.seconds for step in done)
@@ -113,7 +113,7 @@ def _check(config: DictConfig) -> None:
 
 
 def _parts(config: DictConfig) -> set[str]:
-    """The parts that are asked for."""
+    """Return the parts of the study that the settings ask for."""
     if config.only is None:
         return set(PARTS) if config.grids else set(PARTS) - {"A2+"}
     only = [config.only] if isinstance(config.only, str) else list(config.only)
@@ -131,7 +131,7 @@ def _identity(config: DictConfig, data: list[str]) -> dict[str, object]:
 
 
 def _run(step: Step, folder: Path) -> bool:
-    """Run the commands of a step one after another; whether all went well.
+    """Run the commands of a step one after another; return whether all succeeded.
 
     A sweep that was cut off goes on; any other step begins anew.
     """
@@ -144,7 +144,7 @@ def _run(step: Step, folder: Path) -> bool:
 
 
 def _python(*line: str) -> bool:
-    """Run a command of the project; whether it went well. A signal is passed on to it."""
+    """Run a command of the project, pass signals on to it, and return whether it succeeded."""
     own = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
     with subprocess.Popen([sys.executable, *line], env=own) as process:
         try:

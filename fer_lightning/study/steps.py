@@ -32,12 +32,12 @@ START_SECONDS = 8.0
 
 @dataclass(frozen=True)
 class Step:
-    """Some commands that belong together.
+    """Commands that belong together.
 
     Attributes:
-        name: Of the step, and of its folder if it has one.
-        parts: Of the study, that it answers.
-        what: In a few words.
+        name: Name of the step, and of its folder if it has one.
+        parts: Parts of the study that it answers.
+        what: Description in a few words.
         seconds: About how long it takes on two cores with the synthetic faces.
         commands: The command lines, after `python`.
         is_sweep: Whether it is a sweep of networks in its folder, which can be resumed.
@@ -54,14 +54,14 @@ class Step:
 def steps(
     folder: Path, fraction: float, seeds: Sequence[int], data: Sequence[str], parts: Set[str]
 ) -> list[Step]:
-    """The steps that answer parts of the study, in their order.
+    """Return the steps that the chosen parts of the study need, in their order.
 
     Args:
         folder: Where they write.
         fraction: Share of the study's epochs.
-        seeds: Of the networks of A1 and A4.
+        seeds: Seeds of the networks of A1 and A4.
         data: Overrides that choose the faces.
-        parts: Which, of `PARTS`.
+        parts: Which parts, of `PARTS`.
     """
     networks = [
         _network(name, folder, fraction, seeds, data)
@@ -93,7 +93,7 @@ def _network(
 
 
 def _evaluation(folder: Path, networks: Sequence[str]) -> Step:
-    """Look closely at the networks of which there are several seeds."""
+    """Return the step that evaluates the networks trained with several seeds."""
     sweeps = [str(folder / name) for name in networks]
     lines = [
         ("-m", "fer_lightning.evaluate", *sweeps, f"split={split}", f"output={quoted(str(output))}")

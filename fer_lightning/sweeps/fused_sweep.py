@@ -50,7 +50,7 @@ class Ready:
 
     Attributes:
         jobs: Their positions in the sweep.
-        finish: By folder, what is left to do for those whose network has been trained already.
+        finish: By folder, the function that finishes the run of a network that is trained already.
     """
 
     jobs: Sequence[int]
@@ -58,7 +58,7 @@ class Ready:
 
 
 class FusedSweep:
-    """The jobs of a sweep, in groups of which each is trained when its turn comes.
+    """Iterates over the jobs of a sweep, and trains each group of them when its turn comes.
 
     Args:
         jobs: Their configurations, with Hydra's part.
@@ -127,14 +127,14 @@ class FusedSweep:
             yield self._train({i: runs[i] for i in wave}, told)
 
     def _cost(self, runs: list[Run]) -> Cost:
-        """What it costs to train runs together, with the threads that suit the machine now."""
+        """Measure what training the runs together costs, with the best number of threads."""
         choice = {self.threads} if self.threads else {ALL_THREADS, 1}
         alone = runs[0].config.threads or ALL_THREADS
         batch_size = runs[0].datamodule.batch_size
         return fused_cost(members(runs), batch_size, sorted(choice, reverse=True), alone)
 
     def _made(self, part: Part) -> dict[int, Run]:
-        """The runs of the jobs, without those whose settings or faces are wrong."""
+        """Make the runs of a part's jobs, leaving out jobs whose settings or faces are wrong."""
         runs: dict[int, Run] = {}
         holders: dict[int | None, Run] = {}  # of the faces of each fold
         for i in part.jobs:
@@ -152,7 +152,7 @@ class FusedSweep:
         return runs
 
     def _waves(self, runs: dict[int, Run]) -> Iterator[list[int]]:
-        """Part the runs so that those of a wave fit into memory together."""
+        """Divide the runs into waves, each of which fits into memory."""
         first = next(iter(runs.values()))
         budget = free_bytes(first.trainer.strategy.root_device)
         if self.memory_gb is not None:
@@ -181,7 +181,7 @@ class FusedSweep:
         return Ready(list(runs), finish)
 
     def _failed(self, runs: dict[int, Run], told: str) -> Ready:
-        """Let each of the runs fail, and say why."""
+        """Return the runs as jobs that fail with this message when they are run."""
         failed = functools.partial(_fail, InputError(told))
         return Ready(list(runs), dict.fromkeys((run.folder for run in runs.values()), failed))
 
@@ -192,10 +192,10 @@ class FusedSweep:
 
 
 def waves(jobs: Sequence[tuple[int, object]], n_fitting: int) -> Iterator[list[int]]:
-    """Part jobs so that a wave has n_fitting at most, and those of an order together if they fit.
+    """Divide jobs into waves of at most n_fitting; jobs of one order stay together if they fit.
 
     Args:
-        jobs: Each with its order of minibatches, those of one order side by side.
+        jobs: Each with its order of minibatches; jobs of one order are adjacent.
         n_fitting: The most that are trained at once.
     """
     wave: list[int] = []
@@ -213,7 +213,7 @@ def waves(jobs: Sequence[tuple[int, object]], n_fitting: int) -> Iterator[list[i
 
 
 def _order(run: Run) -> tuple[int, int | None]:
-    """What decides the minibatches of a run, within its group."""
+    """Return seed and fold, which decide the minibatches of a run within its group."""
     return run.datamodule.seed, run.datamodule.cv_fold
 
 
@@ -222,7 +222,7 @@ def _fail(error: InputError) -> float:
 
 
 def _begin(run: Run, config: DictConfig) -> None:
-    """Begin a run in its own log, and leave the terminal to what concerns them all."""
+    """Begin a run, and log only its warnings on the terminal; its log file has all messages."""
     for handler in logging.getLogger().handlers:
         if not isinstance(handler, logging.FileHandler):
             handler.setLevel(logging.WARNING)
@@ -230,12 +230,12 @@ def _begin(run: Run, config: DictConfig) -> None:
 
 
 def _is_done(job: DictConfig) -> bool:
-    """Whether a job that is resumed has come to its end."""
+    """Return whether a job that is resumed is done already."""
     return job.resume is not None and bool(run_summary(_folder(job)))
 
 
 def _checkpoints(job: DictConfig) -> list[Stored]:
-    """What a job that is resumed can go on from, the newest first."""
+    """Return the checkpoints that a resumed job can go on from, the newest first."""
     if job.resume is None:
         return []
     sweep_up(_folder(job))

@@ -16,7 +16,7 @@ from fer_lightning.errors import InputError, require
 from fer_lightning.fused import grouped
 from fer_lightning.runs import flat_settings, task_settings
 
-# What is left to do for a job whose network has been trained, by the folder of the job.
+# The functions that finish the runs of networks that are trained already, by folder.
 TRAINED: dict[Path, Callable[[], float]] = {}
 
 Numbered = tuple[int, Sequence[str]]  # a job of a sweep: its number and its overrides
@@ -61,7 +61,7 @@ class FusedLauncher(Launcher):
         return [self._composed(number, overrides) for number, overrides in numbered]
 
     def launch_numbered(self, numbered: Sequence[Numbered]) -> list[JobReturn]:
-        """What the jobs of these numbers return, in their order."""
+        """Run the numbered jobs, and return their results in the given order."""
         from fer_lightning.sweeps.fused_sweep import FusedSweep  # Lightning takes seconds to import
 
         jobs = self.begin(numbered)
@@ -93,7 +93,7 @@ class FusedLauncher(Launcher):
 
 
 def trained(folder: Path) -> Callable[[], float] | None:
-    """What is left to do for the job of a folder if its network has been trained, or None."""
+    """Return the function that finishes the run in a folder if its network is trained, or None."""
     return TRAINED.pop(folder, None)
 
 
@@ -106,7 +106,7 @@ class SubmittedLauncher(FusedLauncher):
         memory_gb: See `FusedLauncher`.
         threads: See `FusedLauncher`.
         measure: See `FusedLauncher`.
-        parameters: Of a submitted job, for `submitit.AutoExecutor.update_parameters`.
+        parameters: Parameters of a submitted job, for `submitit.AutoExecutor.update_parameters`.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class SubmittedLauncher(FusedLauncher):
 
 @dataclass
 class _GroupOfJobs:
-    """What a submitted job does: what the launcher `fused` would do with these jobs alone."""
+    """A submitted job, which trains its jobs as the launcher `fused` would."""
 
     hydra_context: HydraContext
     task_function: TaskFunction

@@ -34,17 +34,17 @@ def rank(folder: Path) -> None:
 
 
 def ranking(runs: Sequence[SweptRun]) -> list[Row]:
-    """A row per run: the best first, then those that diverged, were cut off, or failed.
+    """Return a row per run: the best first, then those that diverged, were cut off, or failed.
 
     Each row has `run` (the name of its folder), the swept keys, `status`, and `FIGURES`: those of
-    the best epoch by validation accuracy, and of the last; None where one does not exist. Of a run
-    that was cut off they are those of its validation so far.
+    the best epoch by validation accuracy, and of the last; None where one does not exist. For a run
+    that was cut off they come from its validation so far.
     """
     return sorted(map(_row, runs), key=_rank)
 
 
 def ranking_table(keys: Sequence[str], rows: Sequence[Row]) -> str:
-    """The rows for the terminal, with runs by number."""
+    """Return the rows as a text table for the terminal, with runs by number."""
     figures = ("train ce", "train acc", "val ce", "val acc", "epoch", "last val acc", "seconds")
     table = plain_table("run", *keys, *figures, "status")
     for row in rows:
@@ -64,7 +64,7 @@ def ranking_table(keys: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def repeats_table(keys: Sequence[str], rows: Sequence[Row]) -> str:
-    """Means over the runs of each setting that are done, the best setting first.
+    """Return a text table of the means over each setting's runs that are done, the best first.
 
     A setting whose runs are not all done comes after those whose are.
     """
@@ -107,7 +107,7 @@ def _row(run: SweptRun) -> Row:
 
 
 def _so_far(folder: Path) -> Row:
-    """Figures of a run that was cut off, from its curves."""
+    """Return the figures of a run that was cut off, from its curves."""
     try:
         curves = read_curves(folder / "metrics.csv")
     except InputError:

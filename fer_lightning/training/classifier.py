@@ -30,13 +30,13 @@ class EpochMeans(Metric):
         self.add_state("sums", torch.zeros(3), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Add faces: logits (N, 7) and labels (N,)."""
+        """Add faces by their logits, (N, 7), and labels, (N,)."""
         ce = F.cross_entropy(logits, labels, reduction="sum")
         n_right = (logits.argmax(-1) == labels).sum()
         self.sums = self.sums + torch.stack((ce, n_right, ce.new_tensor(len(labels))))
 
     def compute(self) -> dict[str, Tensor]:
-        """The means over all faces so far."""
+        """Return the means over all faces so far."""
         ce, acc = self.sums[:2] / self.sums[2]
         return {"ce": ce, "acc": acc}
 
@@ -45,10 +45,11 @@ class ExpressionClassifier(L.LightningModule):
     """A network from faces to logits of the seven expressions, trained by cross-entropy.
 
     Logs `train/ce`, `train/acc`, `val/ce`, `val/acc`, `test/ce` and `test/acc`, each the mean over
-    the faces of an epoch. Training means are taken while the weights move, as the minibatches come.
+    the faces of an epoch. Training means are taken while the weights change, minibatch after
+    minibatch.
 
     Args:
-        optimizer: How to train.
+        optimizer: Settings of the optimiser.
 
     Attributes:
         layers: The network itself.
@@ -68,11 +69,11 @@ class ExpressionClassifier(L.LightningModule):
         self._means = EpochMeans()
 
     def logits(self, images: Tensor) -> Tensor:
-        """Logits, (B, 7), of faces in [0, 1], (B, 1, 48, 48)."""
+        """Return the logits, (B, 7), of faces in [0, 1], (B, 1, 48, 48)."""
         return self.layers(images)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of faces.
+        """Return the logits of faces.
 
         Args:
             images: Grey levels, (B, 1, 48, 48): integers 0..255, or floats in [0, 1].
@@ -88,7 +89,7 @@ class ExpressionClassifier(L.LightningModule):
         return self.optimizer(self.parameters())
 
     def training_step(self, batch: Minibatches | Batch, batch_idx: int) -> None:
-        """Take one optimiser step for each minibatch."""
+        """Take one optimiser step for each minibatch of a batch."""
         n_minibatches = len(batch) if isinstance(batch, Minibatches) else 1
         passed = min(self._n_to_pass, n_minibatches)
         if passed:
@@ -113,7 +114,10 @@ class ExpressionClassifier(L.LightningModule):
             self._n_done += 1
 
     def _loss(self, logits: Tensor, labels: Tensor, n: int) -> Tensor:
-        """Mean cross-entropy of a minibatch of n faces, or what other processes make it with."""
+        """Return a loss whose mean over all processes is the mean cross-entropy of n faces.
+
+        The n faces are the whole minibatch, of which each process has a part.
+        """
         n_processes = self.trainer.world_size
         if n_processes == 1:
             return F.cross_entropy(logits, labels)
@@ -121,9 +125,10 @@ class ExpressionClassifier(L.LightningModule):
         return F.cross_entropy(logits, labels, reduction="sum") * (n_processes / n)
 
     def _backward_and_step(self) -> tuple[Callable[[Tensor], None], Callable[[], object]]:
-        """PyTorch's own, or Lightning's where those scale losses or await processes.
+        """Return the functions that compute gradients and take an optimiser step.
 
-        Lightning's call hooks of all callbacks, which a small network notices.
+        They are PyTorch's own, or Lightning's where the loss is scaled or several processes train:
+        Lightning's call hooks of all callbacks, which slows a small network down.
         """
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
@@ -171,9 +176,9 @@ class ExpressionClassifier(L.LightningModule):
             self.trainer.callback_metrics.update(means)
 
     def epoch_so_far(self) -> dict[str, Any]:
-        """What a run that goes on within this epoch needs beside the weights.
+        """Return the state, beside the weights, that a run needs to go on within this epoch.
 
-        Its minibatches that are done, and the logits and labels of their faces.
+        It is the number of minibatches that are done, and the logits and labels of their faces.
         """
         logits, labels = map(torch.cat, zip(*self._outputs["train"], strict=True))
         return {"minibatches": self._n_done, "logits": logits, "labels": labels}
@@ -191,7 +196,7 @@ class ExpressionClassifier(L.LightningModule):
     def load_from_checkpoint(  # type: ignore[override]  # Lightning's takes addresses and unpickles
         cls, checkpoint_path: str | Path, **settings: Any
     ) -> Self:
-        """The network in a checkpoint file, on the CPU, in evaluation mode.
+        """Return the network in a checkpoint file, on the CPU, in evaluation mode.
 
         Args:
             checkpoint_path: The file; nothing in it can run code.
@@ -210,7 +215,7 @@ class ExpressionClassifier(L.LightningModule):
 
 @torch.no_grad()
 def initialise(layers: nn.Sequential) -> None:
-    """Draw weights as the study did: Normal(0, 0.1^2), in the last layer 0.01^2; biases are 0."""
+    """Draw weights as in the study: Normal(0, 0.1^2), in the last layer 0.01^2; biases are 0."""
     weighted = [layer for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
     for layer in weighted:
         layer.weight.normal_(0, 0.01 if layer is weighted[-1] else 0.1)

@@ -19,7 +19,7 @@ class OptimizerSettings(Protocol):
     """Settings from which an optimiser can be made."""
 
     def __call__(self, parameters: "Iterable[Parameter]") -> "Optimizer":
-        """An optimiser of these parameters."""
+        """Return an optimiser of these parameters."""
 
 
 @dataclass(frozen=True)

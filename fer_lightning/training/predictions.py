@@ -1,4 +1,4 @@
-"""What a network says of faces, how good that is, and the faces as pictures with it."""
+"""A network's predictions for faces, their scores, and sheets of faces with captions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from fer_lightning.training.classifier import ExpressionClassifier
 
 @torch.inference_mode()
 def logits_of(model: ExpressionClassifier, faces: Faces) -> Tensor:
-    """Logits in evaluation mode for faces on the network's device, (N, 7)."""
+    """Return the logits, (N, 7), of faces on the network's device, in evaluation mode."""
     was_training = model.training
     model.eval()
     logits = torch.cat([model(images) for images, _ in in_order(faces, EVALUATION_BATCH)])
@@ -26,7 +26,7 @@ def logits_of(model: ExpressionClassifier, faces: Faces) -> Tensor:
 
 
 def score(model: ExpressionClassifier, faces: Faces) -> dict[str, float | None]:
-    """Mean cross-entropy in nats (`ce`) and accuracy in [0, 1] (`acc`) of a network on faces.
+    """Return a network's mean cross-entropy (`ce`, nats) and accuracy (`acc`, in [0, 1]) on faces.
 
     Both are None if a logit is not finite, as those of a diverged network are.
     """
@@ -38,7 +38,7 @@ def score(model: ExpressionClassifier, faces: Faces) -> dict[str, float | None]:
 
 
 def scores_of(model: ExpressionClassifier, datamodule: FaceDataModule, epoch: int) -> Scores:
-    """Return cross-entropy and accuracy of a network, as it is, on all splits."""
+    """Return the cross-entropy and accuracy of a network after an epoch on all splits."""
     return Scores(epoch, *(score(model, datamodule.resident(split)) for split in SPLITS))
 
 
@@ -59,21 +59,21 @@ class Predictions:
 
     @cached_property
     def confidence(self) -> Tensor:
-        """The highest softmax score of each face, (N,)."""
+        """Return the highest softmax score of each face, (N,)."""
         return self.log_proba.amax(-1).exp()
 
     @cached_property
     def predicted(self) -> Tensor:
-        """The class with that score, (N,)."""
+        """Return the class with the highest softmax score of each face, (N,)."""
         return self.log_proba.argmax(-1)
 
     @cached_property
     def right(self) -> Tensor:
-        """Whether it is the true class, (N,), bool."""
+        """Return whether the predicted class of each face is the true one, (N,), bool."""
         return self.predicted == self.faces.labels
 
     def rows(self) -> Iterator[list[object]]:
-        """The rows of predictions.csv, whose columns are `COLUMNS`."""
+        """Return the rows of predictions.csv, whose columns are `COLUMNS`."""
         facts = zip(self.faces.index, self.faces.labels, self.predicted, strict=True)
         for (index, label, answer), scores in zip(facts, self.log_proba.exp(), strict=True):
             digits = [f"{score:.9g}" for score in scores.tolist()]
@@ -81,7 +81,7 @@ class Predictions:
 
 
 def predict(model: ExpressionClassifier, faces: Faces) -> Predictions:
-    """The predictions of a network for faces on its device, returned on the CPU."""
+    """Return the predictions, on the CPU, of a network for faces on its device."""
     rows = faces.index.argsort(stable=True)
     log_proba = logits_of(model, faces).double().log_softmax(-1)
     return Predictions(faces.take(rows).to("cpu"), log_proba[rows].cpu())
@@ -93,7 +93,7 @@ ENLARGED = 2  # times the size of a face, so that captions fit
 
 
 def uncertain_faces(predictions: Predictions, threshold: float) -> Figure | None:
-    """The faces whose highest score is below the threshold, least sure first; None without any."""
+    """Draw the faces whose highest score is below a threshold, least sure first, or None."""
     rows = predictions.confidence.argsort(stable=True)
     rows = rows[predictions.confidence[rows] < threshold]
     what = f"highest score below {threshold:.3g}, least sure first"
@@ -101,14 +101,14 @@ def uncertain_faces(predictions: Predictions, threshold: float) -> Figure | None
 
 
 def confident_mistakes(predictions: Predictions) -> Figure | None:
-    """The faces that are taken for another class, surest first; None if all are right."""
+    """Draw the misclassified faces, surest first, or return None if all are right."""
     rows = predictions.confidence.argsort(descending=True, stable=True)
     rows = rows[~predictions.right[rows]]
     return _sheet(predictions, rows, "wrong", "surest first")
 
 
 def _sheet(predictions: Predictions, rows: Tensor, kind: str, what: str) -> Figure | None:
-    """The first faces of these rows, with index, highest score, true and predicted class."""
+    """Draw the first faces of these rows, with index, highest score, true and predicted class."""
     n = len(rows)
     if not n:
         return None

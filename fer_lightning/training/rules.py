@@ -1,4 +1,4 @@
-"""The rules of the settings of a run, told before PyTorch and Lightning are imported."""
+"""The rules of the settings of a run, checked before PyTorch and Lightning are imported."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -102,7 +102,7 @@ class Run:
         """Evaluate the network, write the summary, and return the best validation accuracy.
 
         Args:
-            seconds: That the training took, since it went on if it did.
+            seconds: Seconds that the training took; of a resumed run, since it went on.
         """
         trainer = self.trainer
         final = scores_of(self.model, self.datamodule, trainer.current_epoch)
@@ -145,7 +145,7 @@ def fit(run: Run) -> None:
 
 
 def _quieten_lightning() -> None:
-    """Leave out its advertisements, its notes on devices, and a warning of how it uses PyTorch."""
+    """Silence Lightning's advertisements, notes on devices, and a warning on its use of PyTorch."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
@@ -208,7 +208,7 @@ def _best(
     model: ExpressionClassifier,
     datamodule: FaceDataModule,
 ) -> Scores:
-    """Scores of the best network by validation accuracy."""
+    """Return the scores of the best network by validation accuracy."""
     if checkpoints.best_epoch is None:
         return Scores.none()
     if checkpoints.best_epoch == final.epoch:
@@ -218,22 +218,22 @@ def _best(
 
 
 class LeaderWritesDDP(DDPStrategy):
-    """DDP whose first process writes checkpoints when it likes, the others not awaiting it.
+    """DDP whose first process writes checkpoints without the others waiting for it.
 
-    The processes are there already, and the environment tells which one this is, also inside a job
-    of Slurm, for which Lightning would look there first.
+    The processes exist already, and the environment variables tell which one this is, even inside
+    a job of Slurm, which Lightning would else ask first.
     """
 
     def __init__(self) -> None:
         super().__init__(cluster_environment=LightningEnvironment())
 
     def barrier(self, name: str | None = None, *args: Any, **kwargs: Any) -> None:
-        """Wait for the others, unless it is for a checkpoint that only the first one writes."""
+        """Wait for the other processes, except at a checkpoint that only the first one writes."""
         if name != "Trainer.save_checkpoint":
             super().barrier(name, *args, **kwargs)
 
 
 def leave_group() -> None:
-    """End the group of processes, if this one is in one, so that another run can form its own."""
+    """Leave the process group, if there is one, so that another run can form its own."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -42,14 +42,14 @@ class ClassMixtures:
     empty: int
 
     def log_proba(self, points: Tensor, chunk_size: int | None = None) -> Tensor:
-        """log p(c | x) for every K by Bayes' rule, (number of K, N, C), float64 on the CPU."""
+        """Return log p(c | x) for every K by Bayes' rule, (number of K, N, C), float64 on the CPU."""
         evidence = self.mixtures.score_samples(points, chunk_size, torch.float64).cpu()
         joint = evidence + self.log_prior[:, None, None]  # (C, number of K, N)
         return joint.log_softmax(0).permute(1, 2, 0)
 
 
 def class_faces(faces: FacePoints, classes: list[int], largest: int) -> dict[str, Labelled]:
-    """The faces of the chosen classes in all splits.
+    """Return the faces of the chosen classes in all splits.
 
     Args:
         faces: All faces.

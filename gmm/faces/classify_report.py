@@ -101,13 +101,13 @@ def _draw(
 
 
 def error_rates(log_proba: Tensor, classes: Tensor) -> list[float]:
-    """Shares of wrong answers, one for each K, from log p(c | x), (number of K, N, C)."""
+    """Return shares of wrong answers, one for each K, from log p(c | x), (number of K, N, C)."""
     wrong = log_proba.argmax(-1) != classes
     return wrong.double().mean(-1).tolist()
 
 
 def honest_words(as_fitted: Reliability, softened: Reliability, temperature: float) -> str:
-    """What p(class | face) is worth on the test faces."""
+    """Return what p(class | face) is worth on the test faces."""
     return (
         f"p(class | face) on test as fitted: {as_fitted.mean_confidence:.1%} sure on average, "
         f"{as_fitted.mean_accuracy:.1%} right; {as_fitted.certain:.1%} of the faces above 0.999; "

@@ -140,7 +140,7 @@ def _draw(
 
 
 def _most_typical(joint: Tensor, clusters: Tensor, k: int) -> Tensor:
-    """Positions of the faces with the highest density among those of component k."""
+    """Return positions of the faces with the highest density among those of component k."""
     members = (clusters == k).nonzero()[:, 0]
     return members[joint[members, k].argsort(descending=True)[:N_TYPICAL]]
 
@@ -181,12 +181,12 @@ def _warn(found: Clustering) -> None:
 
 
 def purity(counts: Tensor) -> float:
-    """The share of points whose class is the most frequent one of their cluster."""
+    """Return the share of points whose class is the most frequent one of their cluster."""
     return float(counts.amax(-1).sum() / counts.sum())
 
 
 def adjusted_rand(counts: Tensor) -> float:
-    """The adjusted Rand index (Hubert and Arabie 1985, eq. 5): 0 by chance, 1 for the same sets."""
+    """Return the adjusted Rand index (Hubert and Arabie 1985, eq. 5): 0 by chance, 1 for the same sets."""
 
     def pairs(n: Tensor) -> float:
         n = n.double()

@@ -33,11 +33,11 @@ class Clustering:
 
     @property
     def mixture(self) -> Mixture:
-        """The best mixture."""
+        """Return the best mixture."""
         return self.fit.mixture[self.start, self.best[self.start]]
 
     def curve(self, start: int) -> Tensor:
-        """Log-likelihoods of the best restart of a start, one for each of its iterations."""
+        """Return log-likelihoods of the best restart of a start, one for each of its iterations."""
         return finite(self.log_likelihood[start, self.best[start]])
 
 
@@ -90,7 +90,7 @@ def fit_starts(
 
 
 def near_end(curve: Tensor, share: float = 0.001) -> int | None:
-    """The first iteration, from 1, whose log-likelihood is within a share of the last; or None."""
+    """Return the first iteration, from 1, whose log-likelihood is within a share of the last; or None."""
     if not len(curve):
         return None
     near = (curve - curve[-1]).abs() <= share * curve[-1].abs()
@@ -98,5 +98,5 @@ def near_end(curve: Tensor, share: float = 0.001) -> int | None:
 
 
 def finite(curve: Tensor) -> Tensor:
-    """What of a curve, (T,), came before the end of EM."""
+    """Return what of a curve, (T,), came before the end of EM."""
     return curve[curve.isfinite()]

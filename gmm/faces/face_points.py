@@ -35,12 +35,12 @@ class FacePoints:
     device: torch.device
 
     def labels(self, split: str) -> Tensor:
-        """Expressions of the faces of a split, (N,), on the CPU."""
+        """Return expressions of the faces of a split, (N,), on the CPU."""
         faces: Faces = getattr(self.splits, split)
         return faces.labels
 
     def points(self, split: str, rows: Tensor | None = None) -> Tensor:
-        """Points of a split, all or those at the rows, (N, D), float32."""
+        """Return points of a split, all or those at the rows, (N, D), float32."""
         faces: Faces = getattr(self.splits, split)
         images = faces.images if rows is None else faces.images[rows]
         return self.features.encode(_pixels(images, self.device))
@@ -74,7 +74,7 @@ def _features(config: DictConfig, images: Tensor, device: torch.device) -> Featu
 
 
 def _pixels(images: Tensor, device: torch.device) -> Tensor:
-    """Pixels in [0, 1], (N, P)."""
+    """Return pixels in [0, 1], (N, P)."""
     return images.flatten(1).to(device, torch.float32) / 255
 
 

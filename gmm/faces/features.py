@@ -16,16 +16,16 @@ class Features(Protocol):
     """A linear map between faces and what a mixture is fitted to."""
 
     def encode(self, faces: Tensor) -> Tensor:
-        """Points (N, D) from faces in [0, 1], (N, P)."""
+        """Return points (N, D) from faces in [0, 1], (N, P)."""
 
     def decode(self, points: Tensor) -> Tensor:
-        """The faces (N, P) that points (N, D) stand for."""
+        """Return the faces (N, P) that points (N, D) stand for."""
 
     def spread(self, variances: Tensor) -> Tensor:
-        """Variances of pixels, (K, P), from those of uncorrelated features, (K, D)."""
+        """Return variances of pixels, (K, P), from those of uncorrelated features, (K, D)."""
 
     def spread_roots(self, roots: Tensor) -> Tensor:
-        """Variances of pixels, (P,), from rows A (n, D) whose A^T A is a covariance."""
+        """Return variances of pixels, (P,), from rows A (n, D) whose A^T A is a covariance."""
 
 
 class Pixels:
@@ -66,7 +66,7 @@ class PrincipalComponents:
 
     @classmethod
     def of(cls, faces: Tensor, n_features: int) -> "PrincipalComponents":
-        """The first n_features principal components of faces (N, P)."""
+        """Return the first n_features principal components of faces (N, P)."""
         center = faces.mean(0)
         centred = (faces - center).cpu()
         rows, variances = _principal(centred, n_features)
@@ -95,7 +95,7 @@ class PrincipalComponents:
 
 
 def _principal(centred: Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The n directions of largest variance of centred points (N, P), (n, P), and the variances."""
+    """Return the n directions of largest variance of centred points (N, P), (n, P), and the variances."""
     N, P = centred.shape
     if N < P:
         _, singular, rows = torch.linalg.svd(centred.double(), full_matrices=False)
@@ -106,7 +106,7 @@ def _principal(centred: Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pixel_variances(mixture: Mixture, features: Features) -> Tensor:
-    """Variances of every component in pixels, (K, P), whatever the structure of its covariance."""
+    """Return variances of every component in pixels, (K, P), whatever the structure of its covariance."""
     K, D = mixture.means.shape
     kind, covariances = mixture.structure, mixture.covariances.double()
     if kind.on_diagonal:

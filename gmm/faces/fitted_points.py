@@ -30,11 +30,11 @@ class FittedPoints:
 
     @property
     def data(self) -> Tensor | Iterable[Tensor] | Distributed:
-        """What `gmm.fit_em` takes."""
+        """Return what `gmm.fit_em` takes."""
         return Distributed(self.own) if n_processes() > 1 else self.own
 
     def log_likelihood(self, mixture: Mixture) -> float:
-        """The log-likelihood of all points, summed."""
+        """Return the log-likelihood of all points, summed."""
         batches = [self.own] if isinstance(self.own, Tensor) else self.own
         total = torch.zeros((), dtype=torch.float64, device=mixture.means.device)
         for x in batches:
@@ -43,7 +43,7 @@ class FittedPoints:
 
 
 def fitted_points(config: DictConfig, faces: FacePoints) -> FittedPoints:
-    """The points that a configuration wants a mixture to be fitted to.
+    """Return the points that a configuration wants a mixture to be fitted to.
 
     Raises:
         InputError: The shards cannot be read, or do not hold such faces.

@@ -42,7 +42,7 @@ class KeptState:
         self._written = time.monotonic()
 
     def recall(self) -> Kept | None:
-        """The newest state that is whole, or None."""
+        """Return the newest state that is whole, or None."""
         if not self.resumes:
             return None
         found: list[Kept] = whole_generations(self.path, lambda _, content: content)

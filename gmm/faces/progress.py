@@ -15,7 +15,7 @@ from gmm.em import Callback
 def em_progress(
     max_iter: int, describe: Callable[[Tensor], str] | None = None
 ) -> Iterator[Callback]:
-    """A bar of iterations and a line about each above it; away from a terminal only the lines.
+    """Return a bar of iterations and a line about each above it; away from a terminal only the lines.
 
     Args:
         max_iter: Most iterations.

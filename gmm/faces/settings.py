@@ -56,28 +56,28 @@ class MixtureSettings:
 
     @property
     def sizes(self) -> list[int]:
-        """The numbers of components."""
+        """Return the numbers of components."""
         several = isinstance(self.n_components, list)
         return list(self.n_components) if several else [self.n_components]  # type: ignore
 
     @property
     def floors(self) -> dict[str, Any]:
-        """What both a start and EM take."""
+        """Return what both a start and EM take."""
         names = ("reg_covar", "min_variance", "chunk_size")
         return {name: getattr(self, name) for name in names}
 
     @property
     def em(self) -> dict[str, Any]:
-        """What EM takes."""
+        """Return what EM takes."""
         return {"max_iter": self.max_iter, "tol": self.tol, **self.floors}
 
     def start(self, name: str) -> Start:
-        """The start of that name with these settings."""
+        """Return the start of that name with these settings."""
         return Start(name, rand_const=self.rand_const, lloyd_iter=self.lloyd_iter)
 
     @property
     def remedy(self) -> str:
-        """What helps when a covariance lost its density."""
+        """Return what helps when a covariance lost its density."""
         return (
             f"raise mixture.reg_covar (now {self.reg_covar:g}) "
             f"or mixture.min_variance (now {self.min_variance:g})"
@@ -85,7 +85,7 @@ class MixtureSettings:
 
 
 def mixture_settings(config: DictConfig) -> MixtureSettings:
-    """The settings of a mixture in a configuration.
+    """Return the settings of a mixture in a configuration.
 
     Raises:
         InputError: If one breaks its rule.
@@ -96,7 +96,7 @@ def mixture_settings(config: DictConfig) -> MixtureSettings:
 
 
 def start_names(start: str, *, both: bool = False) -> tuple[str, ...]:
-    """The starts that a setting asks for.
+    """Return the starts that a setting asks for.
 
     Args:
         start: A start, or "both" where that is allowed.
@@ -113,7 +113,7 @@ def start_names(start: str, *, both: bool = False) -> tuple[str, ...]:
 
 
 def working_device(name: str) -> torch.device:
-    """The device of that name; `auto` is a GPU where there is one.
+    """Return the device of that name; `auto` is a GPU where there is one.
 
     Of several processes, each takes a GPU of its own.
 

@@ -39,7 +39,7 @@ class Block:
 
     @cached_property
     def scatter(self) -> Tensor:
-        """Sum of the points' outer products, (G, D, D)."""
+        """Return sum of the points' outer products, (G, D, D)."""
         x = self.x if self.valid is None else self.x * self.valid.unsqueeze(-1)
         return x.mT @ x
 
@@ -116,7 +116,7 @@ class Points:
 
     @property
     def in_memory(self) -> bool:
-        """Whether the points are tensors, and no iterable of batches."""
+        """Return whether the points are tensors, and no iterable of batches."""
         return isinstance(self._data, Sequence)
 
     def total(self, x: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ class Points:
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean (relative to the centre) and variance of every feature, (G, D), float64."""
+        """Return mean (relative to the centre) and variance of every feature, (G, D), float64."""
         sums = torch.zeros(2, len(self), self.n_features, dtype=torch.float64, device=self.device)
         for block in self.blocks():
             sums[0, block.sets] += block.mask(block.x).sum(1, dtype=torch.float64)
@@ -186,7 +186,7 @@ class Points:
         return torch.stack(sums), sizes
 
     def _pack(self, sizes: list[int]) -> list[tuple[slice, int, int]]:
-        """Plan the blocks in memory: (sets, first row, last row + 1).
+        """Return plan the blocks in memory: (sets, first row, last row + 1).
 
         Neighbouring small data sets share a padded block while padding is at most half of it.
         """

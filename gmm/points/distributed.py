@@ -12,11 +12,11 @@ class Alone:
     """What a process that holds all points knows of others: there are none."""
 
     def total(self, x: Tensor) -> Tensor:
-        """The sum of what all processes have, the same in each."""
+        """Return the sum of what all processes have, the same in each."""
         return x
 
     def before(self, n: int, device: torch.device) -> int:
-        """How many points the processes before this one hold, this one holding n."""
+        """Return how many points the processes before this one hold, this one holding n."""
         return 0
 
 

@@ -92,7 +92,7 @@ class Shards:
         self._rows = range(self.n_points)
 
     def of_process(self, rank: int, n_processes: int) -> "Shards":
-        """The same folder, of which only the share of one of several processes is read."""
+        """Return the same folder, of which only the share of one of several processes is read."""
         N, other = self.n_points, Shards.__new__(Shards)
         other.__dict__.update(self.__dict__)
         other._rows = range(N * rank // n_processes, N * (rank + 1) // n_processes)
@@ -129,7 +129,7 @@ def _part(path: Path) -> _Part:
 
 @contextmanager
 def _array_in(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """The file of an array, and its size in bytes; a .npz file is a zip archive of such."""
+    """Return the file of an array, and its size in bytes; a .npz file is a zip archive of such."""
     try:
         if path.suffix == ".npy":
             with path.open("rb") as file:

@@ -187,7 +187,7 @@ HEAD = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
     ids=["declared", "declared packed", "declared inside", "expands"],
 )
 def test_a_mat_file_that_asks_for_gigabytes(content, tmp_path, refused, monkeypatch):
-    monkeypatch.setattr("fer_lightning.data.tfd.MAX_BYTES", 2**27)
+    monkeypatch.setattr("fer_lightning.data.sources.tfd.MAX_BYTES", 2**27)
     (tmp_path / "x.mat").write_bytes(HEAD + content)
     refused(tmp_path / "x.mat")
 

@@ -45,7 +45,7 @@ class Picture:
 
 
 def find_pictures(tree: FileTree, leave_out: Collection[str] = ()) -> list[Picture]:
-    """All pictures of a tree, in the order of their names.
+    """Return all pictures of a tree, in the order of their names.
 
     Args:
         tree: Where they are; files that are no pictures by their suffix are passed over.
@@ -119,7 +119,7 @@ class ClassFolders:
         self.files()
 
     def files(self) -> list[Path]:
-        """What the faces are read from."""
+        """Return what the faces are read from."""
         return [existing_path(self.path, "a folder or zip archive with a folder per class")]
 
     def read(self) -> FaceSplits:
@@ -144,7 +144,7 @@ class ClassFolders:
         )
 
     def _subjects(self, where: str, pictures: list[Picture]) -> np.ndarray:
-        """Number of the person on each picture, (N,), -1 without a pattern."""
+        """Return number of the person on each picture, (N,), -1 without a pattern."""
         if self.subject_pattern is None:
             return np.full(len(pictures), -1)
         people = []

@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 
 def decode(data: bytes, name: str, size: int) -> np.ndarray:
-    """Grey levels of a picture of any size and colour, (size, size), uint8.
+    """Return grey levels of a picture of any size and colour, (size, size), uint8.
 
     Colours become grey by ITU-R 601-2; another size is resampled with an antialiasing filter.
 
@@ -62,7 +62,7 @@ def _to_grey(image: Image.Image) -> Image.Image:
 
 
 def decode_files(path: Path, names: Sequence[str], size: int) -> np.ndarray:
-    """Grey levels of pictures below a folder or in a zip archive, (N, size, size), uint8.
+    """Return grey levels of pictures below a folder or in a zip archive, (N, size, size), uint8.
 
     Raises:
         InputError: One of them cannot be read; the message names it.
@@ -78,7 +78,7 @@ def _decode_chunk(path: Path, size: int, names: Sequence[str]) -> np.ndarray:
 def in_parallel(
     function: Callable[[Sequence[Item]], np.ndarray], items: Sequence[Item]
 ) -> np.ndarray:
-    """Concatenated results of a function on chunks of the items, on all cores if forking is safe.
+    """Return concatenated results of a function on chunks of the items, on all cores if forking is safe.
 
     Elsewhere (macOS, Windows) this process works all of them off: starting fresh
     interpreters there would run the caller's script again.

@@ -92,7 +92,7 @@ class Synthetic:
         require_integer("seed", self.seed, 0)
 
     def files(self) -> list[Path]:
-        """The code that draws the faces: another version of it draws others."""
+        """Return the code that draws the faces: another version of it draws others."""
         drawing = Path(__file__).parents[1] / "drawing"
         return [Path(__file__), *sorted(drawing.glob("*.py"))]
 

@@ -1,4 +1,4 @@
-"""`best.ckpt` and `last.ckpt` of a run, and its end once they are written where a signal came."""
+"""`best.ckpt` and `last.ckpt` of a run, and its end after a signal, once they are written."""
 
 import io
 import time
@@ -16,7 +16,7 @@ from fer_lightning.training.classifier import ExpressionClassifier
 
 
 class Checkpoints(Checkpoint):
-    """Keeps the best network by validation accuracy, and the last one with all it takes to go on.
+    """Saves the best network by validation accuracy, and the last with all that resuming needs.
 
     Files in every epoch would slow the short epochs of a small network down. The best weights are
     therefore kept in memory, and both files are written at the end of an epoch every few seconds,
@@ -48,12 +48,12 @@ class Checkpoints(Checkpoint):
 
     @property
     def best_path(self) -> Path:
-        """The file with the best weights."""
+        """Return the path of the file with the best weights."""
         return self.folder / "best.ckpt"
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to write."""
+        """Return whether it is time to write the checkpoints."""
         return self._is_late(self.every_seconds) or is_waiting()
 
     def _is_late(self, seconds: float) -> bool:
@@ -63,7 +63,7 @@ class Checkpoints(Checkpoint):
         return {"best_acc": self.best_acc, "best_epoch": self.best_epoch, "best": self._best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Stand where a checkpoint was written; `best.ckpt` may be of a later epoch."""
+        """Restore the state saved in a checkpoint, and `best.ckpt` as it was at that epoch."""
         self.best_acc, self.best_epoch = state_dict["best_acc"], state_dict["best_epoch"]
         self._best = state_dict["best"]
         self._best_is_written = False
@@ -87,7 +87,7 @@ class Checkpoints(Checkpoint):
             self._write(trainer)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Write within a long epoch, or where a signal waits, if no other process has a part."""
+        """Write the checkpoints in a long epoch or when a signal waits, if there is one process."""
         is_due = is_waiting() or self._is_late(2 * self.every_seconds)
         if is_due and trainer.world_size == 1:
             self._write(trainer)
@@ -98,10 +98,10 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Let the run go on at the end of an epoch, whatever Lightning assumes.
+        """Set Lightning's counters so that the run goes on from the end of an epoch.
 
-        That is the epoch that is over, or the one before where this one is not: its minibatches
-        that are done are then passed over.
+        That is the current epoch if it is over, else the one before: the minibatches of the
+        current epoch that are done are then skipped.
         """
         loop = checkpoint["loops"]["fit_loop"]
         current = loop["epoch_progress"]["current"]
@@ -117,11 +117,11 @@ class Checkpoints(Checkpoint):
                 steps["total"][name] -= n
 
     def drop_the_one_before(self) -> None:
-        """Leave the last checkpoint alone: the run is done."""
+        """Delete the checkpoint before the last one, as the run is done."""
         one_before(self.folder / LAST).unlink(missing_ok=True)
 
     def _snapshot(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """What `load_from_checkpoint` needs, with weights of its own."""
+        """Return a checkpoint for `load_from_checkpoint`, with copies of the weights."""
         checkpoint = {
             "epoch": trainer.current_epoch,
             "global_step": trainer.global_step,
@@ -152,9 +152,9 @@ class Checkpoints(Checkpoint):
 
 
 class StopOnSignal(Checkpoint):
-    """Ends a training once what it has done when a signal came is saved.
+    """Ends a training after a signal, once its state is saved.
 
-    It is a `Checkpoint`, and the last of them, so that all that is written is.
+    It is a `Checkpoint`, and the last of them, so that the others have written their files.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -25,9 +25,9 @@ class EpochLog(Checkpoint):
         folder: Folder of the run, where `metrics.csv` and the TensorBoard events are written.
 
     Attributes:
-        share: Share of the time of an epoch that is the run's, where several are trained together.
+        share: The run's share of the time of an epoch, where several are trained together.
         diverged_at: The epoch, from 1, in which the training loss was not finite, or None.
-        seconds_before: Of the epochs that were done before the run went on from a checkpoint.
+        seconds_before: Seconds of the epochs done before the run went on from a checkpoint.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,14 +43,14 @@ class EpochLog(Checkpoint):
 
     @property
     def board(self) -> SummaryWriter:
-        """The writer of TensorBoard events; the file begins when it is first asked for."""
+        """Return the writer of TensorBoard events, which the first call makes."""
         if self._board is None:
             self._board = SummaryWriter(str(self.folder))
         return self._board
 
     @property
     def path(self) -> Path:
-        """The file with a row per epoch."""
+        """Return the path of the file with a row per epoch."""
         return self.folder / "metrics.csv"
 
     def state_dict(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class EpochLog(Checkpoint):
         return {**kept, "threads": torch.get_num_threads(), "files": sizes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Stand where a checkpoint was written: what the files hold of later epochs is cut off."""
+        """Restore the state saved in a checkpoint, and cut later epochs off the files."""
         self.diverged_at = state_dict["diverged_at"]
         if not leads():  # whose files these are
             return

@@ -18,7 +18,7 @@ THRESHOLD = 2 / 7  # of the study, for uncertain faces
 
 
 class ImageLog(Checkpoint):
-    """Shows first layer and validation confusion matrix now and then, and uncertain faces at last.
+    """Shows first layer and confusion matrix now and then, and uncertain faces at the end.
 
     It is a `Checkpoint` because Lightning calls those after the network has logged its epoch.
 
@@ -28,7 +28,7 @@ class ImageLog(Checkpoint):
             last epoch has its pictures too.
 
     Attributes:
-        times: About how often a run is shown unless it is told otherwise.
+        times: About how often pictures are made if `every_n_epochs` is None.
     """
 
     def __init__(self, board: Callable[[], SummaryWriter], every_n_epochs: int | None) -> None:
@@ -80,7 +80,7 @@ class ImageLog(Checkpoint):
 
 
 def _validation(trainer: L.Trainer, model: L.LightningModule) -> Predictions | None:
-    """Predictions for the validation faces; None if the network has diverged."""
+    """Return the predictions for the validation faces, or None if the network has diverged."""
     datamodule = trainer.datamodule  # type: ignore[attr-defined]
     assert isinstance(datamodule, FaceDataModule)
     assert isinstance(model, ExpressionClassifier)

@@ -17,7 +17,7 @@ class EpochBar:
     It draws only when a quarter of a second has passed, without a thread of its own.
 
     Args:
-        epochs: How many there are.
+        epochs: Number of epochs.
     """
 
     def __init__(self, epochs: int) -> None:
@@ -40,11 +40,11 @@ class EpochBar:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to draw again."""
+        """Return whether it is time to draw again."""
         return time.monotonic() - self._drawn >= (REFRESH_SECONDS if self._bar else LINE_SECONDS)
 
     def draw(self, done: float, figures: str) -> None:
-        """Show epochs done, with a fraction of the one that goes on, and figures."""
+        """Show the number of epochs done, which may be a fraction, and a text of figures."""
         self._drawn = time.monotonic()
         if self._bar:
             epoch = min(int(done) + 1, self.epochs)
@@ -54,7 +54,7 @@ class EpochBar:
             self.console.print(f"epoch {int(done)}/{self.epochs}  {figures}")
 
     def stop(self) -> None:
-        """Leave the bar as it is."""
+        """Stop updating the bar, and leave it as it is."""
         if self._bar:
             self._bar.stop()
 

@@ -135,7 +135,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(drawn, write_csv, tmp_pa
 def test_processes_that_start_together_do_no_harm(drawn, write_csv, tmp_path):
     path = write_csv(drawn)
     script = (
-        "from fer_lightning.data import cache, fer2013\n"
+        "from fer_lightning.data import cache\n"
+        "from fer_lightning.data.sources import fer2013\n"
         f"source = fer2013.Fer2013({str(path)!r})\n"
         f"print(cache.load(source, {str(tmp_path / 'cache')!r}).fingerprint())"
     )

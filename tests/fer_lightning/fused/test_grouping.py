@@ -59,6 +59,7 @@ def test_orders_with_more_jobs_than_others_are_a_group_of_their_own(settings):
         ("+trainer.precision=bf16-mixed", "trainer.precision=bf16-mixed"),
         ("+trainer.limit_train_batches=3", "trainer.limit_train_batches"),
         ("trainer.devices=2", "several devices"),
+        ("optim._target_=elsewhere.Lion", "optim=lion"),
     ],
 )
 def test_what_only_lightning_can_do_is_left_to_it(settings, given, reason):

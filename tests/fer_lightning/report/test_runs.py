@@ -33,16 +33,18 @@ def test_without_a_summary_it_has_failed_if_its_log_ends_so(write_run):
     path = write_run("s/0_run")
     (path / "summary.json").unlink()
     log = path / "train.log"
-    log.write_text("[2026-01-01 00:00:00,000][fer_lightning.jobs][INFO] run 1 of 2: seed=0\n")
+    log.write_text("[2026-01-01 00:00:00,000][fer_lightning.shell.jobs][INFO] run 1 of 2: seed=0\n")
     assert read(path).status == "unfinished"
     with log.open("a") as file:
-        file.write("[2026-01-01 00:00:01,000][fer_lightning.jobs][ERROR] failed: no; faces; /a/b\n")
+        file.write(
+            "[2026-01-01 00:00:01,000][fer_lightning.shell.jobs][ERROR] failed: no; faces; /a/b\n"
+        )
         file.write("Traceback (most recent call last):\n")
         file.write("[2026-01-01 00:00:01,500][submitit][INFO] Job completed successfully\n")
     assert read(path).status == "failed"
     assert read(path).folder.failure == "no; faces"
     with log.open("a") as file:
-        file.write("[2026-01-01 00:00:02,000][fer_lightning.training][INFO] goes on\n")
+        file.write("[2026-01-01 00:00:02,000][fer_lightning.training.run][INFO] goes on\n")
     assert read(path).status == "unfinished"
 
 

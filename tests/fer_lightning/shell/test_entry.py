@@ -141,7 +141,7 @@ def test_a_sweep_goes_on_after_jobs_that_fail_and_says_so_at_once_and_at_its_end
     sweep = tmp_path / "sweep"
     settings = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null", "threads=1"]
     settings += ["experiment=mlp_momentum", "trainer.max_epochs=1", "optim.momentum=2,0.5"]
-    settings += ["optim._target_=math.floor,fer_lightning.optimizers.SGD"]
+    settings += ["optim._target_=math.floor,fer_lightning.training.SGD"]
     done = shell("train.py", *settings, f"hydra.sweep.dir={sweep}")
     assert done.returncode == 1
     mistakes = re.findall(
@@ -213,7 +213,7 @@ def test_a_run_of_a_sweep_has_a_name_that_can_be_given_back(overrides, name):
     ],
 )
 def test_folders_are_named_after_the_experiment(monkeypatch, overrides, key, end):
-    monkeypatch.setattr("fer_lightning.shell.new_folder", lambda path: path)
+    monkeypatch.setattr("fer_lightning.shell.configuration.new_folder", lambda path: path)
     register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", ["hydra.job.name=train", *overrides], return_hydra_config=True)
@@ -223,14 +223,14 @@ def test_folders_are_named_after_the_experiment(monkeypatch, overrides, key, end
 
 
 def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_path):
-    from fer_lightning.shell import entry as shell
+    from fer_lightning.files.writing import new_folder
 
     names = []
     for _ in range(3):  # each call stands for a process of its own
-        shell.new_folder.cache_clear()
-        names.append(shell.new_folder(str(tmp_path / "run")))
+        new_folder.cache_clear()
+        names.append(new_folder(str(tmp_path / "run")))
     assert names == [str(tmp_path / name) for name in ("run", "run-2", "run-3")]
-    assert shell.new_folder(str(tmp_path / "run")) == names[-1]
+    assert new_folder(str(tmp_path / "run")) == names[-1]
 
 
 @pytest.mark.parametrize(

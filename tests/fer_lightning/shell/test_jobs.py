@@ -9,7 +9,7 @@ import pytest
 
 COMMAND = """
 import json
-from fer_lightning.ranking import rank
+from fer_lightning.sweeps import rank
 from fer_lightning.shell import command
 
 def job(config, folder, overrides):

@@ -20,8 +20,8 @@ import sys
 sys.modules["torch"] = None  # importing it is an error
 from hydra import compose, initialize_config_dir
 from fer_lightning.errors import InputError
-from fer_lightning.run_settings import check_settings
-from fer_lightning.shell import CONF, register_resolvers
+from fer_lightning.shell.configuration import CONF, register_resolvers
+from fer_lightning.training import check_settings
 register_resolvers()
 with initialize_config_dir(str(CONF), version_base="1.3"):
     for setting in sys.argv[1:]:

@@ -128,7 +128,7 @@ def test_a_folder_without_parts_is_named(tmp_path):
 
 PEAK = """
 import resource, sys, torch, gmm
-from gmm.shards import Shards
+from gmm import Shards
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
