@@ -55,7 +55,7 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         results = report(run, fitted, chosen, [CLASSES[c] for c in classes], settings)
         run.summary(results, config, overrides, faces, started)
     remove_state(folder)
-    return results["best"]["val"]
+    return float(results["best"]["val"])
 
 
 def class_numbers(classes: Any) -> list[int]:

@@ -65,7 +65,7 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         results = report(run, found, faces, points.n, fitted, config.seed)
         run.summary(results, config, overrides, faces, started)
     remove_state(folder)
-    return results["model"]["log_likelihood"]["val"] / len(faces.splits.val)
+    return float(results["model"]["log_likelihood"]["val"] / len(faces.splits.val))
 
 
 def _describe(names: Sequence[str], n: int, mean: Tensor) -> str:

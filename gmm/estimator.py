@@ -159,11 +159,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     def bic(self, X: Any) -> float:
         """Return the Bayesian information criterion; lower is better."""
         N = X.shape[0]
-        return -2 * self.score(X) * N + self._n_parameters() * float(np.log(N))
+        return float(-2 * self.score(X) * N + self._n_parameters() * np.log(N))
 
     def aic(self, X: Any) -> float:
         """Return the Akaike information criterion; lower is better."""
-        return -2 * self.score(X) * X.shape[0] + 2 * self._n_parameters()
+        return float(-2 * self.score(X) * X.shape[0] + 2 * self._n_parameters())
 
     def sample(self, n_samples: int = 1) -> tuple[Any, Any]:
         """Draw points, (n_samples, D), and return them with their components, (n_samples,)."""

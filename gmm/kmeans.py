@@ -139,7 +139,8 @@ def random_points(
             for n in points.sizes.tolist()
         ]
     )
-    return points.take(index.flatten(1).to(points.device)).unflatten(1, (M, K))
+    drawn: Tensor = points.take(index.flatten(1).to(points.device)).unflatten(1, (M, K))
+    return drawn
 
 
 def spread_points(
@@ -211,7 +212,8 @@ def _farthest(points: Points, centers: Tensor, used: Tensor, n: int) -> Tensor:
         rows = slice(block.start, block.start + gap.shape[1])
         gaps[block.sets, :, rows] = block.mask(gap + 1).mT  # padding stays below every point
     index = points.total(gaps).topk(n, -1).indices
-    return points.take(index.flatten(1)).unflatten(1, index.shape[1:])
+    taken: Tensor = points.take(index.flatten(1)).unflatten(1, index.shape[1:])
+    return taken
 
 
 def _inertia(points: Points, centers: Tensor, used: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
         Exception: If it is another kind of file, or damaged; PyTorch raises many kinds.
     """
     _require_unpacked(path)
-    content = torch.load(str(path), weights_only=True, map_location="cpu")
+    content: dict[str, Any] = torch.load(str(path), weights_only=True, map_location="cpu")
     if not all(_is_whole(value) for value in content.values() if isinstance(value, Tensor)):
         raise ValueError("tensors without numbers of their own")
     return content

@@ -1,19 +1,21 @@
 from .cache import load as load
-from .datamodule import EVALUATION_BATCH as EVALUATION_BATCH
-from .datamodule import FaceDataModule as FaceDataModule
-from .faces import CLASSES as CLASSES
-from .faces import SIZE as SIZE
-from .faces import Faces as Faces
-from .faces import FaceSplits as FaceSplits
-from .faces import Source as Source
-from .faces import cross_validated as cross_validated
-from .minibatches import Batch as Batch
-from .minibatches import Minibatches as Minibatches
-from .minibatches import epoch_order as epoch_order
-from .minibatches import in_order as in_order
+from .datamodule import EVALUATION_BATCH as EVALUATION_BATCH, FaceDataModule as FaceDataModule
+from .faces import (
+    CLASSES as CLASSES,
+    SIZE as SIZE,
+    Faces as Faces,
+    FaceSplits as FaceSplits,
+    Source as Source,
+    cross_validated as cross_validated,
+)
+from .minibatches import (
+    Batch as Batch,
+    Minibatches as Minibatches,
+    epoch_order as epoch_order,
+    in_order as in_order,
+)
 from .sources.fer2013 import Fer2013 as Fer2013
 from .sources.folder import ClassFolders as ClassFolders
 from .sources.synthetic import Synthetic as Synthetic
 from .sources.tfd import Tfd as Tfd
-from .splitting import SPLITS as SPLITS
-from .splitting import require_loading as require_loading
+from .splitting import SPLITS as SPLITS, require_loading as require_loading

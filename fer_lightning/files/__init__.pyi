@@ -1,28 +1,36 @@
-from .file_tree import FileTree as FileTree
-from .file_tree import Folder as Folder
-from .file_tree import open_tree as open_tree
-from .file_tree import require_modest as require_modest
+from .file_tree import (
+    FileTree as FileTree,
+    Folder as Folder,
+    open_tree as open_tree,
+    require_modest as require_modest,
+)
 from .mat_file import read_mat as read_mat
-from .reading import number_at as number_at
-from .reading import numbers as numbers
-from .reading import plain_yaml as plain_yaml
-from .reading import read_bytes as read_bytes
-from .reading import read_json as read_json
-from .reading import read_rows as read_rows
-from .reading import read_yaml as read_yaml
-from .reading import readable as readable
-from .reading import text_at as text_at
-from .reading import value_at as value_at
-from .resumable import GrowingFiles as GrowingFiles
-from .resumable import new_generation as new_generation
-from .resumable import one_before as one_before
-from .resumable import remove_generations as remove_generations
-from .resumable import whole_generations as whole_generations
-from .writing import full_disk_is_told as full_disk_is_told
-from .writing import is_full as is_full
-from .writing import leave_full_disks_to_the_run as leave_full_disks_to_the_run
-from .writing import new_folder as new_folder
-from .writing import whole_file as whole_file
-from .writing import whole_folder as whole_folder
-from .writing import write_json as write_json
-from .writing import write_table as write_table
+from .reading import (
+    number_at as number_at,
+    numbers as numbers,
+    plain_yaml as plain_yaml,
+    read_bytes as read_bytes,
+    read_json as read_json,
+    read_rows as read_rows,
+    read_yaml as read_yaml,
+    readable as readable,
+    text_at as text_at,
+    value_at as value_at,
+)
+from .resumable import (
+    GrowingFiles as GrowingFiles,
+    new_generation as new_generation,
+    one_before as one_before,
+    remove_generations as remove_generations,
+    whole_generations as whole_generations,
+)
+from .writing import (
+    full_disk_is_told as full_disk_is_told,
+    is_full as is_full,
+    leave_full_disks_to_the_run as leave_full_disks_to_the_run,
+    new_folder as new_folder,
+    whole_file as whole_file,
+    whole_folder as whole_folder,
+    write_json as write_json,
+    write_table as write_table,
+)

@@ -3,8 +3,10 @@
 import copy
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import torch
 import torch.nn.functional as F
@@ -125,3 +127,24 @@ def _noise(n: int, member: Member) -> FaceSplits:
     labels = torch.randint(0, len(CLASSES), (n,), generator=generator)
     faces = Faces(images, labels, labels, labels).to(member.splits.train.labels.device)
     return FaceSplits(faces, faces, faces)
+
+
+def waves(jobs: Sequence[tuple[int, object]], n_fitting: int) -> Iterator[list[int]]:
+    """Divide jobs into waves of at most n_fitting; jobs of one order stay together if they fit.
+
+    Args:
+        jobs: Each with its order of minibatches; jobs of one order are adjacent.
+        n_fitting: The most that are trained at once.
+    """
+    wave: list[int] = []
+    for _, sharing in groupby(jobs, key=itemgetter(1)):
+        order = [job for job, _ in sharing]
+        if len(wave) + len(order) > n_fitting and wave:
+            yield wave
+            wave = []
+        while len(order) > n_fitting:
+            yield order[:n_fitting]
+            order = order[n_fitting:]
+        wave += order
+    if wave:
+        yield wave

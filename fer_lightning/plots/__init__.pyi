@@ -1,19 +1,20 @@
-from .counts import contingency as contingency
-from .counts import count_table as count_table
-from .sheets import contact_sheet as contact_sheet
-from .sheets import face_sheet as face_sheet
-from .sheets import first_layer as first_layer
-from .sheets import padded as padded
-from .style import BLUE as BLUE
-from .style import COLORS as COLORS
-from .style import DPI as DPI
-from .style import GREEN as GREEN
-from .style import GRID as GRID
-from .style import INK as INK
-from .style import VERMILION as VERMILION
-from .style import panel as panel
-from .style import pixels as pixels
-from .style import plain as plain
-from .text_table import as_text as as_text
-from .text_table import cell as cell
-from .text_table import plain_table as plain_table
+from .counts import contingency as contingency, count_table as count_table
+from .sheets import (
+    contact_sheet as contact_sheet,
+    face_sheet as face_sheet,
+    first_layer as first_layer,
+    padded as padded,
+)
+from .style import (
+    BLUE as BLUE,
+    COLORS as COLORS,
+    DPI as DPI,
+    GREEN as GREEN,
+    GRID as GRID,
+    INK as INK,
+    VERMILION as VERMILION,
+    panel as panel,
+    pixels as pixels,
+    plain as plain,
+)
+from .text_table import as_text as as_text, cell as cell, plain_table as plain_table

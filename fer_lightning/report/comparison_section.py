@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFor
 
 from fer_lightning.files import number_at, text_at
 from fer_lightning.plots import BLUE, COLORS, GREEN, INK, VERMILION, plain
-from fer_lightning.report.collection import Collection
+from fer_lightning.report.collection import Collection, MixtureRun
 from fer_lightning.report.markup import (
     Cell,
     Markup,
@@ -25,7 +25,7 @@ from fer_lightning.report.markup import (
 )
 from fer_lightning.report.pictures import figure_image
 from fer_lightning.report.run_section import shape
-from fer_lightning.report.runs import MixtureRun, Run
+from fer_lightning.report.runs import Run
 from fer_lightning.report.sweeps import REPLICATES, Configuration, Spread, Sweep, shown
 
 MARKERS = {"mlp": (BLUE, "o"), "cnn": (VERMILION, "s"), "mixtures": (GREEN, "^")}

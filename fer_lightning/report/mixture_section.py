@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
 from fer_lightning.files import number_at, text_at, value_at
 from fer_lightning.plots import BLUE, COLORS, GREEN, INK, VERMILION, plain
-from fer_lightning.report.collection import Collection
+from fer_lightning.report.collection import Collection, MixtureRun
 from fer_lightning.report.markup import (
     Cell,
     Markup,
@@ -24,7 +25,6 @@ from fer_lightning.report.markup import (
     table,
 )
 from fer_lightning.report.pictures import figure_image, picture_image
-from fer_lightning.report.runs import MixtureRun
 from fer_lightning.report.sweeps import shown
 
 SPLITS = {"train": (BLUE, "o"), "val": (VERMILION, "s"), "test": (GREEN, "^")}
@@ -74,7 +74,7 @@ def error_panels(runs: Sequence[tuple[str, MixtureRun]]) -> Figure:
     return figure
 
 
-def _panels(n: int) -> tuple[Figure, list]:
+def _panels(n: int) -> tuple[Figure, list[Axes]]:
     columns = min(n, 3)
     rows = -(-n // columns)
     figure = Figure((0.2 + (4.6 if columns == 1 else 3.4) * columns, 2.8 * rows),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from fer_lightning.files import number_at, text_at
-from fer_lightning.report.collection import Collection
+from fer_lightning.report.collection import Collection, MixtureRun
 from fer_lightning.report.markup import (
     Cell,
     Markup,
@@ -16,7 +16,7 @@ from fer_lightning.report.markup import (
     setting,
     table,
 )
-from fer_lightning.report.runs import MixtureRun, Run
+from fer_lightning.report.runs import Run
 from fer_lightning.report.sweeps import shown
 
 CORE = {

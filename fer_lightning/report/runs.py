@@ -13,16 +13,14 @@ import yaml
 from fer_lightning.errors import InputError
 from fer_lightning.files import (
     number_at,
-    numbers,
     plain_yaml,
     read_json,
-    read_rows,
     read_yaml,
     readable,
     text_at,
     value_at,
 )
-from fer_lightning.runs import Convergence, Curves, Values, ending, read_curves, told_failure
+from fer_lightning.runs import Convergence, Curves, ending, read_curves, told_failure
 
 # Files by which the folder of a run is known from its first second on, and those of older copies.
 MARKS = {
@@ -239,75 +237,3 @@ def _value(text: str) -> Any:
         return plain_yaml(text)
     except (ValueError, RecursionError, yaml.YAMLError):
         return text
-
-
-TABLES = {
-    "cluster": ("log_likelihood.csv", ("start", "restart", "iteration", "log_likelihood")),
-    "classify": ("error.csv", ("n_components", "train", "val", "test")),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class MixtureRun:
-    """A run of the mixtures.
-
-    Attributes:
-        folder: Where it is.
-        status: done, failed, unfinished or damaged.
-        problem: Why it is damaged, or None.
-        summary: Content of `summary.json`, {} without one.
-        rows: Rows of its table, with the columns of `TABLES`.
-    """
-
-    folder: RunFolder
-    status: str
-    problem: str | None = None
-    summary: dict[str, Any] = field(default_factory=dict)
-    rows: list[list[str]] = field(default_factory=list)
-
-    def setting(self, key: str) -> object:
-        """Return the value of a setting under the key that users type, or None."""
-        settings = value_at(self.summary, "settings")
-        return settings.get(key) if isinstance(settings, dict) else None
-
-    @property
-    def curves(self) -> dict[str, list[Values]]:
-        """Return the log-likelihoods of a clustering: of every restart, by kind of start."""
-        restarts: dict[tuple[str, str], list[float]] = {}
-        for start, restart, _, value in self.rows:
-            restarts.setdefault((start, restart), []).append(float(value))
-        starts: dict[str, list[Values]] = {}
-        for (start, _), values in restarts.items():
-            starts.setdefault(start, []).append(np.array(values))
-        return starts
-
-    @property
-    def errors(self) -> dict[str, Values]:
-        """Return the columns of a classification's table by name, n_components first."""
-        values = np.array(self.rows, dtype=np.float64).reshape(-1, 4)
-        return dict(zip(TABLES["classify"][1], values.T, strict=True))
-
-    @property
-    def tells_all_test_faces_apart(self) -> bool:
-        """Return whether a classification was tested on all test faces of its data."""
-        n = number_at(self.summary, "faces", "test")
-        return n is not None and n == number_at(self.summary, "data", "test")
-
-
-def read_mixture_run(folder: RunFolder) -> MixtureRun:
-    """Read a run of the mixtures from its folder."""
-    if not (folder.path / "summary.json").exists():
-        return MixtureRun(folder, folder.ending)
-    name, columns = TABLES[folder.kind]
-    try:
-        summary = read_json(folder.path / "summary.json")
-        rows = read_rows(folder.path / name, columns)
-        for row in rows:
-            numbers(name, row[1:])
-            if not all(row):
-                raise InputError(f"{name} must have no empty cells")
-        if folder.kind == "classify":
-            numbers(name, [row[0] for row in rows])
-    except InputError as error:
-        return MixtureRun(folder, "damaged", str(error))
-    return MixtureRun(folder, "done", None, summary, rows)

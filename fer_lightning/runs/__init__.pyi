@@ -1,44 +1,53 @@
-from .checkpoint_files import LAST as LAST
-from .checkpoint_files import Stored as Stored
-from .checkpoint_files import begin_anew as begin_anew
-from .checkpoint_files import goes_on_from as goes_on_from
-from .checkpoint_files import growing_files as growing_files
-from .checkpoint_files import in_place as in_place
-from .checkpoint_files import read_checkpoint as read_checkpoint
-from .checkpoint_files import restored as restored
-from .checkpoint_files import sweep_up as sweep_up
-from .checkpoint_files import whole_checkpoints as whole_checkpoints
-from .hparams import close_row as close_row
-from .hparams import open_row as open_row
-from .metrics import COLUMNS as COLUMNS
-from .metrics import CURVES as CURVES
-from .metrics import DEFINITION as DEFINITION
-from .metrics import Convergence as Convergence
-from .metrics import Curves as Curves
-from .metrics import Values as Values
-from .metrics import read_curves as read_curves
-from .metrics import thinned as thinned
-from .settings import RESUME as RESUME
-from .settings import _stored as _stored
-from .settings import flat_settings as flat_settings
-from .settings import override_values as override_values
-from .settings import run_settings as run_settings
-from .settings import section as section
-from .settings import stored_settings as stored_settings
-from .settings import task_settings as task_settings
-from .settings import without_resume as without_resume
-from .summary import Scores as Scores
-from .summary import Summary as Summary
-from .summary import commit as commit
-from .summary import data_facts as data_facts
-from .summary import ending as ending
-from .summary import finished_run as finished_run
-from .summary import run_summary as run_summary
-from .summary import score_table as score_table
-from .summary import told_failure as told_failure
-from .summary import versions as versions
-from .sweep_folder import SweptRun as SweptRun
-from .sweep_folder import sweep_overrides as sweep_overrides
-from .sweep_folder import swept_keys as swept_keys
-from .sweep_folder import swept_runs as swept_runs
-from .sweep_folder import write_runs as write_runs
+from .checkpoint_files import (
+    LAST as LAST,
+    Stored as Stored,
+    begin_anew as begin_anew,
+    goes_on_from as goes_on_from,
+    growing_files as growing_files,
+    in_place as in_place,
+    read_checkpoint as read_checkpoint,
+    restored as restored,
+    sweep_up as sweep_up,
+    whole_checkpoints as whole_checkpoints,
+)
+from .hparams import close_row as close_row, open_row as open_row
+from .metrics import (
+    COLUMNS as COLUMNS,
+    CURVES as CURVES,
+    DEFINITION as DEFINITION,
+    Convergence as Convergence,
+    Curves as Curves,
+    Values as Values,
+    read_curves as read_curves,
+    thinned as thinned,
+)
+from .settings import (
+    RESUME as RESUME,
+    _stored as _stored,
+    flat_settings as flat_settings,
+    override_values as override_values,
+    run_settings as run_settings,
+    section as section,
+    stored_settings as stored_settings,
+    task_settings as task_settings,
+    without_resume as without_resume,
+)
+from .summary import (
+    Scores as Scores,
+    Summary as Summary,
+    commit as commit,
+    data_facts as data_facts,
+    ending as ending,
+    finished_run as finished_run,
+    run_summary as run_summary,
+    score_table as score_table,
+    told_failure as told_failure,
+    versions as versions,
+)
+from .sweep_folder import (
+    SweptRun as SweptRun,
+    sweep_overrides as sweep_overrides,
+    swept_keys as swept_keys,
+    swept_runs as swept_runs,
+    write_runs as write_runs,
+)

@@ -41,7 +41,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Summary:
-    """The content of `summary.json`; the README says what each entry means."""
+    """The content of `summary.json`; docs/files.md says what each entry means."""
 
     final: Scores
     best: Scores

@@ -5,8 +5,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -28,6 +26,7 @@ from fer_lightning.fused import (
     members,
     parts,
     train_together,
+    waves,
 )
 from fer_lightning.runs import (
     Stored,
@@ -189,27 +188,6 @@ class FusedSweep:
         numbers = ", ".join(str(1 + self.jobs[i].hydra.job.num) for i in sorted(jobs))
         name = "run" if len(jobs) == 1 else f"{len(jobs)} runs"
         self.console.print(f"{name} ({numbers}): {what}", markup=False, highlight=False)
-
-
-def waves(jobs: Sequence[tuple[int, object]], n_fitting: int) -> Iterator[list[int]]:
-    """Divide jobs into waves of at most n_fitting; jobs of one order stay together if they fit.
-
-    Args:
-        jobs: Each with its order of minibatches; jobs of one order are adjacent.
-        n_fitting: The most that are trained at once.
-    """
-    wave: list[int] = []
-    for _, sharing in groupby(jobs, key=itemgetter(1)):
-        order = [job for job, _ in sharing]
-        if len(wave) + len(order) > n_fitting and wave:
-            yield wave
-            wave = []
-        while len(order) > n_fitting:
-            yield order[:n_fitting]
-            order = order[n_fitting:]
-        wave += order
-    if wave:
-        yield wave
 
 
 def _order(run: Run) -> tuple[int, int | None]:

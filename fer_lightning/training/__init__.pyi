@@ -1,18 +1,16 @@
 from .callbacks.progress import EpochBar as EpochBar
-from .classifier import ExpressionClassifier as ExpressionClassifier
-from .classifier import initialise as initialise
-from .optimizers import SGD as SGD
-from .optimizers import AdamW as AdamW
-from .optimizers import OptimizerSettings as OptimizerSettings
-from .predictions import COLUMNS as COLUMNS
-from .predictions import Predictions as Predictions
-from .predictions import confident_mistakes as confident_mistakes
-from .predictions import predict as predict
-from .predictions import uncertain_faces as uncertain_faces
-from .rules import check_settings as check_settings
-from .rules import require_cnn as require_cnn
-from .rules import require_mlp as require_mlp
-from .run import ALL_THREADS as ALL_THREADS
-from .run import Run as Run
-from .run import fit as fit
-from .run import leave_group as leave_group
+from .classifier import ExpressionClassifier as ExpressionClassifier, initialise as initialise
+from .optimizers import SGD as SGD, AdamW as AdamW, OptimizerSettings as OptimizerSettings
+from .predictions import (
+    COLUMNS as COLUMNS,
+    Predictions as Predictions,
+    confident_mistakes as confident_mistakes,
+    predict as predict,
+    uncertain_faces as uncertain_faces,
+)
+from .rules import (
+    check_settings as check_settings,
+    require_cnn as require_cnn,
+    require_mlp as require_mlp,
+)
+from .run import ALL_THREADS as ALL_THREADS, Run as Run, fit as fit, leave_group as leave_group

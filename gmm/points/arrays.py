@@ -88,7 +88,8 @@ def given(value: Any) -> Tensor | None:
         return None
     if not isinstance(value, Tensor):
         value = torch.from_numpy(np.array(value))
-    return value if value.is_floating_point() else value.double()
+    found: Tensor = value if value.is_floating_point() else value.double()
+    return found
 
 
 def dtype_of(value: torch.dtype | str | None) -> torch.dtype | None:

@@ -42,4 +42,5 @@ class Columns:
         if self.used is not None:
             shape = (*packed.shape[:dim], self.M * self.K, *packed.shape[dim + 1 :])
             packed = packed.new_full(shape, fill).index_copy_(dim, self.used, packed)
-        return packed.unflatten(dim, (self.M, self.K))
+        apart: Tensor = packed.unflatten(dim, (self.M, self.K))
+        return apart

@@ -68,7 +68,8 @@ class Full(Covariance):
     def is_singular(self, covariances: Tensor, K: int) -> Tensor:
         L, failed = torch.linalg.cholesky_ex(covariances)
         pivots, diagonal = L.diagonal(dim1=-2, dim2=-1).square(), covariances.diagonal(0, -2, -1)
-        return (failed > 0) | ~(pivots > diagonal * NOISE / 4).all(-1)
+        broken: Tensor = (failed > 0) | ~(pivots > diagonal * NOISE / 4).all(-1)
+        return broken
 
     def inverse(self, covariances: Tensor) -> Tensor:
         return torch.cholesky_inverse(torch.linalg.cholesky(covariances))
@@ -134,7 +135,8 @@ class Tied(Full):
         return torch.diag_embed(variances.mean(-2))
 
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
-        return noise @ torch.linalg.cholesky(covariances).mT
+        root: Tensor = torch.linalg.cholesky(covariances)
+        return noise @ root.mT
 
 
 def whitening(covariances: Tensor) -> tuple[Tensor, Tensor]:

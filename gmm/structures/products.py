@@ -52,7 +52,8 @@ def _narrow_sums(weights: Tensor, x: Tensor) -> Tensor:
         *(_image(weights.contiguous()), _image(x), kernel, None),
         *([1, 1], [0, 0], [1, 1], False, [0, 0], 1, only_kernel),
     )
-    return grad[1].flatten(1).unsqueeze(0)
+    weighted: Tensor = grad[1]
+    return weighted.flatten(1).unsqueeze(0)
 
 
 def _is_narrow(x: Tensor) -> bool:

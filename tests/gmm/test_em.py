@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from oracles import STRUCTURES, blobs, mixture_of, parameters
 from sklearn.mixture import GaussianMixture
 from torch.distributions import MultivariateNormal

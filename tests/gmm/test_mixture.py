@@ -3,8 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from oracles import STRUCTURES, blobs, matrices, mixture_of, parameters, scipy_log_joint
 from scipy.special import logsumexp, softmax
 

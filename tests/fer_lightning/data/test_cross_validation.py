@@ -3,8 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fer_lightning.data.faces import Faces, FaceSplits, cross_validated
 from fer_lightning.errors import InputError

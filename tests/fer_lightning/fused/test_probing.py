@@ -3,8 +3,7 @@ import time
 import torch
 
 from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.fused import cost as probing
-from fer_lightning.fused import engine
+from fer_lightning.fused import cost as probing, engine
 from fer_lightning.fused.cost import fused_cost
 from fer_lightning.fused.engine import Member
 from fer_lightning.networks.mlp import MLP

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from fer_lightning.report.runs import RunFolder, read_mixture_run
+from fer_lightning.report.collection import read_mixture_run
+from fer_lightning.report.runs import RunFolder
 
 
 def test_restarts_of_each_start_are_curves(write_clustering):

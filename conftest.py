@@ -1,0 +1,96 @@
+"""Run what the documentation shows: Python as it stands, commands as far as Hydra composes them."""
+
+import importlib.util
+import os
+import shlex
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from sybil import Example, Sybil
+from sybil.document import PythonDocStringDocument
+from sybil.parsers.doctest import DocTestParser
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+from fer_lightning.runs import without_resume
+from fer_lightning.shell.command_line import gather_words
+from fer_lightning.shell.configuration import CONF, register_resolvers
+
+CONFIGS = {
+    "train.py": "train",
+    "fer-train": "train",
+    "fer_lightning.train": "train",
+    "fer-evaluate": "evaluate",
+    "fer_lightning.evaluate": "evaluate",
+    "fer_lightning.data": "faces",
+    "fer_lightning.study": "study",
+    "gmm-cluster": "gmm/cluster",
+    "gmm.cluster": "gmm/cluster",
+    "gmm-classify": "gmm/classify",
+    "gmm.classify": "gmm/classify",
+}
+
+
+def compose_commands(example: Example) -> None:
+    """Compose the configuration of each command of the project in a block of shell commands.
+
+    Raises:
+        Exception: A command is none that the project understands.
+    """
+    for line in example.parsed.splitlines():
+        for command in line.split("&&"):
+            _compose(shlex.split(command, comments=True))
+
+
+def _compose(words: list[str]) -> None:
+    """Compose the configuration of a command, or see that its module is there."""
+    starts = {"python", "-m", "torchrun", "--nproc-per-node"}
+    words = [word for word in words if word not in starts and not word.isdigit()]
+    if not words:
+        return
+    program, *rest = words
+    if program not in CONFIGS:
+        own = program.startswith(("benchmarks.", "fer_lightning.", "gmm."))
+        assert not own or importlib.util.find_spec(program), f"there is no module {program}"
+        return
+    overrides = without_resume([_first(word).replace("=~", "=") for word in rest])
+    overrides = [word for word in overrides if not word.startswith("-")]
+    if CONFIGS[program] == "evaluate":
+        overrides = gather_words(overrides, "runs")
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        compose(CONFIGS[program], overrides=overrides)
+
+
+def _first(override: str) -> str:
+    """Return an override with the first value of each sweep."""
+    key, _, value = override.partition("=")
+    plain = not value or value.startswith(("[", '"'))
+    return override if plain else f"{key}={value.split(',')[0]}"
+
+
+def enter_folder(namespace: dict[str, Any]) -> None:
+    """Let the blocks of a page write to a folder that is thrown away."""
+    namespace["_folder"], namespace["_before"] = tempfile.TemporaryDirectory(), Path.cwd()
+    os.chdir(namespace["_folder"].name)
+
+
+def leave_folder(namespace: dict[str, Any]) -> None:
+    """Go back to where the tests were started."""
+    os.chdir(namespace["_before"])
+    namespace["_folder"].cleanup()
+
+
+pages = Sybil(
+    parsers=[SkipParser(), PythonCodeBlockParser(), CodeBlockParser("sh", compose_commands)],
+    patterns=["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/api/*.md"],
+    setup=enter_folder,
+    teardown=leave_folder,
+)
+docstrings = Sybil(
+    parsers=[DocTestParser()],
+    patterns=["gmm/*.py", "gmm/*/*.py"],
+    document_types={".py": PythonDocStringDocument},
+)
+pytest_collect_file = (pages + docstrings).pytest()
