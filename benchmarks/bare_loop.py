@@ -18,7 +18,7 @@ def epoch_seconds(
     momentum: float = 0.0,
     channels_last: bool = False,
 ) -> list[float]:
-    """Return seconds of each epoch: shuffled minibatches, SGD, mean loss and accuracy, validation."""
+    """Train with shuffled minibatches and SGD, and validate; return the seconds of each epoch."""
     form = torch.channels_last if channels_last else torch.contiguous_format
     network = network.to(memory_format=form)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum)
@@ -44,7 +44,7 @@ def epoch_seconds(
 
 @torch.no_grad()
 def evaluate(network: nn.Module, faces: Faces) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy."""
+    """Return the mean cross-entropy and the accuracy."""
     logits = network(faces.images.float().div_(255))
     ce = F.cross_entropy(logits, faces.labels).item()
     return ce, (logits.argmax(1) == faces.labels).float().mean().item()

@@ -39,7 +39,7 @@ def synthetic_faces(n: int) -> np.ndarray:
 def numpy_em(
     x: np.ndarray, weights: np.ndarray, means: np.ndarray, variances: np.ndarray, iterations: int
 ) -> float:
-    """Run EM as it is usually written down, a component at a time; return the log-likelihood."""
+    """Run EM in NumPy, one component at a time; return the mean log-likelihood of a point."""
     x, means, variances = x.astype(np.float64), means.astype(float), variances.astype(float)
     for _ in range(iterations):
         joint = np.empty((len(x), len(weights)))
@@ -60,7 +60,7 @@ def numpy_em(
 
 
 def contenders(x: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
-    """Return what takes turns: every one begins at the same given parameters."""
+    """Return the programs to time by name; all begin at the same parameters."""
     rng = np.random.default_rng(1)
     chosen = np.stack([rng.choice(len(x), K, replace=False) for _ in range(FITS)])
     weights = np.full(K, 1 / K, np.float32)
@@ -84,7 +84,7 @@ def contenders(x: np.ndarray) -> dict[str, Callable[[np.ndarray], object]]:
 
 
 def study(x: np.ndarray) -> None:
-    """Fit the whole of B3+ in one call: 7 classes, 5 numbers of components, 10 iterations."""
+    """Fit all of the study's part B3+ in one call: 7 classes, 5 values of K, 10 iterations."""
     labels = np.random.default_rng(2).integers(0, 7, len(x))
     classifier = gmm.MixtureClassifier(
         STUDY_SIZES, min_variance=VARIANCE, rand_const=1, max_iter=10, tol=0, random_state=0
@@ -93,14 +93,14 @@ def study(x: np.ndarray) -> None:
 
 
 def memory_of_a_fit(n: int) -> int:
-    """Return by how many MiB a fit of n points raises the peak memory of a process of its own."""
+    """Return by how many MiB fitting n points raises the peak memory of a separate process."""
     command = [sys.executable, "-m", "benchmarks.em", "--memory", str(n)]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
     return int(done.stdout)
 
 
 def tell_memory(n: int) -> None:
-    """Print what `memory_of_a_fit` returns, in this process."""
+    """Fit n points in this process, and print by how many MiB its peak memory rises."""
     x = torch.rand(n, SIDE * SIDE)
     start = gmm.Mixture(torch.full((K,), 1 / K).log(), x[:K], torch.ones(K, SIDE * SIDE))
     gmm.fit_em(x[: 2 * K], start, max_iter=1)  # what libraries load is not counted

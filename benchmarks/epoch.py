@@ -31,7 +31,7 @@ EPOCHS = {"mlp": {1: 2, 10: 5, 100: 30, 1000: 30}, "cnn": {1: 2, 10: 2, 100: 4, 
 def contenders(
     model: str, batch_size: int, n_faces: int, epochs: int
 ) -> dict[str, Callable[[], list[float]]]:
-    """Return what takes turns: each returns the seconds of its epochs but the first."""
+    """Return the programs to time by name; each returns the seconds of its epochs but the first."""
     splits = SomeFaces(n_faces).read()
     overrides = [f"model={model}", f"data.batch_size={batch_size}", *overrides_of(n_faces)]
     overrides += ["trainer.accelerator=cpu"]
@@ -56,7 +56,7 @@ def contenders(
 
 
 def compare(model: str, batch_size: int, n_faces: int, rounds: int) -> dict[str, Any]:
-    """Return medians in milliseconds an epoch, and how many times as long as the project others take."""
+    """Return a row of the table: median milliseconds of an epoch, and their ratios."""
     epochs = EPOCHS[model][batch_size]
     took = in_turns(contenders(model, batch_size, n_faces, epochs), rounds)
     took = {name: 1e3 * seconds for name, seconds in took.items()}
@@ -101,7 +101,7 @@ def _usual(model: str, splits: FaceSplits, batch_size: int, epochs: int) -> list
 
 
 def main() -> None:
-    """Print and write the ratios."""
+    """Print the table of times and ratios, and write it as JSON."""
     options = parser("epoch", __doc__, rounds=3)
     options.add_argument("--models", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     options.add_argument("--batch-sizes", type=int, nargs="+", default=BATCH_SIZES)

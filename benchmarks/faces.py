@@ -17,7 +17,7 @@ ALL = 3374
 
 @dataclass(frozen=True)
 class SomeFaces:
-    """The synthetic faces with the first n of the training faces, or all of them repeatedly.
+    """The synthetic faces with n training faces: the first n, or all of them repeated.
 
     Attributes:
         n: Training faces.
@@ -27,18 +27,18 @@ class SomeFaces:
     n: int = ALL
 
     def files(self) -> list[Path]:
-        """Return those of the synthetic faces."""
+        """Return the files that decide what the synthetic faces are."""
         return Synthetic().files()
 
     def read(self) -> FaceSplits:
-        """Return the faces; validation and test are whole."""
+        """Return the faces, with the complete validation and test splits."""
         splits = load(Synthetic(), CACHE)
         rows = torch.arange(self.n) % len(splits.train)
         return FaceSplits(splits.train.take(rows), splits.val, splits.test)
 
 
 def overrides_of(n: int) -> list[str]:
-    """Return what makes a run of the project use `SomeFaces`."""
+    """Return the overrides that make a run of the project use `SomeFaces`."""
     return [
         f"data.source._target_={SomeFaces.__module__}.SomeFaces",
         "~data.source.seed",

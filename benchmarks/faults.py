@@ -62,12 +62,12 @@ class Case:
     is_sweep: bool = False
 
     def begin(self, folder: Path) -> list[str]:
-        """Return the command line that begins in a folder."""
+        """Return the command line that starts the case in a folder."""
         key = "hydra.sweep.dir" if self.is_sweep else "hydra.run.dir"
         return [sys.executable, *self.program, *self.settings, f"{key}={folder}"]
 
     def resume(self, folder: Path) -> list[str]:
-        """Return the command line that goes on; the first one if nothing has been begun."""
+        """Return the command line that resumes the case, or starts it if it has not begun."""
         begun = folder if self.is_sweep else folder / ".hydra" / "overrides.yaml"
         if not begun.exists():
             return self.begin(folder)
@@ -76,11 +76,11 @@ class Case:
 
 
 def cases(faces: Path, length: float = 1.0) -> list[Case]:
-    """Return what is killed, on the faces of a csv file.
+    """Return the cases to kill and resume, on the faces of a csv file.
 
     Args:
         faces: The file.
-        length: Of the trainings; 1 is some seconds.
+        length: Relative length of the trainings; with 1 each takes some seconds.
     """
     epochs = {name: f"trainer.max_epochs={round(length * n)}" for name, n in EPOCHS.items()}
     source = ("data=fer2013", f"data.path={faces}", "data.cache_dir=null")
@@ -119,7 +119,7 @@ def write_faces(path: Path, n: int = 200) -> Path:
 
 
 def killed_after(command: list[str], seconds: float | None, log: Path) -> int:
-    """Run a command, kill it after so many seconds if it still runs, and return its status."""
+    """Run a command, kill it if it still runs after `seconds`, and return its exit status."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with log.open("a") as out:
         process = subprocess.Popen(
@@ -133,7 +133,9 @@ def killed_after(command: list[str], seconds: float | None, log: Path) -> int:
 
 
 def kill_and_resume(case: Case, folder: Path, moments: list[float], log: Path) -> tuple[int, int]:
-    """Begin a case, kill it at moments (seconds after each start), and let it go on to its end.
+    """Start a case, kill and resume it at each moment, and then let it run to its end.
+
+    Moments are in seconds after each start.
 
     Returns:
         The status with which it ended, and how often it was killed.
@@ -149,7 +151,7 @@ def kill_and_resume(case: Case, folder: Path, moments: list[float], log: Path) -
 
 
 def left(folder: Path) -> dict[str, Any]:
-    """Return what a case has left in its folder, by the names of its files, without the time it took.
+    """Return the content of each file that a case has written, without times and the commit.
 
     Raises:
         Exception: A file cannot be read.
@@ -206,7 +208,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def different(a: Any, b: Any, place: str = "") -> list[str]:
-    """Return where two contents differ; NaN equals itself."""
+    """Return the places where two contents differ; NaN equals NaN."""
     if isinstance(a, dict) and isinstance(b, dict):
         missing = [f"{place}/{key}" for key in a.keys() ^ b.keys()]
         return missing + [
@@ -220,7 +222,10 @@ def different(a: Any, b: Any, place: str = "") -> list[str]:
 
 
 def check(case: Case, expected: dict[str, Any], folder: Path, log: Path, status: int) -> str:
-    """Return what became of a case: `as if nothing had happened`, `lost`, `unreadable` or `different`."""
+    """Compare a killed case with an uninterrupted run, and return the outcome.
+
+    It is `as if nothing had happened`, `lost`, `unreadable` or `different`.
+    """
     if status != 0:
         print(f"{case.name}: status {status} in {folder}; {log.read_text()[-2000:]}")
         return "lost"
@@ -237,7 +242,7 @@ def check(case: Case, expected: dict[str, Any], folder: Path, log: Path, status:
 
 
 def fault_cache(faces: Path, folder: Path, rng: random.Random) -> str:
-    """Kill a process that writes a cache again and again, and read the cache."""
+    """Kill a process that repeatedly writes a cache, read the cache, and return the outcome."""
     code = (
         "import shutil, sys; from fer_lightning.data import Fer2013, load\n"
         "print('ready', flush=True)\n"
@@ -267,7 +272,7 @@ def _fingerprint(splits: FaceSplits) -> str:
 
 
 def run(kills: int, seed: int, folder: Path, length: float) -> Counter[str]:
-    """Kill each case in turn until there were so many kills; how often what became of it."""
+    """Kill the cases in turn until there were `kills` kills; return the count of each outcome."""
     rng = random.Random(seed)
     faces = write_faces(folder / "faces.csv")
     outcomes: Counter[str] = Counter()
@@ -300,7 +305,7 @@ def run(kills: int, seed: int, folder: Path, length: float) -> Counter[str]:
 
 
 def main() -> None:
-    """Print the counts."""
+    """Print the count of each outcome, and exit with status 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--length", type=float, default=1.0, help="of the trainings")

@@ -7,10 +7,11 @@ from fer_lightning.data.faces import SIZE
 
 
 def epoch_flops(layers: nn.Sequential, n_train: int, n_val: int) -> float:
-    """Return those of the products in a forward and backward pass of n_train faces, a forward of n_val.
+    """Return the FLOPs of an epoch: n_train faces forward and backward, n_val faces forward.
 
-    A backward pass needs as many for the gradients of a layer's weights as its forward pass, and as
-    many again for those of its input, which the first layer does without.
+    Only matrix products count. A backward pass needs as many operations for the gradients of a
+    layer's weights as its forward pass, and as many again for the gradients of its input, which the
+    first layer does without.
     """
     each = _forward_flops(layers)
     forward, inputs = sum(each), sum(each[1:])
@@ -19,7 +20,7 @@ def epoch_flops(layers: nn.Sequential, n_train: int, n_val: int) -> float:
 
 @torch.no_grad()
 def _forward_flops(layers: nn.Sequential) -> list[float]:
-    """Return of each layer with weights, for one face."""
+    """Return the FLOPs of a forward pass of one face, for each layer with weights."""
     x: Tensor = torch.zeros(1, 1, SIZE, SIZE)
     flops = []
     for layer in layers:

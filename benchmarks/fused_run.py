@@ -14,7 +14,7 @@ from fer_lightning.training.run import ALL_THREADS, Run
 
 
 def epoch_seconds(jobs: Sequence[Sequence[str]]) -> list[float]:
-    """Return seconds of each epoch of all jobs together, with their logs and checkpoints.
+    """Train all jobs together; return the seconds of each epoch, with logs and checkpoints.
 
     Args:
         jobs: The overrides of each; the first must not diverge, as its epochs are counted.
@@ -33,7 +33,7 @@ def epoch_seconds(jobs: Sequence[Sequence[str]]) -> list[float]:
 
 
 def cost_of_fusing(jobs: Sequence[Sequence[str]]) -> float:
-    """Return what the launcher goes by: a step of all at once over steps of each."""
+    """Return the launcher's cost of fusing: the time of a fused step over that of separate ones."""
     with tempfile.TemporaryDirectory() as folder:
         runs = made(jobs, Path(folder))
         alone = runs[0].config.threads or ALL_THREADS
@@ -42,13 +42,13 @@ def cost_of_fusing(jobs: Sequence[Sequence[str]]) -> float:
 
 
 def run_of(job: Sequence[str]) -> Run:
-    """Return the run of a job, to look at."""
+    """Return the run of a job without training it."""
     with tempfile.TemporaryDirectory() as folder:
         return made([job], Path(folder))[0]
 
 
 def made(jobs: Sequence[Sequence[str]], folder: Path) -> list[Run]:
-    """Return the runs of the jobs, which hold the faces of each fold once."""
+    """Return the runs of the jobs; runs of the same fold share its faces in memory."""
     holders: dict[int | None, Run] = {}
     runs = []
     for i, job in enumerate(jobs):

@@ -22,7 +22,7 @@ EPOCHS = 2  # the first, which also warms up, does not count
 
 
 def grid_rows(models: Sequence[str], quick: bool) -> list[Row]:
-    """Return a row for each network and batch size, and one for each whole grid."""
+    """Run the grids; return a row for each network and batch size, and one for each whole grid."""
     given = ["data.batch_size=500,1000", "data.cv_fold=0", "optim.lr=0.05,0.1"] if quick else []
     return [row for model in models for row in _grid(model, given)]
 
@@ -44,7 +44,7 @@ def _grid(model: str, overrides: Sequence[str]) -> list[Row]:
 
 
 def _seconds_per_epoch(folder: Path) -> dict[int, tuple[int, float]]:
-    """Return by batch size, how many runs there are, and the seconds of an epoch of all of them."""
+    """Return, by batch size, the number of runs and the seconds of an epoch of all of them."""
     each = defaultdict(list)
     with (folder / "summary.csv").open() as file:
         for run in csv.DictReader(file):

@@ -14,10 +14,10 @@ from fer_lightning.data.faces import FaceSplits
 
 
 def epoch_seconds(model: str, n_faces: int, n_models: int, epochs: int) -> list[float]:
-    """Return the seconds of an epoch of all models, a mean over their epochs; the first starts processes.
+    """Train all models at once with joblib; return the mean seconds of an epoch of all of them.
 
     Returns:
-        The same number of values as other contenders do: one that warms up, and one that counts.
+        Two values, as of other contenders: one that also starts the processes, and one that counts.
     """
     with Parallel(n_jobs=os.cpu_count()) as workers:
         return [
@@ -41,5 +41,5 @@ def _train(model: str, n_faces: int, epochs: int) -> None:
 
 @functools.cache
 def _splits(n_faces: int) -> FaceSplits:
-    """Return the faces, which each process reads once."""
+    """Return the faces, read once in each process."""
     return SomeFaces(n_faces).read()

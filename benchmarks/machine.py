@@ -13,7 +13,7 @@ Facts = dict[str, str | int | float | None]
 
 
 def facts() -> Facts:
-    """Return what a table of times must say beside them."""
+    """Return the facts about this machine that a table of times must state."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -24,14 +24,14 @@ def facts() -> Facts:
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Return how long a call takes."""
+    """Return how many seconds a call takes."""
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin
 
 
 def gemm_rate(device: str = "cpu") -> float:
-    """Return the float32 GEMM rate of a device in GFLOP/s, with PyTorch's threads; the best of ten."""
+    """Return the float32 rate of matrix products (GEMM) of a device in GFLOP/s, the best of ten."""
     a = torch.rand(2048, 2048, device=device)
 
     def product() -> None:
@@ -51,9 +51,9 @@ def _processor() -> str:
 
 
 def peak_kib() -> int:
-    """Return peak memory of this process since it began its program, in KiB.
+    """Return the peak memory of this process since its program started, in KiB.
 
-    `resource` would count what the process that started it took before, too.
+    `resource` would also count what the parent process had taken before it started this one.
     """
     facts = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
     return int(facts["VmHWM"].split()[0])

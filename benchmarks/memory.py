@@ -10,7 +10,7 @@ from fer_lightning.shell.configuration import project_root
 
 
 def peak_mib(jobs: Sequence[Sequence[str]]) -> int:
-    """Return peak memory of a process that trains these jobs together, uncompiled, in MiB."""
+    """Return the peak memory, in MiB, of a process that trains these jobs together, uncompiled."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory"],
         cwd=project_root(),
@@ -23,7 +23,7 @@ def peak_mib(jobs: Sequence[Sequence[str]]) -> int:
 
 
 def main() -> None:
-    """Train the jobs on standard input, and print what the process took."""
+    """Train the jobs given on standard input, and print the peak memory of this process in MiB."""
     from benchmarks import fused_run
 
     fused_run.epoch_seconds(json.load(sys.stdin))

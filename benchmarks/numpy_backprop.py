@@ -25,7 +25,7 @@ Network = Callable[[Arrays, np.ndarray], tuple[np.ndarray, Callable[[np.ndarray]
 
 
 def mlp(weights: Arrays, x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Arrays]]:
-    """Return the MLP of two hidden layers, forward and backward."""
+    """Return the logits of an MLP with two hidden layers, and its backward pass."""
     w1, b1, w2, b2, w3, b3 = weights
     a0 = x.reshape(len(x), -1)
     z1 = a0 @ w1.T + b1
@@ -42,7 +42,10 @@ def mlp(weights: Arrays, x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarra
 
 
 def cnn(weights: Arrays, x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Arrays]]:
-    """Return the CNN of two convolutions, forward and backward; channels come last, as im2col likes it."""
+    """Return the logits of a CNN with two convolutions, and its backward pass.
+
+    Channels come last, as `im2col` needs them.
+    """
     w1, b1, w2, b2, w3, b3 = weights
     columns1 = im2col(x[..., None], w1.shape[-1])
     z1 = columns1 @ w1.reshape(len(w1), -1).T + b1
@@ -69,20 +72,20 @@ def cnn(weights: Arrays, x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarra
 
 
 def im2col(x: np.ndarray, k: int) -> np.ndarray:
-    """Return the zero-padded k x k surroundings of each pixel, (N, H, W, C * k * k), of (N, H, W, C)."""
+    """Return the zero-padded k x k patches of x (N, H, W, C) as (N, H, W, C * k * k)."""
     padded = np.pad(x, ((0, 0), (k // 2, k // 2), (k // 2, k // 2), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(1, 2))
     return windows.reshape(*x.shape[:3], -1)
 
 
 def filter_gradients(d: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> Arrays:
-    """Return gradients of filters and bias from those of their outputs, (N, H, W, F)."""
+    """Return the gradients of filters and biases from those of their outputs, (N, H, W, F)."""
     flat = d.reshape(-1, d.shape[-1])
     return [(flat.T @ columns.reshape(len(flat), -1)).reshape(shape), flat.sum(0)]
 
 
 def pool(x: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return maximum of each block, (N, h, w, C), and a mask of the first place in it that has it."""
+    """Return the maximum of each block, (N, h, w, C), and a mask of its first place there."""
     n, h, w, c = x.shape
     blocks = x.reshape(n, h // size, size, w // size, size, c).transpose(0, 1, 3, 5, 2, 4)
     flat = blocks.reshape(*blocks.shape[:4], size * size)
@@ -91,7 +94,7 @@ def pool(x: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unpool(d: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return send each gradient, (N, h, w, C), to the place that its maximum came from."""
+    """Send each gradient, (N, h, w, C), back to the pixel that its maximum came from."""
     n, h, w, c = d.shape
     size = round(mask.shape[-1] ** 0.5)
     blocks = (d[..., None] * mask).reshape(n, h, w, c, size, size)
@@ -99,7 +102,7 @@ def unpool(d: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return mean cross-entropy in nats, and its gradient with respect to the logits."""
+    """Return the mean cross-entropy in nats, and its gradient with respect to the logits."""
     p = np.exp(logits - logits.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
     rows = np.arange(len(labels))
@@ -120,7 +123,7 @@ def epoch_seconds(
     lr: float = 0.01,
     momentum: float = 0.0,
 ) -> list[float]:
-    """Return seconds of each epoch of the study's loop, from weights as the project draws them."""
+    """Train by the study's loop from the project's initial weights; return each epoch's seconds."""
     network, ours = NETWORKS[model]
     weights: Arrays = [p.detach().numpy().astype(dtype) for p in ours().layers.parameters()]
     velocity = [np.zeros_like(w) for w in weights]
@@ -148,7 +151,7 @@ def epoch_seconds(
 def evaluate(
     network: Network, weights: Arrays, x: np.ndarray, labels: np.ndarray
 ) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy, a hundred faces at a time."""
+    """Return the mean cross-entropy and the accuracy, computed for a hundred faces at a time."""
     parts = np.split(x, range(100, len(x), 100))
     logits = np.concatenate([network(weights, part)[0] for part in parts])
     return cross_entropy(logits, labels)[0], float((logits.argmax(1) == labels).mean())
@@ -160,7 +163,7 @@ def _arrays(faces: Faces, dtype: type) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
-    """Print and write the seconds of an epoch."""
+    """Time the epochs, print the table and write it as JSON."""
     args = parser("numpy_backprop", __doc__, rounds=3).parse_args()
     splits = SomeFaces(200 if args.quick else ALL).read()
     rows = []

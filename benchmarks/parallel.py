@@ -20,7 +20,7 @@ WAYS = {"one after another, s": (), "joblib, s": ("hydra/launcher=joblib",)}
 
 
 def sweep_seconds(settings: Sequence[str]) -> list[float]:
-    """Return seconds of a sweep of four runs, in a list of one."""
+    """Return the seconds of a sweep of four runs, as a list of one number."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "train.py", "-m", *JOBS, *settings, f"hydra.sweep.dir={folder}"]
         run = functools.partial(
@@ -30,7 +30,7 @@ def sweep_seconds(settings: Sequence[str]) -> list[float]:
 
 
 def main() -> None:
-    """Print and write the seconds."""
+    """Time the sweeps, print the table and write it as JSON."""
     args = parser("parallel", __doc__, rounds=2).parse_args()
     rows = []
     for model, epochs in EPOCHS.items():

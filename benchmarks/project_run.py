@@ -23,12 +23,12 @@ def composed(overrides: list[str]) -> DictConfig:
 
 
 def as_in_a_long_training() -> AbstractContextManager[object]:
-    """Let the fused loop compile its steps where that is faster, however few epochs are left."""
+    """Make the fused loop compile its steps where that is faster, however few epochs are left."""
     return patch.object(compiling, "PAYS_AFTER", 0.0)
 
 
 def epoch_seconds(overrides: list[str]) -> list[float]:
-    """Return seconds of each epoch of `python train.py` with these overrides, by its `metrics.csv`."""
+    """Train as `python train.py` does; return the seconds of each epoch from `metrics.csv`."""
     with tempfile.TemporaryDirectory() as folder, as_in_a_long_training():
         train(composed(overrides), Path(folder), overrides)
         with (Path(folder) / "metrics.csv").open() as file:
@@ -36,6 +36,6 @@ def epoch_seconds(overrides: list[str]) -> list[float]:
 
 
 def engine_of_study(overrides: list[str]) -> str:
-    """Return the engine that trains a run of all the study's epochs, `lightning` or `fused`."""
+    """Return the engine chosen for a run of all the study's epochs: `lightning` or `fused`."""
     with tempfile.TemporaryDirectory() as folder:
         return chosen_engine(Run(composed(overrides), Path(folder), overrides))

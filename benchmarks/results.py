@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 
 def parser(name: str, description: str, rounds: int) -> argparse.ArgumentParser:
-    """Return the options that all benchmarks have: --rounds, --quick and --json."""
+    """Return a parser with the options of all benchmarks: --rounds, --quick and --json."""
     made = argparse.ArgumentParser(description=description.splitlines()[0])
     made.add_argument("--rounds", type=int, default=rounds, help=f"by default {rounds}")
     made.add_argument("--quick", action="store_true", help="few faces, to see that it works")
@@ -24,7 +24,7 @@ def parser(name: str, description: str, rounds: int) -> argparse.ArgumentParser:
 
 
 def in_turns(contenders: Mapping[str, Callable[[], list[float]]], rounds: int) -> dict[str, float]:
-    """Return medians of what the contenders return, who take turns so that noise falls on all of them."""
+    """Run the contenders in turns, so that noise falls on all alike; return the median of each."""
     values: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
@@ -33,7 +33,7 @@ def in_turns(contenders: Mapping[str, Callable[[], list[float]]], rounds: int) -
 
 
 def publish(path: Path, rows: Sequence[Row]) -> None:
-    """Print rows as a table, whose columns are those of the first, and write them as JSON."""
+    """Print rows as a table with the columns of the first row, and write them as JSON."""
     machine = facts()
     print(", ".join(f"{name} {value}" for name, value in machine.items() if value is not None))
     columns = list(rows[0])

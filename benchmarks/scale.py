@@ -39,17 +39,17 @@ MIXTURE_FACES, MODEL_FACES = 8_000, 4_000
 
 @dataclass(frozen=True)
 class Noise:
-    """A set of any size, of random pixels."""
+    """A data set of n faces of random pixels."""
 
     name: ClassVar[str] = "noise"
     n: int
 
     def files(self) -> list[Path]:
-        """Return none: nothing is read."""
+        """Return an empty list, as nothing is read."""
         return []
 
     def read(self) -> FaceSplits:
-        """Draw the faces."""
+        """Draw the faces at random."""
         return FaceSplits(*(_noise(round(SHARES[split] * self.n)) for split in SPLITS))
 
 
@@ -74,7 +74,7 @@ def train_on_faces(n: int) -> None:
 
 
 def train_models(n: int) -> None:
-    """Train n MLPs as one for two epochs."""
+    """Train n MLPs together for two epochs."""
     splits = Noise(MODEL_FACES).read()
     members = [Member(network, network.optimizer, splits, seed=0) for network in _networks(n)]
     training = FusedTraining(members, batch_size=100)
@@ -96,7 +96,7 @@ def fit_components(n: int) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """What is made larger.
+    """A quantity whose size is varied.
 
     Attributes:
         run: Does the work for a size.
@@ -119,7 +119,7 @@ CASES = {
 
 
 def measured(name: str, size: int) -> dict[str, float]:
-    """Return what a case takes in a process of its own with one thread.
+    """Return the memory and time of a case, run in its own process with one thread.
 
     Returns:
         `peak` memory of the process and the part of it that was `added` since the small case, in
@@ -137,7 +137,7 @@ def measured(name: str, size: int) -> dict[str, float]:
 
 
 def tell(name: str, size: int) -> None:
-    """Print what `measured` returns, in this process."""
+    """Run a case in this process, and print its memory and time as JSON."""
     torch.set_num_threads(1)
     case = CASES[name]
     case.run(case.small)
@@ -149,12 +149,12 @@ def tell(name: str, size: int) -> None:
 
 
 def _peak() -> int:
-    """Return the largest memory that this process has had so far, in bytes."""
+    """Return the peak memory of this process so far, in bytes."""
     return 1024 * peak_kib()
 
 
 def drawing(results: dict[str, list[dict[str, Any]]]) -> Figure:
-    """Return memory and time side by side for each of the cases, from zero on."""
+    """Draw memory and time against size, one panel for each case, with axes that begin at zero."""
     figure = Figure(figsize=(9.6, 3.0), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(results))
     for left, (name, rows) in zip(panels, results.items(), strict=True):
@@ -179,7 +179,7 @@ def drawing(results: dict[str, list[dict[str, Any]]]) -> Figure:
 
 
 def main() -> None:
-    """Print and draw all cases, or tell of one."""
+    """Measure, print and draw all cases, or measure and print one with --case."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--case", nargs=2, metavar=("NAME", "SIZE"), help=argparse.SUPPRESS)
     parser.add_argument("--png", type=Path, default=project_root() / "docs" / "scaling.png")

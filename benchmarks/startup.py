@@ -48,7 +48,7 @@ TIMED = "\n".join(f"{code}\nprint(time.time())" for code in PARTS.values())
 
 
 def parts() -> list[float]:
-    """Return seconds of each part in a fresh process."""
+    """Return the seconds that each part takes in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", TIMED, folder]
         began = time.time()
@@ -60,7 +60,7 @@ def parts() -> list[float]:
 
 
 def mistake() -> float:
-    """Return seconds until `python train.py` tells a wrong setting."""
+    """Return the seconds until `python train.py` reports a wrong setting."""
     began = time.time()
     command = [sys.executable, "train.py", "optim.lr=-1"]
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def mistake() -> float:
 
 
 def main() -> None:
-    """Print and write who takes the seconds."""
+    """Time the parts, print the table and write it as JSON."""
     args = parser("startup", __doc__, rounds=7).parse_args()
     n = 1 if args.quick else args.rounds
     took = [statistics.median(each) for each in zip(*(parts() for _ in range(n)), strict=True)]

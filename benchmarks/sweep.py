@@ -48,12 +48,12 @@ class Case:
 
     @property
     def epochs(self) -> int:
-        """Return epochs of a round, of which the first warms up."""
+        """Return the number of epochs in a round, of which the first warms up."""
         return 1 + EPOCHS[self.model]
 
     @property
     def jobs(self) -> list[list[str]]:
-        """Return overrides of the first models of the grid, in folds if they are more than those."""
+        """Return the overrides of the first models of the grid, in folds if the grid has fewer."""
         common = [f"model={self.model}", f"trainer.accelerator={self.accelerator}"]
         common += [f"trainer.max_epochs={self.epochs}", *overrides_of(self.n_faces)]
         common += [self.shape] if self.shape else []
@@ -66,19 +66,19 @@ class Case:
 
     @property
     def first_run(self) -> Run:
-        """Return one of the models with its faces, of which there are fewer in a fold."""
+        """Return the run of the first model with its faces; a fold has fewer than the whole set."""
         return fused_run.run_of(self.jobs[0])
 
     @property
     def flops(self) -> float:
-        """Return that an epoch of all models needs."""
+        """Return the FLOPs that an epoch of all models needs."""
         run = self.first_run
         splits = run.datamodule.splits
         return self.n_models * epoch_flops(run.model.layers, len(splits.train), len(splits.val))
 
 
 def cases(models: Sequence[str], n_faces: int, accelerator: str) -> Iterator[Case]:
-    """Return the rows: M = 1, 15 and 75; fewer and more faces; smaller and larger networks."""
+    """Yield the rows: M = 1, 15 and 75; fewer and more faces; smaller and larger networks."""
     for model in models:
         for n_models in (1, GRID, GRID * FOLDS):
             yield Case(model, n_models, n_faces, accelerator)
@@ -89,7 +89,7 @@ def cases(models: Sequence[str], n_faces: int, accelerator: str) -> Iterator[Cas
 
 
 def contenders(case: Case, fuse: bool) -> dict[str, Callable[[], list[float]]]:
-    """Return what takes turns: each returns seconds of epochs, of all models or of one."""
+    """Return the programs to time by name; each returns seconds of epochs of all models or one."""
     calls: dict[str, Callable[[], list[float]]] = {}
     if fuse:
         calls["fused"] = functools.partial(fused_run.epoch_seconds, case.jobs)
@@ -144,7 +144,7 @@ def _after_first(call: Callable[[], list[float]]) -> list[float]:
 
 
 def main() -> None:
-    """Print and write the table."""
+    """Time all rows, print the table and write it as JSON."""
     args = _parser().parse_args()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

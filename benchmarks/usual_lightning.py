@@ -63,7 +63,7 @@ class EpochTimes(L.Callback):
 
     @property
     def seconds(self) -> list[float]:
-        """From each start to the next."""
+        """Return the seconds from the start of each epoch to the start of the next."""
         pairs = zip(self.starts, self.starts[1:], strict=False)
         return [end - start for start, end in pairs]
 
@@ -71,7 +71,7 @@ class EpochTimes(L.Callback):
 def epoch_seconds(
     network: nn.Module, splits: FaceSplits, batch_size: int, epochs: int, lr: float
 ) -> list[float]:
-    """Return seconds of each epoch of Lightning with its own logger and checkpoints."""
+    """Train with Lightning, its own logger and checkpoints; return the seconds of each epoch."""
     times = EpochTimes()
     with tempfile.TemporaryDirectory() as folder:
         trainer = L.Trainer(

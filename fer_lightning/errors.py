@@ -21,18 +21,18 @@ class SettingError(InputError):
         self.value = value
 
     def within(self, section: str) -> "SettingError":
-        """Return the same mistake, with the setting named as it stands in a section of the settings."""
+        """Return the same error, with the name of a settings section before the setting's."""
         return SettingError(f"{section}.{self.name}", self.rule, self.value)
 
 
 class Interrupted(BaseException):
-    """A signal asks the command to end.
+    """The exception that is raised when a signal asks the command to end.
 
     Args:
         signum: The signal.
 
     Attributes:
-        status: With which it ends.
+        status: The exit status of the command.
     """
 
     def __init__(self, signum: int) -> None:
@@ -66,7 +66,7 @@ def require_number(
     open_below: bool = False,
     below: float = float("inf"),
 ) -> None:
-    """Raise a `SettingError` unless minimum <= value < below; `open_below`: minimum < value."""
+    """Raise a `SettingError` unless minimum <= value < below; minimum < value if `open_below`."""
     rule = f"be a number {'above' if open_below else 'of at least'} {minimum:g}"
     rule += f" and below {below:g}" if below < float("inf") else ""
     fits = (
@@ -79,6 +79,6 @@ def require_number(
 
 
 def one_line(error: Exception | str) -> str:
-    """Return a message without line breaks, and with what a terminal would obey written out."""
+    """Return a message on one line, with control characters escaped."""
     text = " ".join(str(error).split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

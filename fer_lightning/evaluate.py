@@ -8,7 +8,7 @@ from fer_lightning.shell import command
 
 
 def main(config: DictConfig, folder: Path, overrides: list[str]) -> None:
-    """Evaluate what the configuration names; results go to the runs' folders and `output`."""
+    """Evaluate the runs that the configuration names; write to their folders and to `output`."""
     from fer_lightning.evaluation import evaluate  # Lightning takes seconds to import
 
     evaluate(config)

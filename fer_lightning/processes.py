@@ -21,12 +21,12 @@ JOIN_SECONDS = 60.0
 
 
 def rank() -> int:
-    """Return the place of this process among those that work together; the first, 0, leads and writes."""
+    """Return the rank of this process among those that work together; the one of rank 0 leads."""
     return int(os.environ.get("RANK", 0))
 
 
 def local_rank() -> int:
-    """Return the place of this process among those of its machine."""
+    """Return the rank of this process among those on its machine."""
     return int(os.environ.get("LOCAL_RANK", 0))
 
 
@@ -36,22 +36,22 @@ def n_processes() -> int:
 
 
 def leads() -> bool:
-    """Return whether this process is the one that writes and speaks."""
+    """Return whether this process leads: it alone writes files and messages."""
     return rank() == 0
 
 
 def place_of_run(folder: Path, resume: str | None) -> Path:
-    """Return where a run that goes on is read from: its folder, which not all of its processes write to.
+    """Return the folder that a process reads a resumed run from; it may write to another.
 
     Args:
         folder: Where this process writes.
-        resume: The setting.
+        resume: The setting `resume`: the folder of the run, or None for a new run.
     """
     return folder if leads() or resume is None else Path(resume)
 
 
 def require_processes(trainer: DictConfig) -> None:
-    """Raise a `SettingError` unless processes can be had as the trainer's settings want them."""
+    """Raise a `SettingError` if the trainer's strategy and devices do not fit the processes."""
     strategy, devices = trainer.get("strategy", "auto"), trainer.devices
     require(strategy in ("auto", "ddp"), "trainer.strategy", "be auto or ddp", strategy)
     require_integer("trainer.devices", devices, 1)
@@ -64,7 +64,7 @@ def require_processes(trainer: DictConfig) -> None:
 
 @contextmanager
 def joined_by_others(n: int, work: Callable[..., object], *args: object) -> Iterator[None]:
-    """Let n - 1 other processes of this machine work beside a block, in which this one leads.
+    """Start n - 1 other processes on this machine that work beside a block, led by this process.
 
     Where a launcher such as `torchrun` has started the processes already, there is nothing to do.
 
@@ -110,7 +110,7 @@ def _meeting_place() -> dict[str, object]:
 
 @contextmanager
 def _environment(**values: object) -> Iterator[None]:
-    """Return variables of the environment for the duration of a block."""
+    """Set environment variables for the duration of a block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update({name: str(value) for name, value in values.items()})
     try:
@@ -126,14 +126,14 @@ GRACE_SECONDS = 3.0  # that an epoch or an iteration may still take, so that its
 
 
 class _Signals:
-    """What has arrived in this process, and whether it can wait."""
+    """The signal that has arrived in this process, and whether signals can wait."""
 
     handled = False
     can_wait = False
     waiting: int | None = None
 
     def arrived(self, signum: int, frame: FrameType | None) -> None:
-        """Take a signal: the same one a second time does not wait."""
+        """Let a signal wait, or raise `Interrupted` if it cannot or comes a second time."""
         if self.can_wait and self.waiting is None:
             self.waiting = signum
             signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
@@ -152,7 +152,7 @@ _signals = _Signals()
 
 
 def handle_signals() -> None:
-    """Raise `Interrupted` in this process when SIGINT or SIGTERM arrives."""
+    """Handle signals from now on: raise `Interrupted` when SIGINT or SIGTERM arrives."""
     _signals.handled = True
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _signals.arrived)
@@ -161,7 +161,7 @@ def handle_signals() -> None:
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Let signals wait inside this block, for `GRACE_SECONDS` at most."""
+    """Hold signals back inside this block, for at most `GRACE_SECONDS`."""
     _signals.can_wait = True
     try:
         yield
@@ -182,6 +182,6 @@ def stop_if_waiting() -> None:
 
 
 def take_signals_back() -> None:
-    """Handle signals again, if this process does, where a library has taken them over."""
+    """Install this process's signal handlers, if any, again after a library replaced them."""
     if _signals.handled:
         handle_signals()

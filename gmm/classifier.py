@@ -111,7 +111,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         return like(self._log_posterior(X).exp(), X)
 
     def errors(self, X: Any, y: Any) -> dict[int, float]:
-        """Return the share of wrong answers for every K, of the points of the known classes."""
+        """Return the error rate for every K on the points of the known classes."""
         x = points_of(self, X, reset=False)
         labels = self._labels(y, len(x))
         known = np.isin(labels, self.classes_)
@@ -123,7 +123,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         return wrong
 
     def at(self, n_components: int) -> Self:
-        """Return the classifier with the mixtures of one K among those fitted.
+        """Return a classifier with only the mixtures of one K that was fitted.
 
         Raises:
             ValueError: If that K was not fitted.

@@ -20,7 +20,7 @@ from gmm.faces.settings import mixture_settings, start_names
 
 
 def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
-    """Fit mixtures of every K to every class as a configuration says, all of them as one batch.
+    """Fit mixtures of every K to every class as the configuration says, all as one batch.
 
     Args:
         config: The composed configuration of `conf/gmm/classify.yaml`.
@@ -59,10 +59,10 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
 
 def class_numbers(classes: Any) -> list[int]:
-    """Return indices into `CLASSES` of the expressions asked for.
+    """Return the indices into `CLASSES` of the chosen expressions.
 
     Raises:
-        SettingError: One is unknown or there twice, or they are fewer than two.
+        SettingError: An expression is unknown or given twice, or there are fewer than two.
     """
     if classes == "all":
         return list(range(len(CLASSES)))

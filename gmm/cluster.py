@@ -24,7 +24,7 @@ from gmm.faces.settings import mixture_settings, start_names
 
 
 def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
-    """Fit a mixture to the training faces as a configuration says.
+    """Fit a mixture to the training faces as the configuration says.
 
     Args:
         config: The composed configuration of `conf/gmm/cluster.yaml`.
@@ -69,7 +69,13 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
 
 def _describe(names: Sequence[str], n: int, mean: Tensor) -> str:
-    """Return the highest log-likelihood of n points from every start, of the mean ones of its restarts."""
+    """Return a line with the highest log-likelihood among the restarts of every start.
+
+    Args:
+        names: The starts.
+        n: Number of points.
+        mean: Mean log-likelihood of a point in every restart of every start.
+    """
     # Restarts that have ended count no longer.
     tops = mean.reshape(len(names), -1).nan_to_num(-torch.inf).amax(-1) * n
     shown = zip(names, tops.tolist(), strict=True)

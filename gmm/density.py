@@ -15,7 +15,7 @@ _SHARE_OFF_CPU = 16
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """M mixtures for each of G data sets, relative to the centres of these, in float64.
+    """Parameters of M mixtures for each of G data sets, relative to the data's centres, in float64.
 
     Attributes:
         log_weights: (G, M, K), -inf in slots without a component.
@@ -33,7 +33,7 @@ class Parameters:
         return self.log_weights, self.means, self.covariances
 
     def at(self, sets: slice, mixtures: slice | Tensor) -> "Parameters":
-        """Return some mixtures of some data sets."""
+        """Return the parameters of some mixtures of some data sets."""
         weights, means, covariances = (t[sets][:, mixtures] for t in self.tensors())
         return Parameters(weights, means, covariances, self.covariance_type)
 
@@ -56,7 +56,7 @@ class Density:
         return joint, log_evidence
 
     def _refine(self, block: Block, joint: Tensor, log_evidence: Tensor) -> None:
-        """Repeat in float64, in place, the points that no component claims for itself.
+        """Recompute in float64, in place, the densities of points whose component is uncertain.
 
         Over thousands of features float32 leaves a few thousandths in a log density. That is
         nothing to a point whose component is certain, and all the error of the next update to
@@ -77,7 +77,10 @@ class Density:
     def _repeat(
         self, block: Block, g: int, rows: Tensor, joint: Tensor, log_evidence: Tensor
     ) -> None:
-        """Repeat the rows (M, r) of data set g, each mixture its own, as M data sets would be."""
+        """Recompute the rows (M, r) of data set g in float64, with different rows for each mixture.
+
+        The rows of each mixture are treated as a data set of their own.
+        """
         M, K = joint.shape[2:]
         at = block.sets.start + g
         weights, means, covariances = (t[at].unsqueeze(1) for t in self.parameters.tensors())

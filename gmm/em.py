@@ -19,13 +19,13 @@ Kept = dict[str, Any]  # tensors, and lists and dicts of them
 
 
 class Memory(Protocol):
-    """Keeps the state of EM where a fit that is cut off can go on from it."""
+    """A store for the state of EM, from which a fit that was cut off can go on."""
 
     def recall(self) -> Kept | None:
-        """Return the state that was kept last, or None."""
+        """Return the state that was stored last, or None."""
 
     def keep(self, state: Callable[[], Kept]) -> None:
-        """Keep the state after an iteration, or not; it is made when it is asked for."""
+        """Store the state after an iteration, or skip it, and then do not call `state`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Fit:
 
     @property
     def final_log_likelihood(self) -> Tensor:
-        """Return the last log-likelihood of every mixture, (*B); -inf where it broke down."""
+        """Return the last mean log-likelihood of every mixture, (*B); -inf where it broke down."""
         last = (self.n_iter - 1).clamp_min(0).unsqueeze(-1)
         if self.log_likelihood.shape[-1] == 0:
             return torch.where(self.singular.any(-1), -torch.inf, torch.nan)
@@ -80,7 +80,7 @@ def fit_em(
             points, then *C is ().
         start: Where to begin, batch shape *B, of which *C are the first dimensions: the mixtures
             of the other dimensions share the data. Slots of log weight -inf stay unused.
-        max_iter: Most EM steps.
+        max_iter: The largest number of EM steps.
         tol: A mixture stops once its mean log-likelihood changes by less than this; with 0 all
             of them take max_iter steps and the device is never waited for.
         reg_covar: Added to the variances (the diagonal) after every M-step, in squared units.
@@ -90,7 +90,7 @@ def fit_em(
         previous: Mean log-likelihoods (*B) that the first ones are compared with, for a start that
             another fit ended at.
         callback: Called with the iteration (from 1) and its mean log-likelihoods (G, M).
-        memory: Recalls where to go on instead of the start, and keeps the state.
+        memory: Stores the state, and recalls a stored one to go on from instead of the start.
 
     Raises:
         ValueError: If a value is not finite or shapes do not agree.
@@ -128,7 +128,7 @@ def fit_points(
     callback: Callback | None = None,
     memory: Memory | None = None,
 ) -> Fit:
-    """Fit as `fit_em` does, on points that are already open and have the batch shape given."""
+    """Fit as `fit_em` does, to `Points` that are open already and have the given batch shape."""
     _check(max_iter, tol, reg_covar, min_variance)
     if shape != tuple(start.batch_shape[: len(shape)]):
         got = tuple(start.batch_shape)
@@ -162,7 +162,7 @@ _OWN = ("singular", "active", "empty", "converged", "n_iter", "previous")
 
 
 class _Run:
-    """The state of one call: M mixtures for each of the G data sets of points."""
+    """The state of one fit: M mixtures for each of the G data sets of points."""
 
     def __init__(
         self, points: Points, start: Mixture, reg_covar: float, min_variance: float
@@ -186,7 +186,7 @@ class _Run:
         self._sums = Sums(points, start.covariance_type, self._columns)
 
     def step(self, tol: float) -> Tensor:
-        """Take an EM step with every mixture that goes on; return log-likelihoods, (G, M)."""
+        """Take an EM step with every active mixture; return the mean log-likelihoods, (G, M)."""
         old = self.state.at(slice(None), self._mixtures)
         density = Density(old, self._columns)
         evidence = old.log_weights.new_zeros(old.log_weights.shape[:2])
@@ -202,14 +202,14 @@ class _Run:
         return self._keep(new, empty, mean, tol)
 
     def kept(self) -> Kept:
-        """Return all that changes with a step."""
+        """Return the state that an EM step changes, for `Memory` to store."""
         parameters = dict(zip(_PARAMETERS, self.state.tensors(), strict=True))
         own = {name: getattr(self, name) for name in _OWN}
         history = torch.stack(self.log_likelihood, -1)
         return {**parameters, **own, "log_likelihood": history, "sums": self._sums.state()}
 
     def restore(self, kept: Kept, tol: float) -> bool:
-        """Stand where a state was kept; whether nothing is left to do."""
+        """Restore a stored state; return whether all mixtures have ended."""
         for name, tensor in zip(_PARAMETERS, self.state.tensors(), strict=True):
             tensor.copy_(kept[name])
         for name in _OWN:
@@ -220,7 +220,10 @@ class _Run:
         return is_over
 
     def finished(self) -> bool:
-        """Wait for the device, and leave out what has converged; True where all has."""
+        """Leave mixtures that have ended out of further steps; return whether all have ended.
+
+        This waits for the device.
+        """
         going_on = self.active.cpu()
         mixtures = going_on.any(0)
         if not bool(mixtures.any()):
@@ -253,7 +256,7 @@ class _Run:
         return (b for b in self.points.blocks() if any(self._sets[b.sets]))
 
     def _keep(self, new: Parameters, empty: Tensor, mean: Tensor, tol: float) -> Tensor:
-        """Take over what EM made of the mixtures that go on; return log-likelihoods, (G, M)."""
+        """Store the active mixtures' new parameters; return the mean log-likelihoods, (G, M)."""
         some = (slice(None), self._mixtures)
         going_on = self.active[some]
         singular = self._is_singular(new) & going_on.unsqueeze(-1)

@@ -40,7 +40,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         tol: EM stops when the mean log-likelihood changes by less; with 0 never before max_iter.
         reg_covar: Added to the variances after every M-step, in squared units of X.
         min_variance: Floor under them after that; under the eigenvalues if tied or full.
-        max_iter: Most EM steps.
+        max_iter: The largest number of EM steps.
         n_init: Restarts, run as one batch; ignored where warm_start continues.
         init_params: random, kmeans, k-means++ or random_from_data; see `gmm.Start`.
         rand_const: See `gmm.Start`.
@@ -137,11 +137,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         return self
 
     def fit_predict(self, X: Any, y: Any = None) -> Any:
-        """Return fit, then return the component of every point, (N,)."""
+        """Fit, then return the component of every point, (N,)."""
         return self.fit(X).predict(X)
 
     def predict(self, X: Any) -> Any:
-        """Return the component that most probably made each point, (N,)."""
+        """Return the most probable component of each point, (N,)."""
         return self._apply("predict", X)
 
     def predict_proba(self, X: Any) -> Any:
@@ -177,7 +177,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
 
     @property
     def mixture_(self) -> Mixture:
-        """Return the fitted parameters as a `gmm.Mixture`, for its `save` and its batches."""
+        """Return the fitted parameters as a `gmm.Mixture`, for example to save them."""
         check_is_fitted(self, "means_")
         weights, means, covariances = (
             torch.as_tensor(v) for v in (self.weights_, self.means_, self.covariances_)
@@ -186,7 +186,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         return mixture if self.device is None else mixture.to(self.device)
 
     def _n_parameters(self) -> int:
-        """Return the number of free parameters; scikit-learn's name for it."""
+        """Return the number of free parameters; the method has scikit-learn's name for it."""
         return int(self.mixture_.n_parameters)
 
     def _apply(self, method: str, X: Any) -> Any:

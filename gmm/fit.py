@@ -21,7 +21,7 @@ class ManyFits:
 
     Attributes:
         mixture: The best restart's mixture, *B; `mixture[i]` has no empty slots.
-        best: Which restart that was, (*B).
+        best: Index of the best restart, (*B).
         starts: Where every restart began, (*B, n_init).
         restarts: The outcome of every restart, (*B, n_init).
     """
@@ -33,7 +33,7 @@ class ManyFits:
 
     @property
     def log_likelihood(self) -> Tensor:
-        """Return mean log-likelihood of a point before every M-step of the best restart, (*B, T)."""
+        """Return a point's mean log-likelihood before every M-step of the best restart, (*B, T)."""
         return self._of_best(self.restarts.log_likelihood)
 
     @property
@@ -46,7 +46,10 @@ class ManyFits:
 
     @property
     def singular(self) -> Tensor:
-        """Return components on which the best restart broke down, as all others did then, (*B, K)."""
+        """Return the components on which the best restart broke down, (*B, K).
+
+        It has any only where all other restarts broke down, too.
+        """
         return self._of_best(self.restarts.singular)
 
     @property
@@ -57,7 +60,7 @@ class ManyFits:
 
     @property
     def empty(self) -> Tensor:
-        """Return components of the best restart that no point belongs to, (*B, K)."""
+        """Return the components of the best restart that no point belongs to, (*B, K)."""
         return self._of_best(self.restarts.empty)
 
     def _of_best(self, per_restart: Tensor) -> Tensor:
@@ -140,7 +143,7 @@ def fit_many(
 
 
 def pick(per_restart: Tensor, best: Tensor) -> Tensor:
-    """Return per_restart (*B, n_init, ...) at best (*B)."""
+    """Select from per_restart (*B, n_init, ...) the restarts with the indices best (*B)."""
     n = best.ndim
     index = best.reshape(*best.shape, 1, *[1] * (per_restart.ndim - n - 1))
     return per_restart.gather(n, index.expand(*best.shape, 1, *per_restart.shape[n + 1 :])).squeeze(

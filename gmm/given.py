@@ -9,7 +9,7 @@ from gmm.structures import Covariance
 
 
 def given_weights(weights: Tensor | None, K: int) -> Tensor | None:
-    """Return the logarithms of weights, (K,) in float64.
+    """Check the given weights and return their logarithms, (K,) in float64.
 
     Raises:
         ValueError: If they are not K positive numbers that add up to one.
@@ -36,7 +36,7 @@ def given_weights(weights: Tensor | None, K: int) -> Tensor | None:
 
 
 def given_means(means: Tensor | None, K: int, D: int) -> Tensor | None:
-    """Return the means, (K, D) in float64.
+    """Check the given means and return them, (K, D) in float64.
 
     Raises:
         ValueError: If they have another shape or are not finite.
@@ -49,7 +49,7 @@ def given_means(means: Tensor | None, K: int, D: int) -> Tensor | None:
 
 
 def given_precisions(precisions: Tensor | None, kind: Covariance, K: int, D: int) -> Tensor | None:
-    """Return the covariances that are the inverse of precisions, in float64.
+    """Check the given precisions and return their inverses, the covariances, in float64.
 
     Raises:
         ValueError: If they have another shape or are not positive (definite).

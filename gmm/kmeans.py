@@ -27,7 +27,7 @@ class KMeansFit:
     n_iter: Tensor
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return the nearest centre of points (*C, N, D), as (*C, N)."""
+        """Return the index of the nearest centre for each of the points (*C, N, D), (*C, N)."""
         return torch.cdist(x.to(self.centers.dtype), self.centers).argmin(-1)
 
 
@@ -52,7 +52,7 @@ def kmeans(
         n_init: Restarts, run side by side.
         init: "k-means++" (Arthur and Vassilvitskii 2007), "random" for points drawn without
             replacement, or centres to begin at, (*C, n_init, K, D) or what broadcasts to it.
-        max_iter: Most Lloyd iterations.
+        max_iter: The largest number of Lloyd iterations.
         tol: A restart stops when the squared movement of its centres falls to tol times the mean
             variance of a feature.
         chunk_size: Points worked on at a time.
@@ -87,13 +87,13 @@ def kmeans(
 def lloyd(
     points: Points, centers: Tensor, used: Tensor, max_iter: int, tol: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Move centres (G, M, K, D), relative to the points' own, to where their points are.
+    """Run Lloyd's algorithm from centres (G, M, K, D), which are relative to `points.center`.
 
     Args:
         points: G data sets.
         centers: Where to begin, float64.
         used: False in slots without a centre, (G, M, K).
-        max_iter: Most iterations.
+        max_iter: The largest number of iterations.
         tol: See `kmeans`.
 
     Returns:
@@ -114,7 +114,7 @@ def lloyd(
 
 
 def nearest(centers: Tensor, used: Tensor, columns: Columns, block: Block) -> tuple[Tensor, Tensor]:
-    """Return the nearest centre of every point and the squared distance to it, (G, n, M)."""
+    """Return every point's nearest centre, as an index, and the squared distance, (G, n, M)."""
     packed = columns.pack(centers, -2)[block.sets]
     lengths = torch.where(used, centers.square().sum(-1), torch.inf)[block.sets].unsqueeze(1)
     cross = columns.unpack(project(block.x, packed.to(block.x.dtype)).double(), fill=0)
@@ -124,7 +124,7 @@ def nearest(centers: Tensor, used: Tensor, columns: Columns, block: Block) -> tu
 
 
 def one_hot(labels: Tensor, K: int, dtype: torch.dtype) -> Tensor:
-    """Return responsibilities of one and zero, (..., K)."""
+    """Return labels as one-hot responsibilities, (..., K)."""
     hot = torch.zeros(*labels.shape, K, dtype=dtype, device=labels.device)
     return hot.scatter_(-1, labels.unsqueeze(-1), 1)
 
@@ -146,9 +146,9 @@ def random_points(
 def spread_points(
     points: Points, M: int, K: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Draw K points M times, each in proportion to its squared distance from those before it.
+    """Draw K points M times by k-means++ (Arthur and Vassilvitskii 2007), (G, M, K, D).
 
-    This is k-means++ (Arthur and Vassilvitskii 2007); (G, M, K, D).
+    Each is drawn in proportion to its squared distance from the nearest point drawn before it.
     """
     G, N = len(points), int(points.sizes.max())
     rows = torch.arange(N, device=points.device)
@@ -203,7 +203,7 @@ def _lloyd_step(points: Points, centers: Tensor, used: Tensor) -> Tensor:
 
 
 def _farthest(points: Points, centers: Tensor, used: Tensor, n: int) -> Tensor:
-    """Return the n points farthest from their centres, (G, M, n, D)."""
+    """Return the n points farthest from their nearest centres, (G, M, n, D)."""
     columns = Columns(None, *used.shape[1:])
     N = int(points.sizes.max())
     gaps = torch.zeros(*used.shape[:2], N, dtype=torch.float64, device=points.device)
@@ -225,7 +225,7 @@ def _inertia(points: Points, centers: Tensor, used: Tensor) -> Tensor:
 
 
 def _shorten(points: Points, center: Tensor, distances: Tensor, first: bool) -> None:
-    """Lower distances (G, M, N), in place, to those from one more centre (G, M, 1, D)."""
+    """Update the squared distances (G, M, N), in place, for one more centre (G, M, 1, D)."""
     used = torch.ones(center.shape[:3], dtype=torch.bool, device=points.device)
     columns = Columns(None, used.shape[1], 1)
     for block in points.blocks():

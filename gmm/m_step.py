@@ -26,10 +26,10 @@ def m_step(
     reg_covar: float,
     min_variance: float,
 ) -> tuple[Parameters, Tensor]:
-    """Return the parameters that the responsibilities ask for (Bishop 2006, eqs. 9.24-9.27).
+    """Return the parameters that the responsibilities give (Bishop 2006, eqs. 9.24-9.27).
 
     Args:
-        sums: Of `Sums`.
+        sums: Counts and moments from `Sums`.
         old: Parameters that components without points keep.
         columns: Packing of the components.
         reg_covar: See `fit_em`.
@@ -59,9 +59,9 @@ def m_step(
 
 @dataclass
 class _Kept:
-    """What the sums over one block were made of, and what they came to.
+    """The responsibilities of one block, and the sums that they gave.
 
-    `counts` are those with which the sums were last begun anew.
+    `counts` are the counts when all rows of the block were last summed.
     """
 
     resp: Tensor
@@ -70,7 +70,7 @@ class _Kept:
 
 
 class Sums:
-    """Counts and moments under the responsibilities of all points, from one EM step to the next.
+    """Counts and moments of all points, weighted by responsibilities; kept between EM steps.
 
     Over hundreds of features nearly every point belongs to one component alone, and after a few
     steps it stays there. On a CPU the sums of float32 blocks in memory are therefore brought up to
@@ -93,11 +93,11 @@ class Sums:
     def __call__(
         self, blocks: Iterator[Block], responsibilities: Responsibilities, means: Tensor
     ) -> tuple[Tensor, Moments]:
-        """Add up all points.
+        """Return the counts and moments summed over all points.
 
         Args:
-            blocks: Those that count.
-            responsibilities: From a block to (G, n, M, K).
+            blocks: The blocks to sum over.
+            responsibilities: A function from a block to its responsibilities, (G, n, M, K).
             means: Of the old parameters, (G, M, K, D).
 
         Returns:
@@ -121,14 +121,14 @@ class Sums:
         return self.points.total(counts), (first, second)
 
     def state(self) -> list[dict[str, Any]]:
-        """Return what is kept of the step before, for each block."""
+        """Return the responsibilities and sums kept from the last step, for each block."""
         return [
             {"place": list(place), "kept": [kept.resp, kept.counts, *kept.moments]}
             for place, kept in self._kept.items()
         ]
 
     def restore(self, state: list[dict[str, Any]]) -> None:
-        """Go on from what was kept."""
+        """Restore the responsibilities and sums that `state` returned."""
         for entry in state:
             resp, counts, first, second = entry["kept"]
             g, start = entry["place"]
@@ -151,7 +151,7 @@ class Sums:
         return kept.moments
 
     def _may_keep(self, block: Block, resp: Tensor) -> bool:
-        """Return whether keeping the sums pays, and takes little beside the points themselves."""
+        """Return whether keeping a block's sums saves time, and takes little memory."""
         numbers = resp.numel() + 4 * resp.shape[0] * resp[0, 0].numel() * block.x.shape[-1]
         return (
             block.x.is_cpu
@@ -161,7 +161,7 @@ class Sums:
         )
 
     def _bring_up_to_date(self, kept: _Kept, block: Block, resp: Tensor, rows: Tensor) -> None:
-        """Add what has changed in the rows (G, M, r), each mixture its own."""
+        """Update the kept sums for changed rows (G, M, r), which differ between mixtures."""
         G, n, M, K = resp.shape
         single = Columns(None, 1, K)
         sets = torch.arange(G).view(-1, 1, 1)
@@ -177,7 +177,7 @@ class Sums:
 
 
 def _moved(resp: Tensor, before: Tensor, counts: Tensor) -> Tensor | None:
-    """Return the rows whose responsibilities are no longer what they were, or None if many.
+    """Return the rows whose responsibilities have changed, or None if they are many.
 
     Args:
         resp: (G, n, M, K).
@@ -185,7 +185,8 @@ def _moved(resp: Tensor, before: Tensor, counts: Tensor) -> Tensor | None:
         counts: Sum of resp over its rows, (G, M, K).
 
     Returns:
-        (G, M, r): as many rows for every mixture as moved most in any of them, those included.
+        (G, M, r): the r rows that changed most in every mixture, where r is the largest number of
+            changed rows in any mixture.
     """
     n = resp.shape[1]
     still = (counts * (_STILL / n)).to(resp.dtype).unsqueeze(1)

@@ -63,7 +63,7 @@ class Mixture:
 
     @property
     def n_components(self) -> Tensor:
-        """Return number of components of every mixture, (*B)."""
+        """Return the number of components of every mixture, (*B)."""
         return (self.log_weights > -torch.inf).sum(-1)
 
     @property
@@ -72,7 +72,7 @@ class Mixture:
 
     @property
     def n_parameters(self) -> Tensor:
-        """Return number of free parameters of every mixture, (*B)."""
+        """Return the number of free parameters of every mixture, (*B)."""
         kind, D = self.structure, self.n_features
         counts = [K * D + K - 1 + kind.n_parameters(K, D) for K in range(self.means.shape[-2] + 1)]
         return torch.tensor(counts, device=self.means.device)[self.n_components]
@@ -113,7 +113,7 @@ class Mixture:
         return self._evaluate(x, lambda joint, ev: (joint - ev.unsqueeze(-1)).exp(), chunk_size)
 
     def predict(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
-        """Return the component that most probably made each point, (*B, N)."""
+        """Return the most probable component of each point, (*B, N)."""
         return self._evaluate(x, lambda joint, _: joint.argmax(-1), chunk_size, torch.int64)
 
     def score(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
@@ -132,7 +132,7 @@ class Mixture:
     def sample(
         self, n_samples: int, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw from one mixture.
+        """Draw points from one mixture.
 
         Args:
             n_samples: How many points, at least 1.
@@ -167,7 +167,7 @@ class Mixture:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ModelFileError: If it is none of these.
+            ModelFileError: If it is a file that `save` did not write, or damaged.
         """
         return read_model(path, cls)
 
@@ -210,7 +210,7 @@ class Mixture:
         return out.movedim(len(C), len(self.batch_shape))
 
     def flatten(self, n_shared: int) -> "Mixture":
-        """Return the same mixtures as (G, M): G from the first n_shared batch dimensions."""
+        """Return the same mixtures with batch shape (G, M); G is the first n_shared dimensions."""
         batch = self.batch_shape
         return self.reshape((batch[:n_shared].numel(), batch[n_shared:].numel()))
 
@@ -228,6 +228,6 @@ class Mixture:
         return Parameters(log_weights, means, covariances, self.covariance_type)
 
     def row_numbers(self, D: int) -> int:
-        """Return how many numbers EM keeps per point of D features, at most."""
+        """Return the largest number of values that EM keeps in memory per point of D features."""
         M, K = self.batch_shape.numel(), self.means.shape[-2]
         return self.structure.row_numbers(M, K, D)

@@ -23,7 +23,7 @@ def write_model(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def read_model(path: str | Path, make: Callable[..., T]) -> T:
-    """Return what is made of the content of a model file.
+    """Read a model file, and return what `make` makes of its content.
 
     Args:
         path: A file that `write_model` wrote.
@@ -31,7 +31,7 @@ def read_model(path: str | Path, make: Callable[..., T]) -> T:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ModelFileError: If it is none of these.
+        ModelFileError: If it is a file that `write_model` did not write, or damaged.
     """
     try:
         content = read_tensors(Path(path))
@@ -47,7 +47,7 @@ def read_model(path: str | Path, make: Callable[..., T]) -> T:
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """Return tensors and plain values of a file that `torch.save` wrote, on the CPU.
+    """Return the tensors and plain values of a file that `torch.save` wrote, on the CPU.
 
     It takes no more memory than the file has bytes, and nothing in it can run code.
 
@@ -63,7 +63,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 def _require_unpacked(path: Path) -> None:
-    """Raise a `ValueError` if a member of the archive would expand, as none of PyTorch's does."""
+    """Raise a `ValueError` if a member of the archive is compressed, as PyTorch's never are."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     size = sum(member.file_size for member in members)
@@ -72,6 +72,6 @@ def _require_unpacked(path: Path) -> None:
 
 
 def _is_whole(tensor: Tensor) -> bool:
-    """Return whether a tensor has a place in memory for each of its numbers."""
+    """Return whether a tensor is dense, on the CPU, and stores each of its numbers."""
     dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
     return dense and tensor.nbytes <= tensor.untyped_storage().nbytes()

@@ -143,7 +143,7 @@ def _made(
     covariance_type: str,
     generator: torch.Generator | None,
 ) -> Parameters:
-    """Return starting parameters (G, M, ...) relative to the points' centres."""
+    """Return the starting parameters (G, M, ...), relative to the points' centres."""
     means = MEANS[start.init_params](points, used, start, generator)
     means = torch.where(used.unsqueeze(-1), means, 0)
     mean_weight = start.rand_const or 1.0
@@ -159,7 +159,7 @@ def _made(
 
 
 def _of_nearest_points(points: Points, used: Tensor, made: Parameters) -> Parameters:
-    """Return weights and covariances of the points nearest to every mean."""
+    """Return the means with the weights and covariances of the points nearest to each mean."""
     columns = Columns(None, *used.shape[1:])
 
     def responsibilities(block: Block) -> Tensor:

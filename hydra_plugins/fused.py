@@ -4,8 +4,8 @@ from fer_lightning import sweeps
 
 
 class FusedLauncher(sweeps.FusedLauncher):
-    """`hydra/launcher=fused`."""
+    """The launcher of `hydra/launcher=fused`."""
 
 
 class SubmittedLauncher(sweeps.SubmittedLauncher):
-    """`hydra/launcher=fused_slurm`, `fused_local`."""
+    """The launcher of `hydra/launcher=fused_slurm` and `fused_local`."""

@@ -35,7 +35,7 @@ def show_faces(config: DictConfig, folder: Path, overrides: list[str]) -> None:
 
 
 def count_table(splits: FaceSplits) -> str:
-    """Return number of faces by class and split."""
+    """Return a table of the number of faces by class and split."""
     counts = [faces.class_counts() for _, faces in splits]
     table = plain_table("", *SPLITS, "all")
     for name, row in zip(CLASSES, zip(*counts, strict=True), strict=True):

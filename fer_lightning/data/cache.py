@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def load(source: Source, cache_dir: str | Path | None) -> FaceSplits:
-    """Return the faces of a source in canonical order, from the cache where they are there already.
+    """Return the faces of a source in canonical order, from the cache if they are there.
 
     A decoded set is filed under a hash of the content of the source's files and of its settings. A
     second file remembers that hash for the files as they lie there (names, sizes, times, inodes),
@@ -64,9 +64,9 @@ def _load_kept(source: Source, folder: Path) -> FaceSplits:
 
 @contextmanager
 def _turn(kept: Path) -> Iterator[None]:
-    """Let one process at a time decode a data set, where the folder allows for that.
+    """Let only one process at a time decode a data set, where the folder allows file locks.
 
-    What a process that was killed had begun to write is then removed.
+    Files that a killed process left half-written are then removed.
     """
     path = kept.with_name(f".{kept.stem}.lock")
     lock = FileLock(path)
@@ -91,7 +91,7 @@ def _settings(source: Source) -> str:
 
 
 def _walk(source: Source) -> Iterator[tuple[str, Path]]:
-    """Return files of a source with their names relative to it, in order of their names."""
+    """Yield the files of a source with their names relative to it, in the order of these names."""
     for top in source.files():
         if top.is_dir():
             yield from ((name, top / name) for name in Folder(top).names())
@@ -100,7 +100,7 @@ def _walk(source: Source) -> Iterator[tuple[str, Path]]:
 
 
 def _look(source: Source) -> str:
-    """Return hash of the settings and of what the file system says of the files, without reading them."""
+    """Return a hash of the settings and of the files' metadata, without reading the files."""
     digest = hashlib.sha256(_settings(source).encode())
     for name, path in _walk(source):
         stat = path.stat()
@@ -110,7 +110,7 @@ def _look(source: Source) -> str:
 
 
 def _content_key(source: Source) -> str:
-    """Return hash of the settings and of the content of the files."""
+    """Return a hash of the settings and of the content of the files."""
     digest = hashlib.sha256(_settings(source).encode())
     for name, path in _walk(source):
         with path.open("rb") as file:
@@ -120,7 +120,7 @@ def _content_key(source: Source) -> str:
 
 
 def _remembered(seen: Path) -> str | None:
-    """Return the hash in a note of the cache, or None if it is not there or damaged."""
+    """Return the hash in a `.seen` file of the cache, or None if the file is missing or damaged."""
     try:
         key = seen.read_bytes()[:33].decode("ascii")
     except (OSError, ValueError):
@@ -129,7 +129,7 @@ def _remembered(seen: Path) -> str | None:
 
 
 def _read(kept: Path) -> FaceSplits | None:
-    """Return the faces in a file of the cache, or None if it is not there or damaged."""
+    """Return the faces in a file of the cache, or None if the file is missing or damaged."""
     try:
         with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return FaceSplits(*(_faces(arrays, split) for split in SPLITS))
@@ -150,7 +150,7 @@ def _faces(arrays: Mapping[str, np.ndarray], split: str) -> Faces:
 
 
 def _keep(kept: Path, seen: Path, key: str, faces: FaceSplits | None) -> None:
-    """Write the faces, if given, and then the note that says where they are."""
+    """Write the faces, if given, and then the `.seen` file with the hash that finds them."""
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         if faces is not None:

@@ -24,7 +24,7 @@ class FaceDataModule(L.LightningDataModule):
 
     Args:
         source: Where the faces come from, such as `Fer2013("fer2013.zip")`.
-        batch_size: Faces a training minibatch, those of all processes.
+        batch_size: Faces in a training minibatch, over all processes.
         seed: Seed of the order of the training faces.
         cache_dir: Folder where decoded faces are kept, or None to decode them every time.
         minibatches_per_step: Minibatches that a `training_step` receives at once. The networks of
@@ -70,7 +70,7 @@ class FaceDataModule(L.LightningDataModule):
         return self._splits
 
     def share(self, other: "FaceDataModule") -> None:
-        """Hold the faces of another, which has the same source and fold, instead of copies."""
+        """Use the faces of another data module with the same source and fold instead of copies."""
         self._splits, self._resident = other.splits, other._resident
 
     def setup(self, stage: str) -> None:
@@ -92,7 +92,7 @@ class FaceDataModule(L.LightningDataModule):
         return Share(trainer.global_rank, trainer.world_size) if trainer else WHOLE
 
     def train_dataloader(self) -> TrainLoader:
-        """Training minibatches in the order that belongs to seed and epoch."""
+        """Return the training minibatches in the random order that seed and epoch determine."""
         return TrainLoader(
             self.resident("train"),
             self.batch_size,
@@ -103,15 +103,15 @@ class FaceDataModule(L.LightningDataModule):
         )
 
     def val_dataloader(self) -> Minibatches:
-        """Validation faces in their order."""
+        """Return minibatches of the validation faces, in their stored order."""
         return in_order(self.resident("val"), EVALUATION_BATCH, self._share)
 
     def test_dataloader(self) -> Minibatches:
-        """Test faces in their order."""
+        """Return minibatches of the test faces, in their stored order."""
         return in_order(self.resident("test"), EVALUATION_BATCH, self._share)
 
     def transfer_batch_to_device(
         self, batch: object, device: torch.device, dataloader_idx: int
     ) -> object:
-        """Return the batch itself, which is on the device already."""
+        """Return the batch unchanged, as it is on the device already."""
         return batch

@@ -43,7 +43,10 @@ class Faces:
         subjects: np.ndarray | None = None,
         index: np.ndarray | None = None,
     ) -> "Faces":
-        """Return faces from pixels, (N, 2304) or (N, 48, 48) uint8; labels, subjects and index, (N,)."""
+        """Return faces from uint8 pixels, (N, 2304) or (N, 48, 48).
+
+        Labels, subjects and index are (N,) each.
+        """
         n = len(labels)
         subjects = np.full(n, -1) if subjects is None else subjects
         index = np.arange(n) if index is None else index
@@ -80,7 +83,7 @@ class Faces:
         )
 
     def class_counts(self) -> list[int]:
-        """Return number of faces of each of the seven classes."""
+        """Return the number of faces of each of the seven classes."""
         return torch.bincount(self.labels, minlength=len(CLASSES)).tolist()
 
 
@@ -96,7 +99,7 @@ class FaceSplits:
         return iter((split, getattr(self, split)) for split in SPLITS)
 
     def sizes(self) -> dict[str, int]:
-        """Return number of faces in each split."""
+        """Return the number of faces in each split."""
         return {split: len(faces) for split, faces in self}
 
     def in_canonical_order(self) -> "FaceSplits":
@@ -108,7 +111,7 @@ class FaceSplits:
         return FaceSplits(*(faces.take(_rank(faces)) for _, faces in self))
 
     def fingerprint(self) -> str:
-        """Return hash of the pixels and labels of all splits, in their order."""
+        """Return a hash of the pixels and labels of all splits, in their order."""
         digest = hashlib.sha256()
         for split, faces in self:
             digest.update(f"{split} {len(faces)} ".encode())
@@ -118,7 +121,7 @@ class FaceSplits:
 
 
 def _rank(faces: Faces) -> Tensor:
-    """Return positions that sort the faces by a 64-bit hash of their pixels, then by label, (N,)."""
+    """Return the positions, (N,), that sort the faces by a 64-bit hash of pixels, then label."""
     words = faces.images.numpy().reshape(len(faces), -1).view(np.uint64)
     multipliers = np.random.default_rng(0).integers(2**64, size=words.shape[1], dtype=np.uint64) | 1
     keys = words @ multipliers
@@ -132,14 +135,14 @@ class Source(Protocol):
     name: ClassVar[str]
 
     def files(self) -> list[Path]:
-        """Return files and folders whose content decides what `read` returns, besides the settings."""
+        """Return the files and folders that, with the settings, decide what `read` returns."""
 
     def read(self) -> FaceSplits:
         """Read and decode all faces."""
 
 
 def existing_path(path: str | Path | None, what: str) -> Path:
-    """Return the path of a data set.
+    """Return the path of a data set after checking that it exists.
 
     Raises:
         InputError: None was given, or nothing is there that could be read.

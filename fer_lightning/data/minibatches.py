@@ -14,7 +14,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Share(NamedTuple):
-    """Which faces of every minibatch are this process's: every n_processes-th from its rank on."""
+    """This process's share of every minibatch: every n_processes-th face, beginning at its rank."""
 
     rank: int = 0
     n_processes: int = 1
@@ -24,7 +24,7 @@ WHOLE = Share()
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
-    """Return the order of n faces in an epoch, (n,) int64: a function of seed and epoch alone."""
+    """Return the order of n faces in an epoch, (n,) int64; it depends on seed and epoch alone."""
     mixed = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(mixed))
     return torch.randperm(n, generator=generator)
@@ -36,8 +36,8 @@ class Minibatches:
     Args:
         faces: Where the minibatches come from, on the device where they are wanted.
         order: Positions of the faces in the order of use, (n,), on the same device.
-        batch_size: Faces a minibatch, those of all processes; the last one takes what is left.
-        share: Which of them come; of a small last minibatch, a process may have none.
+        batch_size: Faces in a minibatch, over all processes; the last one takes the remainder.
+        share: This process's share of them; of a small last minibatch, it may be empty.
     """
 
     def __init__(self, faces: Faces, order: Tensor, batch_size: int, share: Share = WHOLE) -> None:
@@ -52,14 +52,14 @@ class Minibatches:
         return -(-len(self.order) // self.batch_size)
 
     def after(self, n: int) -> "Minibatches":
-        """Return those behind the first n."""
+        """Return the minibatches after the first n."""
         left = copy.copy(self)
         left.order = self.order[n * self.batch_size :]
         return left
 
     @property
     def sizes(self) -> list[int]:
-        """Return faces of each minibatch, those of all processes."""
+        """Return the number of faces in each minibatch, over all processes."""
         full, left = divmod(len(self.order), self.batch_size)
         return [self.batch_size] * full + [left] * (left > 0)
 
@@ -75,7 +75,7 @@ class TrainLoader:
 
     Args:
         faces: Training faces on the device.
-        batch_size: Faces a minibatch, those of all processes.
+        batch_size: Faces in a minibatch, over all processes.
         seed: Seed of the order.
         minibatches_per_step: How many minibatches come at once. 1 yields plain (images, labels);
             more yield `Minibatches`, so that what a training loop does around each of its steps is
@@ -103,11 +103,11 @@ class TrainLoader:
 
     @property
     def sampler(self) -> "TrainLoader":
-        """Return itself: Lightning announces each epoch to the `set_epoch` of a loader's sampler."""
+        """Return this loader, as Lightning calls `set_epoch` of a loader's sampler."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Take the order of this epoch from now on."""
+        """Use the order of this epoch from now on."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -123,6 +123,6 @@ class TrainLoader:
 
 
 def in_order(faces: Faces, batch_size: int, share: Share = WHOLE) -> Minibatches:
-    """Return all faces, or a process's share, in minibatches, in the order in which they are held."""
+    """Return minibatches of all faces, or of a process's share, in their stored order."""
     order = torch.arange(len(faces), device=faces.labels.device)
     return Minibatches(faces, order, batch_size, share)

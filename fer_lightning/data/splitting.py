@@ -10,7 +10,7 @@ SPLITS = ("train", "val", "test")
 def split_faces(
     labels: np.ndarray, subjects: np.ndarray, fractions: list[float], seed: int, n_classes: int
 ) -> np.ndarray:
-    """Return the part to which each face goes, (N,), drawn at random.
+    """Return the number of the part to which each face goes, (N,), drawn at random.
 
     Faces of one subject stay together. A subject of -1 is unknown: such a face stands alone.
 
@@ -34,7 +34,7 @@ def split_faces(
 def deal_folds(
     labels: np.ndarray, subjects: np.ndarray, n_folds: int, n_classes: int
 ) -> np.ndarray:
-    """Return the fold of cross-validation to which each face goes, (N,): a function of the faces alone.
+    """Return the fold of cross-validation of each face, (N,); it depends on the faces alone.
 
     Faces of unknown people are dealt out in turn, class by class, so that the folds' counts of any
     class differ by one at most. Faces of one subject stay together.
@@ -57,7 +57,7 @@ def deal_folds(
 
 
 def _shares(n: int, fractions: list[float]) -> np.ndarray:
-    """Part numbers of n faces in ascending order, apportioned by largest remainder, (n,)."""
+    """Return the part numbers of n faces, (n,), in ascending order, shared by largest remainder."""
     exact = np.array(fractions) * n
     counts = np.floor(exact).astype(np.int64)
     largest = np.argsort(counts - exact, kind="stable")[: n - counts.sum()]
@@ -72,9 +72,10 @@ def _split_subjects(
     rng: np.random.Generator,
     n_classes: int,
 ) -> np.ndarray:
-    """Deal whole subjects out, the largest first, each to the part that lacks its classes most.
+    """Assign whole subjects, the largest first, each to the part that most lacks its classes.
 
-    Where several lack them alike, it is the one that lacks most faces, so that none stays empty.
+    Where several lack them alike, it is the part that lacks most faces, so that none stays empty.
+    The result is the part of each face, (N,).
     """
     _, subject = np.unique(subjects, return_inverse=True)
     n_subjects = subject.max(initial=-1) + 1
@@ -94,14 +95,14 @@ def _split_subjects(
 def require_loading(
     batch_size: int, minibatches_per_step: int, cv_folds: int | None, cv_fold: int | None
 ) -> None:
-    """Raise a `SettingError` unless faces can be loaded like this; see `FaceDataModule`."""
+    """Raise a `SettingError` if one of these settings of `FaceDataModule` breaks its rule."""
     require_integer("batch_size", batch_size, 1)
     require_integer("minibatches_per_step", minibatches_per_step, 1)
     require_fold(cv_folds, cv_fold)
 
 
 def require_fold(cv_folds: int | None, cv_fold: int | None) -> None:
-    """Raise a `SettingError` unless a number of folds and one of them are given, or neither is."""
+    """Raise a `SettingError` unless cv_folds and a valid cv_fold are given, or neither is."""
     if cv_folds is None:
         require(cv_fold is None, "cv_folds", "be given where cv_fold is", cv_folds)
     else:

@@ -28,17 +28,17 @@ class FileTree(Protocol):
     path: Path
 
     def names(self) -> list[str]:
-        """Return names of all files, sorted; hidden ones and those that macOS adds are left out."""
+        """Return the sorted names of all files, without hidden files and files that macOS adds."""
 
     def read(self, name: str) -> bytes:
-        """Return content of one file of at most 64 MiB.
+        """Return the content of one file of at most 64 MiB.
 
         Raises:
             InputError: It cannot be read, or is larger.
         """
 
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """Return one file to read from, part by part.
+        """Open one file to be read part by part.
 
         Raises:
             InputError: It cannot be read.
@@ -46,7 +46,7 @@ class FileTree(Protocol):
 
 
 def open_tree(path: Path) -> FileTree:
-    """Return the tree at a folder or a zip archive, which is never unpacked.
+    """Return the files of a folder or a zip archive as a tree; archives are never unpacked.
 
     Raises:
         InputError: There is nothing there, or it is neither a folder nor a zip archive.
@@ -92,7 +92,7 @@ class Folder:
 
 
 def _require_ordinary(top: Path, path: Path) -> None:
-    """Raise an `InputError` for a link out of the folder, and for a pipe or a device."""
+    """Raise an `InputError` for a link out of the folder, a pipe or a device."""
     if path.is_symlink() and not path.resolve().is_relative_to(top):
         raise InputError(f"{path}: links must stay inside {top}; copy what it stands for")
     if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):

@@ -19,11 +19,11 @@ PART = 2**20
 
 
 def read_mat(path: Path, names: Sequence[str], max_bytes: int) -> Mapping[str, Any]:
-    """Return the named arrays, as far as the file has them.
+    """Return the named arrays that the file has.
 
     Args:
         path: A file of MATLAB's versions 5 to 7.2.
-        names: Of the arrays; cells, structs, objects and functions are refused.
+        names: Names of the arrays; cells, structs, objects and functions are refused.
         max_bytes: The largest size of the file, and of all that it expands to.
 
     Raises:
@@ -46,7 +46,7 @@ def read_mat(path: Path, names: Sequence[str], max_bytes: int) -> Mapping[str, A
 
 
 def _require_modest(file: IO[bytes], path: Path, max_bytes: int) -> None:
-    """Raise an `InputError` if the file, or what its elements expand to, is too large."""
+    """Raise an `InputError` if the file is too large, packed or expanded."""
     size = path.stat().st_size
     too_large = f"{path}: must have at most {max_bytes} bytes, packed and expanded"
     if size > max_bytes:
@@ -65,7 +65,7 @@ def _require_modest(file: IO[bytes], path: Path, max_bytes: int) -> None:
 
 
 def _expanded(content: bytes, limit: int) -> int:
-    """Return number of bytes that zlib makes of some, counted no further than just above a limit."""
+    """Return how many bytes zlib data expands to; stop counting just above the limit."""
     decoder = zlib.decompressobj()
     total = len(decoder.decompress(content, PART))
     while total <= limit and (part := decoder.decompress(decoder.unconsumed_tail, PART)):

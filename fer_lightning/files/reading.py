@@ -62,7 +62,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return plain values in a YAML file such as Hydra writes; interpolations stay text.
+    """Return the plain values in a YAML file such as Hydra writes; interpolations stay text.
 
     Raises:
         InputError: It cannot be read.
@@ -82,17 +82,17 @@ def read_table(path: Path) -> list[list[str]]:
 
 
 def plain_yaml(text: str) -> Any:
-    """Return plain values in a YAML text.
+    """Return the plain values in a YAML text.
 
     Raises:
-        ValueError, RecursionError, yaml.YAMLError: It is none, or has aliases.
+        ValueError, RecursionError, yaml.YAMLError: It is not YAML, or has aliases.
     """
     return yaml.load(text, _PlainLoader)
 
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Within it, whatever is wrong with a file is an `InputError` that names it."""
+    """Turn errors of reading a file inside this block into an `InputError` that names the file."""
     try:
         yield
     except (OSError, ValueError, RecursionError, csv.Error, yaml.YAMLError) as error:
@@ -101,7 +101,7 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def value_at(tree: object, *keys: str) -> object:
-    """Return what stands at a path of keys in nested objects, or None."""
+    """Return the value at a path of keys in nested objects, or None."""
     for key in keys:
         if not isinstance(tree, dict):
             return None
@@ -110,7 +110,7 @@ def value_at(tree: object, *keys: str) -> object:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Refuses aliases, by which ten lines stand for more values than any memory holds."""
+    """A YAML loader that refuses aliases: ten lines of them can expand beyond any memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -119,7 +119,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[list[str]]:
-    """Return the rows of a CSV file below its header; a last row that was cut off is left out.
+    """Return the rows of a CSV file below its header, without a last row that was cut off.
 
     Raises:
         InputError: It cannot be read, has other columns, or a row of another length.
@@ -139,7 +139,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[list[str]]:
 
 
 def numbers(name: str, cells: Sequence[str]) -> list[float]:
-    """Return cells of a CSV file as numbers, NaN where they are empty.
+    """Return the cells of a CSV file as numbers, NaN where they are empty.
 
     Raises:
         InputError: One is no number.
@@ -165,5 +165,5 @@ def text_at(tree: object, *keys: str) -> str | None:
 
 
 def readable(text: str) -> str:
-    """Return the text with a mark in the place of what neither HTML nor SVG can hold."""
+    """Return the text with a replacement mark for each character that HTML or SVG cannot hold."""
     return re.sub("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def new_generation(path: Path) -> Iterator[Path]:
-    """Return a temporary path as `whole_file` gives it; what the file held before stays beside it."""
+    """Yield a temporary path as `whole_file` does, but keep the replaced file beside it."""
     with whole_file(path) as part:
         yield part
         if path.exists():
@@ -28,17 +28,17 @@ def new_generation(path: Path) -> Iterator[Path]:
 
 
 def one_before(path: Path) -> Path:
-    """Return the file of the generation before: `last-1.ckpt` of `last.ckpt`."""
+    """Return the path of the previous generation of a file: `last-1.ckpt` of `last.ckpt`."""
     return path.with_stem(f"{path.stem}-1")
 
 
 def whole_generations(path: Path, made: Callable[[Path, Any], T]) -> list[T]:
-    """Return what is made of the generations that are whole, the newest first.
+    """Read the undamaged generations of a file; return what `made` returns for each, newest first.
 
-    One that is damaged is named in a warning, and left out.
+    A damaged one is named in a warning and left out.
 
     Args:
-        path: Of the newest.
+        path: The newest generation.
         made: Called with the path of a file and its content; an error there is damage too.
     """
     found = []
@@ -53,7 +53,7 @@ def whole_generations(path: Path, made: Callable[[Path, Any], T]) -> list[T]:
 
 
 def remove_generations(path: Path) -> None:
-    """Remove the file in both generations."""
+    """Remove both generations of a file."""
     for file in (path, one_before(path)):
         file.unlink(missing_ok=True)
 
@@ -67,25 +67,25 @@ def _read(path: Path) -> Any:
 
 
 class GrowingFiles:
-    """Files of a folder to which a run only adds.
+    """Files in a folder to which a run only appends.
 
     Args:
         folder: The folder.
-        patterns: Of their names.
+        patterns: Patterns of their names.
     """
 
     def __init__(self, folder: Path, patterns: Sequence[str]) -> None:
         self.folder, self.patterns = folder, patterns
 
     def sizes(self) -> dict[str, int]:
-        """Return bytes of each file by its name, all of which would survive a loss of power."""
+        """Flush the files to the disk, and return the size of each in bytes, by name."""
         found = sorted(self._found())
         for path in found:
             sync(path)
         return {path.name: path.stat().st_size for path in found}
 
     def cut(self, sizes: dict[str, int]) -> None:
-        """Cut the files back to sizes that they had, and remove those that were not there yet.
+        """Cut the files back to the sizes that they had, and remove files that have no size here.
 
         Raises:
             InputError: One has become shorter than it was, or is gone.
@@ -104,7 +104,7 @@ class GrowingFiles:
                 path.unlink()
 
     def remove(self) -> None:
-        """Remove all of them."""
+        """Remove all of the files."""
         self.cut({})
 
     def _found(self) -> set[Path]:

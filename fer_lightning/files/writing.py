@@ -19,7 +19,7 @@ from fer_lightning.errors import InputError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Return a temporary path beside the given one, renamed to it when the block ends without an error."""
+    """Yield a temporary path that is renamed to the given one if the block ends without error."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
     part = Path(name)
@@ -35,7 +35,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Return a temporary folder beside the given one, which it replaces when the block ends well."""
+    """Yield a temporary folder that replaces the given one if the block ends without error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
     try:
@@ -51,7 +51,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a csv file."""
+    """Write a csv file with a header row."""
     with whole_file(path) as part, part.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -59,13 +59,13 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write numbers, strings, lists and dicts; NaN and infinity have no place in JSON."""
+    """Write numbers, strings, lists and dicts as JSON, which cannot hold NaN and infinity."""
     with whole_file(path) as part:
         part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or what a folder holds, would survive a loss of power."""
+    """Flush a file, or the list of files in a folder, to the disk, to survive a power loss."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -84,10 +84,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def full_disk_is_told(folder: Path) -> Iterator[None]:
-    """Say so where a run ends because nothing more fits on the disk.
+    """Turn an error that a full disk causes inside this block into a readable `InputError`.
 
     Raises:
-        InputError: It is full.
+        InputError: The disk is full.
     """
     try:
         yield
@@ -99,7 +99,7 @@ def full_disk_is_told(folder: Path) -> Iterator[None]:
 
 
 def leave_full_disks_to_the_run() -> None:
-    """Keep logging, and the thread that writes for TensorBoard, from telling it with tracebacks."""
+    """Keep logging and TensorBoard's writer thread from printing tracebacks of a full disk."""
     logging.raiseExceptions = False
 
     def tell(failed: threading.ExceptHookArgs) -> None:
@@ -110,7 +110,7 @@ def leave_full_disks_to_the_run() -> None:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Return whether an error, or what it comes from, is that of a full disk."""
+    """Return whether an error, or an error that led to it, comes from a full disk."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:  # one that is raised again may come from itself
         if isinstance(error, OSError) and error.errno in FULL:
@@ -122,7 +122,7 @@ def is_full(error: BaseException | None) -> bool:
 
 @functools.cache
 def new_folder(path: str) -> str:
-    """Return a folder that did not exist: the one named, or with -2, -3, ... if another run was faster."""
+    """Create a new folder and return its path, with -2, -3, ... appended if the name is taken."""
     for i in range(1, 10_000):
         folder = Path(path if i == 1 else f"{path}-{i}")
         try:

@@ -10,14 +10,17 @@ from fer_lightning.plots.style import DPI, INK
 
 
 def contingency(rows: Tensor, columns: Tensor, R: int, C: int) -> Tensor:
-    """Return number of points of every row's and column's label, (R, C), from labels of each, (N,)."""
+    """Return the number of points for each pair of row and column label, (R, C).
+
+    Points have the row labels `rows` and the column labels `columns`, (N,) each.
+    """
     return torch.bincount(rows * C + columns, minlength=R * C).reshape(R, C)
 
 
 def count_table(
     title: str, counts: Tensor, rows: Sequence[str], columns: Sequence[str], names: tuple[str, str]
 ) -> Figure:
-    """Return counts, (R, C), coloured by their share of the row.
+    """Draw counts, (R, C), as a table coloured by their share of the row.
 
     Args:
         title: Above the table.

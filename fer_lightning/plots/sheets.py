@@ -29,14 +29,14 @@ def face_sheet(
     *,
     signed: bool = False,
 ) -> Figure:
-    """Return faces side by side.
+    """Draw faces side by side.
 
     Args:
         title: Above them.
         faces: (n, P); NaN leaves a place empty.
         columns: Faces in a row.
-        captions: Of each face, above it; they may have several lines.
-        rows: Of each row, to its left.
+        captions: A text above each face; it may have several lines.
+        rows: A text to the left of each row.
         unit: With one, values are shown in colours with a scale that has this name; without, faces
             are grey, from 0 to 1.
         signed: Whether values with a unit are grey instead, on a scale that is symmetric about 0.
@@ -85,13 +85,13 @@ def face_sheet(
 
 
 def _share(box: Sequence[float], width: float, height: float) -> tuple[float, float, float, float]:
-    """Return left, bottom, width and height of a box as shares of a figure."""
+    """Return a box (left, bottom, width, height) as fractions of a figure's width and height."""
     left, bottom, wide, tall = box
     return left / width, bottom / height, wide / width, tall / height
 
 
 def padded(faces: Iterable[Tensor], columns: int) -> Tensor:
-    """Return rows of at most `columns` faces, (rows * columns, P), with NaN where one is missing."""
+    """Join rows of at most `columns` faces, (rows * columns, P), with NaN where one is missing."""
     rows = []
     for row in faces:
         filled = row.new_full((columns, row.shape[-1]), torch.nan)
@@ -104,7 +104,7 @@ MAX_COLUMNS = 10
 
 
 def first_layer(model: nn.Module) -> Figure:
-    """Return the weights of each hidden unit of an MLP as a 48x48 image, or each filter of a CNN.
+    """Draw the weights of each hidden unit of an MLP as a 48x48 image, or each filter of a CNN.
 
     All share one grey scale, symmetric about 0, which stands beside them; filters are enlarged to
     about the size of a face.
@@ -127,7 +127,7 @@ def first_layer(model: nn.Module) -> Figure:
 
 
 def _enlarged(images: Tensor, factor: int) -> Tensor:
-    """Return images, (n, H, W), each pixel as a square of that many."""
+    """Return images, (n, H, W), with each pixel enlarged to a square of `factor` x `factor`."""
     return images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
 
 
@@ -141,7 +141,7 @@ CONTACT_INK, PAPER = 40, 255
 
 
 def contact_sheet(faces: Faces, per_class: int = 10) -> Image.Image:
-    """Return the first faces of each class, a row per class, at twice their size.
+    """Draw the first faces of each class, a row per class, at twice their size.
 
     Args:
         faces: Where they are taken from, in their order.

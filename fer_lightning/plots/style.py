@@ -13,7 +13,7 @@ DPI = 144
 
 
 def panel(title: str, x: str, y: str, width: float = 6.4, height: float = 4) -> tuple[Figure, Axes]:
-    """Return a figure with one plain panel.
+    """Return a figure with one empty panel, and its axes.
 
     Args:
         title: Above it.
@@ -30,7 +30,7 @@ def panel(title: str, x: str, y: str, width: float = 6.4, height: float = 4) -> 
 
 
 def plain(axes: Axes, x: str, y: str) -> None:
-    """Name the axes, take their box away, and lay a light grid behind them."""
+    """Name the axes, remove their top and right border, and draw a light grid behind them."""
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
@@ -40,7 +40,7 @@ def plain(axes: Axes, x: str, y: str) -> None:
 
 
 def pixels(figure: Figure) -> np.ndarray:
-    """Return the figure as it looks on paper, (height, width, 3) uint8."""
+    """Render a figure to pixels, (height, width, 3) uint8."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

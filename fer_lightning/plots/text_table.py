@@ -9,7 +9,7 @@ UNBOUNDED = 10_000
 
 
 def plain_table(*columns: str) -> Table:
-    """Return an empty table without lines: names to the left in the first column, figures to the right."""
+    """Return an empty table without lines, with the first column aligned left, the others right."""
     table = Table(box=None, pad_edge=False)
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left")
@@ -17,12 +17,12 @@ def plain_table(*columns: str) -> Table:
 
 
 def as_text(table: Table, width: int | None = 100) -> str:
-    """Return the table as lines of at most `width` characters, or as long as it takes."""
+    """Return a table as text, with lines of at most `width` characters, or unlimited if None."""
     out = io.StringIO()
     Console(file=out, width=width or UNBOUNDED, markup=False, emoji=False).print(table)
     return out.getvalue().rstrip()
 
 
 def cell(value: float | None, form: str) -> str:
-    """Return a figure for a table, or a dash for one that does not exist."""
+    """Return a number as text for a table, or a dash for None."""
     return "-" if value is None else format(value, form)

@@ -45,7 +45,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _require_unpacked(path: Path) -> None:
-    """Raise a `ValueError` unless it is an archive whose members lie there as they are.
+    """Raise a `ValueError` if a member of a checkpoint, which is a zip archive, is compressed.
 
     PyTorch never compresses them; a file that does would expand when it is loaded.
     """
@@ -83,7 +83,7 @@ def restored(make: type[nn.Module], stored: Mapping[str, Any], **settings: Any) 
 
 
 def _require_plain(arguments: object, n_weights: int) -> None:
-    """Raise a `ValueError` unless they are short: names with integers or lists of them."""
+    """Raise a `ValueError` unless all arguments are integers or short lists of integers."""
     values = list(arguments.values()) if isinstance(arguments, dict) else [None]
     for value in values:
         numbers = value if isinstance(value, list) else [value]
@@ -92,7 +92,7 @@ def _require_plain(arguments: object, n_weights: int) -> None:
 
 
 def _is_whole(weights: object) -> bool:
-    """Return whether it is a tensor that has a place in memory for each of its numbers."""
+    """Return whether this is a dense float tensor on the CPU that stores each of its numbers."""
     if not isinstance(weights, Tensor) or weights.layout != torch.strided:
         return False
     in_memory = weights.device.type == "cpu" and weights.is_floating_point()
@@ -104,7 +104,7 @@ LAST = "last.ckpt"
 
 @dataclass(frozen=True)
 class Stored:
-    """A checkpoint that is whole.
+    """A checkpoint that is complete and undamaged.
 
     Attributes:
         path: The file.
@@ -116,12 +116,12 @@ class Stored:
 
     @property
     def is_within(self) -> bool:
-        """Return whether a part of the epoch that follows was done, too."""
+        """Return whether the checkpoint was saved within an epoch, rather than at its end."""
         return "epoch_so_far" in self.content
 
     @property
     def epoch(self) -> int:
-        """Return how many epochs were done."""
+        """Return the number of completed epochs."""
         return int(self.content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
 
     def of_callback(self, name: str) -> dict[str, Any]:
@@ -131,9 +131,9 @@ class Stored:
 
 
 def whole_checkpoints(folder: Path) -> list[Stored]:
-    """Return the checkpoints in a folder from which a run can go on, the newest first.
+    """Return the checkpoints in a folder that a run can resume from, the newest first.
 
-    One that is damaged is named in a warning, and left out.
+    A damaged one is named in a warning and left out.
     """
     return whole_generations(folder / LAST, _of_training)
 
@@ -158,9 +158,9 @@ def _is_part_of_an_epoch(minibatches: Any, logits: Any, labels: Any) -> bool:
 
 
 def goes_on_from(folder: Path) -> Stored | None:
-    """Return what a run goes on from: its newest whole checkpoint, or None.
+    """Return the newest undamaged checkpoint of a run, from which it resumes, or None.
 
-    The process that leads puts the folder in order; the others find the checkpoint there.
+    The process that leads removes half-written and damaged files; the others only read.
     """
     if leads():
         sweep_up(folder)
@@ -170,30 +170,33 @@ def goes_on_from(folder: Path) -> Stored | None:
 
 
 def newest_checkpoint(folder: Path) -> Stored | None:
-    """Return the newest whole checkpoint in a folder, in the place of any newer one; None without one."""
+    """Return the newest undamaged checkpoint in a folder, or None.
+
+    It takes the place of a newer one that is damaged.
+    """
     found = whole_checkpoints(folder)
     return in_place(found[0]) if found else None
 
 
 def in_place(stored: Stored) -> Stored:
-    """Return the same checkpoint as the last one of its run, which goes on from there."""
+    """Rename a checkpoint to `last.ckpt`, from which its run resumes, and return it."""
     last = stored.path.with_name(LAST)
     stored.path.replace(last)
     return Stored(last, stored.content)
 
 
 def begin_anew(folder: Path) -> None:
-    """Remove what a run has written in its folder but its settings and its log."""
+    """Remove the checkpoints, metrics and event files of a run, but not its settings and log."""
     growing_files(folder).remove()
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def sweep_up(folder: Path) -> None:
-    """Remove the files in a run's folder that were cut off while they were written."""
+    """Remove the half-written files in a run's folder."""
     for part in [*folder.glob(".*.part"), *folder.glob("checkpoints/.*.part")]:
         part.unlink()
 
 
 def growing_files(folder: Path) -> GrowingFiles:
-    """Return the files of a run to which each epoch adds."""
+    """Return the files of a run that grow with each epoch."""
     return GrowingFiles(folder, ("metrics.csv", "events.out.tfevents.*"))

@@ -35,7 +35,7 @@ PLUMBING = (
 
 
 def open_row(board: SummaryWriter, config: DictConfig, overrides: Sequence[str]) -> None:
-    """Write the settings of a run that begins: its row, and the whole configuration as a text."""
+    """Write the settings of a new run: its row, and the whole configuration as text."""
     # TensorBoard shows Markdown, where only an indented block takes every text for what it is
     board.add_text("config", textwrap.indent(OmegaConf.to_yaml(config, resolve=True), "    "))
     # without a name for its group, a run has a row of its own even if another has its settings
@@ -44,9 +44,9 @@ def open_row(board: SummaryWriter, config: DictConfig, overrides: Sequence[str])
 
 
 def close_row(board: SummaryWriter, summary: Summary) -> None:
-    """Write the figures of a run that has ended, and whether it diverged.
+    """Write the results of a run that has ended, and whether it diverged.
 
-    The last epoch's figures are those of the curves; what does not exist is left out.
+    Results of the last epoch are in the curves already; numbers that do not exist are left out.
     """
     figures = {f"test/{name}": value for name, value in summary.final.test.items()}
     _add_scalars(board, figures, summary.final.epoch)
@@ -58,7 +58,7 @@ def close_row(board: SummaryWriter, summary: Summary) -> None:
 
 
 def row_settings(settings: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the settings that have a column: those that decide the result, and all that were given.
+    """Return the settings that get a column: those that affect the result, and all that were given.
 
     Numbers stay numbers, lists become text, and None has no cell.
     """

@@ -32,7 +32,10 @@ class Curves:
         return values
 
     def best_row(self) -> int | None:
-        """Return position of the best epoch by validation accuracy, the first if several tie."""
+        """Return the position of the epoch with the best validation accuracy, or None.
+
+        If several tie, it is the first of them.
+        """
         return int(np.nanargmax(self.val_acc)) if np.isfinite(self.val_acc).any() else None
 
 
@@ -48,9 +51,9 @@ def read_curves(path: Path) -> Curves:
 
 
 def thinned(x: Values, y: Values, buckets: int = 60) -> tuple[Values, Values]:
-    """Return a curve with at most two points for each of some stretches: its lowest and its highest.
+    """Return a curve with only the lowest and the highest point of each of `buckets` stretches.
 
-    Jumps of single epochs so stay visible, however many epochs there are.
+    So jumps of single epochs stay visible, however many epochs there are.
     """
     finite = np.isfinite(y)
     x, y = x[finite], y[finite]
@@ -77,9 +80,9 @@ class Convergence:
     """Epochs, from 1, that tell how fast a run learnt.
 
     Attributes:
-        best: Of the best validation accuracy, the first if several tie.
-        near_best: The first within a point of the best validation accuracy.
-        ce_turns: In which validation CE turns up, or None if it does not.
+        best: The epoch of the best validation accuracy, the first if several tie.
+        near_best: The first epoch within one percentage point of the best validation accuracy.
+        ce_turns: The epoch in which validation CE turns up, or None if it does not.
     """
 
     best: int | None
@@ -88,14 +91,14 @@ class Convergence:
 
     @classmethod
     def of(cls, curves: Curves) -> "Convergence":
-        """Return the convergence of a run."""
+        """Return the convergence of a run from its curves."""
         best = curves.best_row()
         near, turn = first_within(curves.val_acc, 0.01), turning_point(curves.val_ce)
         return cls(*(None if row is None else int(curves.epoch[row]) for row in (best, near, turn)))
 
 
 def first_within(acc: Values, margin: float) -> int | None:
-    """Return position of the first accuracy at most `margin` below the highest, or None without any."""
+    """Return the position of the first accuracy at most `margin` below the highest, or None."""
     if not np.isfinite(acc).any():
         return None
     # A share of faces such as 0.76 has no exact float; a millionth of a face decides nothing.
@@ -103,7 +106,7 @@ def first_within(acc: Values, margin: float) -> int | None:
 
 
 def turning_point(ce: Values, rise: float = 0.05) -> int | None:
-    """Return position at which a smoothed curve is lowest, or None if it does not turn up after it.
+    """Return the position of a smoothed curve's minimum, or None if the curve does not rise again.
 
     The end is a median, so that a loss that jumps in its last epoch is not taken for a turn.
 
@@ -121,7 +124,7 @@ def turning_point(ce: Values, rise: float = 0.05) -> int | None:
 
 
 def smoothed(values: Values, reach: int) -> Values:
-    """Return each value's mean with `reach` neighbours to either side, where there are any."""
+    """Return the moving average over each value and up to `reach` neighbours on either side."""
     n = len(values)
     first, after = np.arange(n) - reach, np.arange(n) + reach + 1
     first, after = first.clip(0), after.clip(max=n)

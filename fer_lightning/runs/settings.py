@@ -18,7 +18,7 @@ from fer_lightning.runs.summary import run_summary
 
 @contextmanager
 def section(name: str) -> Iterator[None]:
-    """Name the settings in errors from inside this block as they stand in a section.
+    """Put the name of a section before the settings named in errors from inside this block.
 
     Raises:
         InputError: A setting of the section breaks its rule, or does not exist.
@@ -41,7 +41,7 @@ def section(name: str) -> Iterator[None]:
 
 
 def flat_settings(config: DictConfig) -> dict[str, Any]:
-    """Return everything that decides a run, under the keys that users type.
+    """Return all settings that decide a run, under the keys that users type.
 
     Returns:
         Such as {"model": "mlp", "model.hidden": [16, 32], "optim": "sgd", "optim.lr": 0.01, ...}:
@@ -94,7 +94,7 @@ FORMER_NAMES = {
 
 
 def stored_settings(folder: Path) -> tuple[DictConfig, list[str]]:
-    """Return the configuration of a run, and the overrides that made it.
+    """Return the stored configuration of a run, and the overrides that made it.
 
     Raises:
         InputError: They are not there or damaged, or name what a stored configuration cannot.
@@ -131,7 +131,7 @@ def _values(part: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _require_plain(folder: Path, key: str, value: Any) -> None:
-    """Raise an `InputError` if a value calls something that a stored one must not."""
+    """Raise an `InputError` if a stored value names a class or resolver that is not allowed."""
     called = set(re.findall(r"\$\{([^${}]*):", str(value))) - {"project_root"}
     of_hydra = [name for name in key.split(".") if name.startswith("_")]
     is_class = of_hydra == ["_target_"] and key.endswith("_target_") and value in STORED_CLASSES
@@ -144,7 +144,7 @@ def _require_plain(folder: Path, key: str, value: Any) -> None:
 
 
 def _locate_faces(config: DictConfig, folder: Path) -> None:
-    """Let relative paths of faces mean what they meant where the run was started."""
+    """Make relative paths of faces start at the folder in which the run was started."""
     for key in ("data.path", "shards"):
         path = OmegaConf.select(config, key)
         if path is None or Path(path).expanduser().is_absolute():
@@ -155,9 +155,9 @@ def _locate_faces(config: DictConfig, folder: Path) -> None:
 
 
 def run_settings(folder: Path) -> dict[str, Any]:
-    """Return plain values of a run's settings under the keys that users type.
+    """Return the plain values of a run's settings, under the keys that users type.
 
-    They are those of summary.json; of a run that has not ended, those of its faces.
+    They come from summary.json; for a run that has not ended, only the settings of its faces.
     """
     settings = run_summary(folder).get("settings")
     if isinstance(settings, dict):
@@ -171,7 +171,7 @@ def run_settings(folder: Path) -> dict[str, Any]:
 
 
 def _stored(path: Path, *keys: str) -> dict[str, Any]:
-    """Return a part of one of Hydra's files; empty if it is not there."""
+    """Return a part of one of Hydra's files, or an empty dict if it is missing."""
     if not path.exists():
         return {}
     try:
@@ -182,16 +182,16 @@ def _stored(path: Path, *keys: str) -> dict[str, Any]:
 
 
 def override_values(overrides: Iterable[str]) -> dict[str, str]:
-    """Return values by key of overrides such as `optim.lr=0.1` or `+trainer.precision=16-mixed`."""
+    """Return the values, by key, of overrides such as `optim.lr=0.1` or `+trainer.precision=16`."""
     parts = (override.partition("=") for override in overrides)
     return {key.lstrip("+"): value for key, _, value in parts}
 
 
 def without_resume(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides that a run would have if it had not been resumed."""
+    """Return the overrides of a run without the one that resumes it."""
     return [override for override in overrides if not override.startswith(RESUME)]
 
 
 def task_settings(job: DictConfig) -> DictConfig:
-    """Return the configuration of a job without Hydra's part."""
+    """Return the configuration of a job without Hydra's own settings."""
     return OmegaConf.masked_copy(job, [str(key) for key in job if key != "hydra"])

@@ -34,7 +34,7 @@ class Scores:
 
     @classmethod
     def none(cls) -> "Scores":
-        """Return what stands for a network that does not exist."""
+        """Return scores without values, for a network that does not exist."""
         nothing: Figures = {"ce": None, "acc": None}
         return cls(None, nothing, nothing, nothing)
 
@@ -59,12 +59,12 @@ class Summary:
     commit: str | None
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
+        """Write the summary as JSON."""
         write_json(path, asdict(self))
 
 
 def score_table(summary: Summary) -> str:
-    """Return cross-entropy and accuracy on all splits, of the last epoch and of the best."""
+    """Return a table of cross-entropy and accuracy on all splits, of the last and best epoch."""
     columns = [f"{split} {name}" for split in SPLITS for name in ("ce", "acc")]
     table = plain_table("", "epoch", *columns)
     for name, scores in (("last epoch", summary.final), ("best by val acc", summary.best)):
@@ -82,7 +82,7 @@ log = logging.getLogger(__name__)
 
 
 def finished_run(folder: Path) -> dict[str, Any] | None:
-    """Return the summary of a run that is resumed though it is done, which is said; None otherwise."""
+    """Return the summary of a run that is already finished, and log that; return None otherwise."""
     summary = run_summary(folder)
     if not summary:
         return None
@@ -91,7 +91,7 @@ def finished_run(folder: Path) -> dict[str, Any] | None:
 
 
 def run_summary(folder: Path) -> dict[str, Any]:
-    """Return what a run's summary.json says; nothing if it has none.
+    """Return the content of a run's summary.json, or an empty dict if it has none.
 
     Raises:
         InputError: It is damaged.
@@ -109,17 +109,17 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy", "fer-li
 
 
 def data_facts(source: "Source", splits: "FaceSplits") -> dict[str, Any]:
-    """Return name, split sizes and fingerprint of a data set."""
+    """Return the name, split sizes and fingerprint of a data set."""
     return {"name": source.name, **splits.sizes(), "fingerprint": splits.fingerprint()}
 
 
 def versions() -> dict[str, str]:
-    """Return versions of Python and of the packages that decide what a run computes."""
+    """Return the versions of Python and of the packages that decide what a run computes."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def commit() -> str | None:
-    """Return the project's commit, with `-dirty` where files have changed since, or None without git."""
+    """Return the project's commit, with `-dirty` if files have changed since; None without git."""
     clone = Path(__file__).resolve().parents[2]
     if not (clone / ".git").exists():  # an installed package may lie within another repository
         return None
@@ -137,7 +137,7 @@ _RECORD = re.compile(r"^\[[^]]*\]\[(?:fer_lightning|gmm)[^]]*\]\[([A-Z]+)\] (.*)
 
 
 def told_failure(folder: Path) -> str | None:
-    """Return why a run failed, as the last record in its log tells; None if that tells of no error."""
+    """Return the error message in the last record of a run's log, or None if it is no error."""
     for log in sorted(folder.glob("*.log")):
         records = _RECORD.findall(_tail(log))
         if records and records[-1][0] == "ERROR":
@@ -147,7 +147,10 @@ def told_failure(folder: Path) -> str | None:
 
 
 def ending(folder: Path) -> str:
-    """Return what a run without a summary is: `failed`, or `unfinished` if it was cut off or goes on."""
+    """Return the state of a run without a summary: `failed` or `unfinished`.
+
+    An unfinished run was cut off or is still going on.
+    """
     return "unfinished" if told_failure(folder) is None else "failed"
 
 

@@ -33,17 +33,17 @@ class SweptRun:
 
     @property
     def number(self) -> int:
-        """Return its place in the sweep, from 1."""
+        """Return the number of the run in the sweep, from 1."""
         found = re.match(r"\d+", self.folder.name)
         return int(found[0]) if found else 0
 
 
 def sweep_overrides(folder: Path, loader: ConfigLoader | None = None) -> dict[str, Override]:
-    """Return the overrides of a sweep by key: those of its experiment, then those of the command line.
+    """Return the overrides of a sweep by key: first its experiment's, then the command line's.
 
     Args:
         folder: Folder of the sweep, with the multirun.yaml that Hydra left there.
-        loader: Hydra's, without which the values of `model=glob(*)` cannot be told.
+        loader: Hydra's configuration loader, which finds the values of `model=glob(*)`.
     """
     config = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"))
     hydra = cast(dict[str, Any], config)["hydra"]
@@ -60,7 +60,7 @@ def swept_keys(folder: Path) -> list[str]:
 
 
 def swept_runs(folder: Path) -> list[SweptRun]:
-    """Return the runs of a sweep that have begun, in their order."""
+    """Return the runs of a sweep that have begun, in the order of their numbers."""
     keys = swept_keys(folder)
     runs = []
     for path in folder.glob("*/.hydra/overrides.yaml"):
@@ -74,7 +74,7 @@ def swept_runs(folder: Path) -> list[SweptRun]:
 def write_runs(
     path: Path, keys: Sequence[str], figures: Sequence[str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Write `summary.csv`: a row with run, swept keys, status and figures, empty where missing."""
+    """Write `summary.csv`: for each run its swept keys, status and results, empty where missing."""
     with whole_file(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["run", *keys, "status", *figures])
         writer.writeheader()

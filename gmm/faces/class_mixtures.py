@@ -16,11 +16,11 @@ from gmm.mixture import Mixture
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Points of the classes that are told apart.
+    """Points with their classes.
 
     Attributes:
         points: (N, D).
-        classes: Position of each one's class among those chosen, (N,), on the CPU.
+        classes: Position of each point's class among the chosen classes, (N,), on the CPU.
     """
 
     points: Tensor
@@ -42,7 +42,7 @@ class ClassMixtures:
     empty: int
 
     def log_proba(self, points: Tensor, chunk_size: int | None = None) -> Tensor:
-        """Return log p(c | x) for every K by Bayes' rule, (number of K, N, C), float64 on the CPU."""
+        """Return log p(c | x) for every K by Bayes' rule, (number of K, N, C), float64 on CPU."""
         evidence = self.mixtures.score_samples(points, chunk_size, torch.float64).cpu()
         joint = evidence + self.log_prior[:, None, None]  # (C, number of K, N)
         return joint.log_softmax(0).permute(1, 2, 0)

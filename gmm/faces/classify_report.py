@@ -30,10 +30,10 @@ def report(
     names: list[str],
     settings: MixtureSettings,
 ) -> dict[str, Any]:
-    """Write and say how well the mixtures tell the classes apart, and return it for the summary.
+    """Write and log how well the mixtures classify faces; return the results for the summary.
 
     Args:
-        run: Where to.
+        run: The folder to write to.
         fitted: The mixtures.
         chosen: The faces of the classes in all splits.
         names: The classes.
@@ -101,13 +101,13 @@ def _draw(
 
 
 def error_rates(log_proba: Tensor, classes: Tensor) -> list[float]:
-    """Return shares of wrong answers, one for each K, from log p(c | x), (number of K, N, C)."""
+    """Return the error rate for each K from log p(c | x), (number of K, N, C)."""
     wrong = log_proba.argmax(-1) != classes
     return wrong.double().mean(-1).tolist()
 
 
 def honest_words(as_fitted: Reliability, softened: Reliability, temperature: float) -> str:
-    """Return what p(class | face) is worth on the test faces."""
+    """Return a text that says how well p(class | face) is calibrated on the test faces."""
     return (
         f"p(class | face) on test as fitted: {as_fitted.mean_confidence:.1%} sure on average, "
         f"{as_fitted.mean_accuracy:.1%} right; {as_fitted.certain:.1%} of the faces above 0.999; "

@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 def report(
     run: RunFolder, found: Clustering, faces: FacePoints, n: int, fitted: float, seed: int
 ) -> dict[str, Any]:
-    """Write and say what was found, and return it for the summary.
+    """Write and log the results of a clustering; return them for the summary.
 
     Args:
-        run: Where to.
+        run: The folder to write to.
         found: The fits.
         faces: The faces that show what was found.
         n: Number of points that the mixture was fitted to, most often the training faces.
         fitted: Their log-likelihood under it, summed.
-        seed: Of the faces that are sampled.
+        seed: Seed of the faces that are sampled.
     """
     x, mixture = faces.points("train"), found.mixture
     joint = mixture.log_joint(x).cpu()
@@ -140,7 +140,7 @@ def _draw(
 
 
 def _most_typical(joint: Tensor, clusters: Tensor, k: int) -> Tensor:
-    """Return positions of the faces with the highest density among those of component k."""
+    """Return the positions of the faces in cluster k with the highest density."""
     members = (clusters == k).nonzero()[:, 0]
     return members[joint[members, k].argsort(descending=True)[:N_TYPICAL]]
 
@@ -186,7 +186,7 @@ def purity(counts: Tensor) -> float:
 
 
 def adjusted_rand(counts: Tensor) -> float:
-    """Return the adjusted Rand index (Hubert and Arabie 1985, eq. 5): 0 by chance, 1 for the same sets."""
+    """Return the adjusted Rand index (Hubert and Arabie 1985, eq. 5): 0 by chance, 1 if equal."""
 
     def pairs(n: Tensor) -> float:
         n = n.double()

@@ -37,7 +37,7 @@ class Clustering:
         return self.fit.mixture[self.start, self.best[self.start]]
 
     def curve(self, start: int) -> Tensor:
-        """Return log-likelihoods of the best restart of a start, one for each of its iterations."""
+        """Return the log-likelihood at each iteration of the best restart of a start."""
         return finite(self.log_likelihood[start, self.best[start]])
 
 
@@ -50,14 +50,14 @@ def fit_starts(
     callback: Callback | None = None,
     memory: Memory | None = None,
 ) -> Clustering:
-    """Fit from every start as one batch; each begins as it would alone.
+    """Fit mixtures from every start as one batch; each begins as it would alone.
 
     Args:
         x: The points.
-        n: How many they are, those of other processes included.
+        n: Number of points, including those of other processes.
         names: The starts.
-        settings: Of the mixture.
-        seed: Of the starts.
+        settings: Settings of the mixture.
+        seed: Seed of the starts.
         callback: See `fit_em`, as for memory.
 
     Raises:
@@ -90,7 +90,10 @@ def fit_starts(
 
 
 def near_end(curve: Tensor, share: float = 0.001) -> int | None:
-    """Return the first iteration, from 1, whose log-likelihood is within a share of the last; or None."""
+    """Return the first iteration, from 1, whose log-likelihood is near the last, or None.
+
+    Near is within a share of the last log-likelihood.
+    """
     if not len(curve):
         return None
     near = (curve - curve[-1]).abs() <= share * curve[-1].abs()
@@ -98,5 +101,5 @@ def near_end(curve: Tensor, share: float = 0.001) -> int | None:
 
 
 def finite(curve: Tensor) -> Tensor:
-    """Return what of a curve, (T,), came before the end of EM."""
+    """Return the finite values of a curve, (T,), which are those before the end of EM."""
     return curve[curve.isfinite()]

@@ -35,19 +35,19 @@ class FacePoints:
     device: torch.device
 
     def labels(self, split: str) -> Tensor:
-        """Return expressions of the faces of a split, (N,), on the CPU."""
+        """Return the labels of the faces of a split, (N,), on the CPU."""
         faces: Faces = getattr(self.splits, split)
         return faces.labels
 
     def points(self, split: str, rows: Tensor | None = None) -> Tensor:
-        """Return points of a split, all or those at the rows, (N, D), float32."""
+        """Return the points of a split, all or only the given rows, (N, D), float32."""
         faces: Faces = getattr(self.splits, split)
         images = faces.images if rows is None else faces.images[rows]
         return self.features.encode(_pixels(images, self.device))
 
 
 def face_points(config: DictConfig) -> FacePoints:
-    """Read the faces of a configuration, and fit its features to those for training.
+    """Read the faces of a configuration, and fit its features to the training faces.
 
     Raises:
         InputError: A setting breaks its rule, or the faces cannot be read.
@@ -74,12 +74,12 @@ def _features(config: DictConfig, images: Tensor, device: torch.device) -> Featu
 
 
 def _pixels(images: Tensor, device: torch.device) -> Tensor:
-    """Return pixels in [0, 1], (N, P)."""
+    """Return the pixels of images in [0, 1], (N, P)."""
     return images.flatten(1).to(device, torch.float32) / 255
 
 
 def announce(faces: FacePoints, settings: MixtureSettings, folder: Path) -> None:
-    """Say what is about to be fitted, to what, and where it will be."""
+    """Log which mixtures are about to be fitted, to which faces, and into which folder."""
     log.info(
         "%s mixtures of %s components, %s on %s; %s: %s; %s",
         settings.covariance_type,

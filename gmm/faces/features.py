@@ -13,19 +13,19 @@ from gmm.mixture import Mixture
 
 
 class Features(Protocol):
-    """A linear map between faces and what a mixture is fitted to."""
+    """A linear map between faces and the points that a mixture is fitted to."""
 
     def encode(self, faces: Tensor) -> Tensor:
         """Return points (N, D) from faces in [0, 1], (N, P)."""
 
     def decode(self, points: Tensor) -> Tensor:
-        """Return the faces (N, P) that points (N, D) stand for."""
+        """Return the faces (N, P) that correspond to points (N, D)."""
 
     def spread(self, variances: Tensor) -> Tensor:
-        """Return variances of pixels, (K, P), from those of uncorrelated features, (K, D)."""
+        """Return the variances of pixels, (K, P), from those of uncorrelated features, (K, D)."""
 
     def spread_roots(self, roots: Tensor) -> Tensor:
-        """Return variances of pixels, (P,), from rows A (n, D) whose A^T A is a covariance."""
+        """Return the variances of pixels, (P,), from rows A (n, D) whose A^T A is a covariance."""
 
 
 class Pixels:
@@ -95,7 +95,7 @@ class PrincipalComponents:
 
 
 def _principal(centred: Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the n directions of largest variance of centred points (N, P), (n, P), and the variances."""
+    """Return the n principal directions of centred points (N, P), (n, P), and their variances."""
     N, P = centred.shape
     if N < P:
         _, singular, rows = torch.linalg.svd(centred.double(), full_matrices=False)
@@ -106,7 +106,7 @@ def _principal(centred: Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pixel_variances(mixture: Mixture, features: Features) -> Tensor:
-    """Return variances of every component in pixels, (K, P), whatever the structure of its covariance."""
+    """Return the variances of pixels in every component, (K, P), for any covariance structure."""
     K, D = mixture.means.shape
     kind, covariances = mixture.structure, mixture.covariances.double()
     if kind.on_diagonal:

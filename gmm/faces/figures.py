@@ -12,7 +12,7 @@ from fer_lightning.plots import BLUE, COLORS, GREEN, INK, VERMILION, panel, plai
 
 
 def mixing_bars(weights: Tensor) -> Figure:
-    """Return mixing proportions, (K,), as bars."""
+    """Draw the mixing proportions, (K,), as bars."""
     K = len(weights)
     figure, axes = panel("Mixing proportions", "component", "share of the faces", 3 + 0.4 * K)
     bars = axes.bar(range(1, K + 1), weights.tolist(), color=BLUE, width=0.7)
@@ -26,7 +26,7 @@ def mixing_bars(weights: Tensor) -> Figure:
 
 
 def likelihood_curves(curves: Mapping[str, tuple[Tensor, int, int | None]]) -> Figure:
-    """Return log-likelihood against iteration.
+    """Draw the log-likelihood against the iteration.
 
     Args:
         curves: From the name of a start to its log-likelihoods (restarts, T), its best restart and
@@ -66,7 +66,7 @@ def _draw_curves(axes: Axes, curves: Mapping[str, tuple[Tensor, int, int | None]
 
 
 def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], best: int) -> Figure:
-    """Return error of each split against the number of components, and the best of these."""
+    """Draw the error of each split against the number of components, and mark the best."""
     figure, axes = panel("A mixture per expression", "components of each", "error", 6.4)
     styles = {"train": (BLUE, "o"), "val": (VERMILION, "s"), "test": (GREEN, "^")}
     for split, values in errors.items():

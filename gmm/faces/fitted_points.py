@@ -21,7 +21,7 @@ class FittedPoints:
     """The points of a fit, of which this process may hold a part only.
 
     Attributes:
-        own: Those of this process: points (n, D), or batches of them.
+        own: The points of this process: (n, D), or batches of them.
         n: How many there are in all.
     """
 
@@ -30,11 +30,11 @@ class FittedPoints:
 
     @property
     def data(self) -> Tensor | Iterable[Tensor] | Distributed:
-        """Return what `gmm.fit_em` takes."""
+        """Return the points in the form that `gmm.fit_em` takes."""
         return Distributed(self.own) if n_processes() > 1 else self.own
 
     def log_likelihood(self, mixture: Mixture) -> float:
-        """Return the log-likelihood of all points, summed."""
+        """Return the sum of the log-likelihoods of all points, over all processes."""
         batches = [self.own] if isinstance(self.own, Tensor) else self.own
         total = torch.zeros((), dtype=torch.float64, device=mixture.means.device)
         for x in batches:
@@ -43,7 +43,7 @@ class FittedPoints:
 
 
 def fitted_points(config: DictConfig, faces: FacePoints) -> FittedPoints:
-    """Return the points that a configuration wants a mixture to be fitted to.
+    """Return the points that a mixture is to be fitted to, as the configuration says.
 
     Raises:
         InputError: The shards cannot be read, or do not hold such faces.
@@ -57,7 +57,7 @@ def fitted_points(config: DictConfig, faces: FacePoints) -> FittedPoints:
 
 
 class FaceShards:
-    """Points from the shards of a folder, batch by batch, this process's part of them.
+    """This process's part of the points in the shards of a folder, read batch by batch.
 
     Args:
         folder: For `Shards`; integers are grey levels 0..255, floats pixels in [0, 1].
@@ -94,7 +94,7 @@ class FaceShards:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Let the processes that `torchrun` has started sum up for the duration of a block."""
+    """Join the processes that `torchrun` has started to one group for the duration of a block."""
     if n_processes() == 1:
         yield
         return

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 class KeptState:
     """Keeps the state of EM in a file every few seconds, and when a signal asks the run to end.
 
-    Of several processes the first one writes, and all read: what they share, but not the sums over
-    the points of each, which are then begun anew.
+    Of several processes only the first one writes, and all read. The sums over the points of each
+    process are not stored; they are computed anew.
 
     Args:
         folder: Of the run.
@@ -42,7 +42,7 @@ class KeptState:
         self._written = time.monotonic()
 
     def recall(self) -> Kept | None:
-        """Return the newest state that is whole, or None."""
+        """Return the newest undamaged state, or None."""
         if not self.resumes:
             return None
         found: list[Kept] = whole_generations(self.path, lambda _, content: content)
@@ -53,7 +53,7 @@ class KeptState:
         return found[0]
 
     def keep(self, state: Callable[[], Kept]) -> None:
-        """Write the state if it is time, and end the run here if a signal waits for that."""
+        """Write the state if it is due, and end the run here if a signal waits."""
         if not leads():  # which sums with the others until the first one leaves
             return
         if time.monotonic() - self._written >= self.every_seconds or is_waiting():
@@ -65,7 +65,7 @@ class KeptState:
 
     @contextmanager
     def signals_wait(self) -> Iterator[None]:
-        """Let signals wait inside this block until the state is kept, for a few seconds at most."""
+        """Hold signals back inside this block until the state is written, or some seconds."""
         with processes.signals_wait():
             try:
                 yield
@@ -76,5 +76,5 @@ class KeptState:
 
 
 def remove_state(folder: Path) -> None:
-    """Remove the state of EM from the folder of a run that is done."""
+    """Remove the state of EM from the folder of a finished run."""
     remove_generations(folder / NAME)

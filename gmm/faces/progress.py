@@ -15,10 +15,12 @@ from gmm.em import Callback
 def em_progress(
     max_iter: int, describe: Callable[[Tensor], str] | None = None
 ) -> Iterator[Callback]:
-    """Return a bar of iterations and a line about each above it; away from a terminal only the lines.
+    """Show a progress bar of EM with a line about each iteration; yield the callback for EM.
+
+    Where there is no terminal, only the lines are shown.
 
     Args:
-        max_iter: Most iterations.
+        max_iter: The largest number of iterations.
         describe: The line about an iteration, from its mean log-likelihoods; none by default.
 
     Yields:

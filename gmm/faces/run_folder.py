@@ -30,7 +30,9 @@ from gmm.faces.features import PrincipalComponents
 
 
 class RunFolder:
-    """A folder that is written to once the work is done; closes the TensorBoard file at its end.
+    """The folder of a run, written to once the work is done; a context manager.
+
+    Its end closes the file for TensorBoard.
 
     Args:
         path: The folder, which exists.
@@ -53,11 +55,11 @@ class RunFolder:
         self._board.close()
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Write <name>.csv."""
+        """Write a table as <name>.csv."""
         write_table(self.path / f"{name}.csv", columns, rows)
 
     def figure(self, name: str, figure: Figure) -> None:
-        """Write <name>.png, and the same picture for TensorBoard."""
+        """Write a figure as <name>.png, and the same picture for TensorBoard."""
         picture = pixels(figure)
         with whole_file(self.path / f"{name}.png") as part:
             Image.fromarray(picture).save(part, format="png")
@@ -124,7 +126,7 @@ CLASSIFY = {
 
 
 def write_sweep_table(columns: Mapping[str, str], folder: Path) -> None:
-    """Write the swept keys and figures of a sweep's runs, empty where a run failed."""
+    """Write `summary.csv` of a sweep: swept keys and results of each run, empty if it failed."""
     rows = []
     for run in swept_runs(folder):
         row: dict[str, Any] = {

@@ -18,7 +18,7 @@ BOTH = ("random", "kmeans")
 
 @dataclass(frozen=True)
 class MixtureSettings:
-    """The settings `mixture.*`; what they mean is said at `gmm.fit_em` and `gmm.Start`.
+    """The settings `mixture.*`; `gmm.fit_em` and `gmm.Start` say what they mean.
 
     Raises:
         SettingError: If one breaks its rule.
@@ -56,28 +56,28 @@ class MixtureSettings:
 
     @property
     def sizes(self) -> list[int]:
-        """Return the numbers of components."""
+        """Return the numbers of components as a list."""
         several = isinstance(self.n_components, list)
         return list(self.n_components) if several else [self.n_components]  # type: ignore
 
     @property
     def floors(self) -> dict[str, Any]:
-        """Return what both a start and EM take."""
+        """Return the arguments that `make_start` and `fit_em` share."""
         names = ("reg_covar", "min_variance", "chunk_size")
         return {name: getattr(self, name) for name in names}
 
     @property
     def em(self) -> dict[str, Any]:
-        """Return what EM takes."""
+        """Return the arguments of `fit_em`."""
         return {"max_iter": self.max_iter, "tol": self.tol, **self.floors}
 
     def start(self, name: str) -> Start:
-        """Return the start of that name with these settings."""
+        """Return the start of the given name with these settings."""
         return Start(name, rand_const=self.rand_const, lloyd_iter=self.lloyd_iter)
 
     @property
     def remedy(self) -> str:
-        """Return what helps when a covariance lost its density."""
+        """Return the advice for a covariance that has become singular."""
         return (
             f"raise mixture.reg_covar (now {self.reg_covar:g}) "
             f"or mixture.min_variance (now {self.min_variance:g})"
@@ -85,7 +85,7 @@ class MixtureSettings:
 
 
 def mixture_settings(config: DictConfig) -> MixtureSettings:
-    """Return the settings of a mixture in a configuration.
+    """Return the settings of a mixture from a configuration.
 
     Raises:
         InputError: If one breaks its rule.
@@ -96,11 +96,11 @@ def mixture_settings(config: DictConfig) -> MixtureSettings:
 
 
 def start_names(start: str, *, both: bool = False) -> tuple[str, ...]:
-    """Return the starts that a setting asks for.
+    """Return the names of the starts that a setting selects.
 
     Args:
         start: A start, or "both" where that is allowed.
-        both: Whether it is.
+        both: Whether "both" is allowed.
 
     Raises:
         SettingError: There is no such start.
@@ -113,7 +113,7 @@ def start_names(start: str, *, both: bool = False) -> tuple[str, ...]:
 
 
 def working_device(name: str) -> torch.device:
-    """Return the device of that name; `auto` is a GPU where there is one.
+    """Return the device of the given name; `auto` is a GPU where there is one.
 
     Of several processes, each takes a GPU of its own.
 

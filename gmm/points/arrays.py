@@ -14,7 +14,7 @@ from gmm.points.blocks import as_points
 
 
 class Rereadable:
-    """Batches that are no list of data sets: each reading starts at the first."""
+    """Batches of one data set; each iteration starts at the first batch."""
 
     def __init__(self, batches: Iterable[Any]) -> None:
         self.batches = batches
@@ -24,7 +24,7 @@ class Rereadable:
 
 
 def batches_of(X: Any) -> Rereadable | None:
-    """Return X as batches if that is what it is: an iterable of (n, D) arrays or tensors."""
+    """Return X as batches if it is an iterable of (n, D) arrays or tensors, otherwise None."""
     if hasattr(X, "shape") or hasattr(X, "__array__") or hasattr(X, "__dataframe__"):
         return None
     if isinstance(X, list | tuple):
@@ -44,7 +44,7 @@ def points_of(estimator: BaseEstimator, X: Any, *, reset: bool, min_samples: int
     """Return X as a tensor (N, D) of floats.
 
     Args:
-        estimator: Remembers D if reset, and is held to it otherwise.
+        estimator: Remembers D if reset; otherwise X must have the D that it remembers.
         X: Array-like or tensor. That it is finite is seen where it is read.
         reset: True in fit.
         min_samples: Fewest points.
@@ -93,7 +93,7 @@ def given(value: Any) -> Tensor | None:
 
 
 def dtype_of(value: torch.dtype | str | None) -> torch.dtype | None:
-    """Return the dtype of that name.
+    """Return the dtype of the given name.
 
     Raises:
         ValueError: If it is neither float32 nor float64.

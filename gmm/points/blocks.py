@@ -39,12 +39,12 @@ class Block:
 
     @cached_property
     def scatter(self) -> Tensor:
-        """Return sum of the points' outer products, (G, D, D)."""
+        """Return the sum of the points' outer products, (G, D, D)."""
         x = self.x if self.valid is None else self.x * self.valid.unsqueeze(-1)
         return x.mT @ x
 
     def mask(self, per_row: Tensor) -> Tensor:
-        """Set what belongs to padding to zero; per_row is (G, n, ...)."""
+        """Return per_row (G, n, ...) with zeros in the rows that are padding."""
         if self.valid is None:
             return per_row
         valid = self.valid.view(*self.valid.shape, *[1] * (per_row.ndim - 2))
@@ -116,7 +116,7 @@ class Points:
 
     @property
     def in_memory(self) -> bool:
-        """Return whether the points are tensors, and no iterable of batches."""
+        """Return whether the points are tensors rather than an iterable of batches."""
         return isinstance(self._data, Sequence)
 
     def total(self, x: Tensor) -> Tensor:
@@ -124,12 +124,12 @@ class Points:
         return self._others.total(x)
 
     def here(self, rows: Tensor) -> Tensor:
-        """Return which rows of the data sets, (n,), this process holds, (G, n)."""
+        """Return which of the rows (n,) of every data set this process holds, (G, n)."""
         own = rows - self._start
         return (own >= 0) & (own < self._own_sizes.unsqueeze(-1))
 
     def blocks(self) -> Iterator[Block]:
-        """Yield every point of this process once, each data set's rows in order."""
+        """Yield blocks with every point of this process once, each data set's rows in order."""
         if self._only_block is not None:
             yield self._only_block
             return
@@ -141,7 +141,7 @@ class Points:
             yield block
 
     def take(self, index: Tensor) -> Tensor:
-        """Return centred rows of every data set, (G, S, D) in float64, for index (G, S)."""
+        """Return the centred rows of every data set at index (G, S), (G, S, D) in float64."""
         rows = torch.zeros(*index.shape, self.n_features, dtype=torch.float64, device=self.device)
         for block in self.blocks():
             local = index[block.sets] - block.start
@@ -154,7 +154,7 @@ class Points:
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Return mean (relative to the centre) and variance of every feature, (G, D), float64."""
+        """Return each feature's mean (relative to the centre) and variance, (G, D), float64."""
         sums = torch.zeros(2, len(self), self.n_features, dtype=torch.float64, device=self.device)
         for block in self.blocks():
             sums[0, block.sets] += block.mask(block.x).sum(1, dtype=torch.float64)
@@ -163,7 +163,7 @@ class Points:
         return mean, (square - mean.square()).clamp_min(0)
 
     def _survey(self) -> tuple[Tensor, list[int]]:
-        """Read everything once: sum (G, D) and size of each data set, and that all is finite."""
+        """Read all points once, check them, and return the sum (G, D) and size of each data set."""
         sums: list[Tensor] = []
         sizes: list[int] = []
         n_seen = 0
@@ -186,7 +186,7 @@ class Points:
         return torch.stack(sums), sizes
 
     def _pack(self, sizes: list[int]) -> list[tuple[slice, int, int]]:
-        """Return plan the blocks in memory: (sets, first row, last row + 1).
+        """Plan the blocks of points in memory; return (sets, first row, last row + 1) of each.
 
         Neighbouring small data sets share a padded block while padding is at most half of it.
         """
@@ -226,7 +226,7 @@ class Points:
 
 
 def as_points(item: Any) -> Tensor:
-    """Return a tensor of the item, which may be a tensor, an array, or a batch in a tuple."""
+    """Return an item as a tensor; it may be a tensor, an array, or a tuple that begins with one."""
     if isinstance(item, list | tuple) and item and hasattr(item[0], "shape"):
         item = item[0]
     return item if isinstance(item, Tensor) else torch.as_tensor(item)
@@ -257,7 +257,7 @@ def open_points(data: Any, **options: Any) -> tuple[Points, tuple[int, ...]]:
     Args:
         data: Points (*C, N, D); or a list of G data sets, then *C is (G,); or an iterable of
             batches, or this process's part of a data set, then *C is ().
-        options: Of `Points`.
+        options: Further arguments of `Points`.
 
     Raises:
         ValueError: If the data are not finite or an iterable cannot be read twice.

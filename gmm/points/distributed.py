@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 class Alone:
-    """What a process that holds all points knows of others: there are none."""
+    """A process that holds all points, without others to sum with."""
 
     def total(self, x: Tensor) -> Tensor:
-        """Return the sum of what all processes have, the same in each."""
+        """Return the sum of a tensor over all processes, the same in each."""
         return x
 
     def before(self, n: int, device: torch.device) -> int:
-        """Return how many points the processes before this one hold, this one holding n."""
+        """Return the number of points in the processes before this one, which itself holds n."""
         return 0
 
 

@@ -40,7 +40,10 @@ class _Part:
         return prod(self.shape[1:]) * self.dtype.itemsize
 
     def rows(self, first: int, last: int, batch_size: int) -> Iterator[np.ndarray]:
-        """Yield rows from first to last, excluded, as (n, D) arrays in the machine's byte order."""
+        """Yield the rows from first up to last as (n, D) arrays in the machine's byte order.
+
+        The row at `last` is not among them.
+        """
         with _array_in(self.path) as (file, _):
             file.seek(self.start + first * self.row_bytes)
             for row in range(first, last, batch_size):
@@ -64,8 +67,8 @@ class Shards:
 
     Attributes:
         n_points: Number of points, N.
-        n_features: Numbers a point, D.
-        dtype: Of the numbers.
+        n_features: Number of features of a point, D.
+        dtype: Type of the numbers.
 
     Raises:
         ValueError: A part cannot be read, or is not like the others.
@@ -92,14 +95,14 @@ class Shards:
         self._rows = range(self.n_points)
 
     def of_process(self, rank: int, n_processes: int) -> "Shards":
-        """Return the same folder, of which only the share of one of several processes is read."""
+        """Return the same shards, restricted to the part that one of several processes reads."""
         N, other = self.n_points, Shards.__new__(Shards)
         other.__dict__.update(self.__dict__)
         other._rows = range(N * rank // n_processes, N * (rank + 1) // n_processes)
         return other
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Yield batches (n, D)."""
+        """Yield batches of points, (n, D)."""
         start = 0
         for part in self._parts:
             first = max(self._rows.start - start, 0)
@@ -129,7 +132,10 @@ def _part(path: Path) -> _Part:
 
 @contextmanager
 def _array_in(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """Return the file of an array, and its size in bytes; a .npz file is a zip archive of such."""
+    """Open the array in a .npy or .npz file; yield the open file and its size in bytes.
+
+    A .npz file is a zip archive of .npy files.
+    """
     try:
         if path.suffix == ".npy":
             with path.open("rb") as file:

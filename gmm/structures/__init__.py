@@ -27,7 +27,7 @@ STRUCTURES: dict[str, Covariance] = {c.name: c for c in (Diag(), Spherical(), Ti
 
 
 def structure(name: str) -> Covariance:
-    """Return the covariance structure of that name.
+    """Return the covariance structure of the given name.
 
     Raises:
         ValueError: If there is none.

@@ -25,19 +25,19 @@ class Columns:
 
     @classmethod
     def of(cls, log_weights: Tensor) -> "Columns":
-        """Return the slots that any data set of log_weights (G, M, K) uses."""
+        """Return the columns for the slots that any data set of log_weights (G, M, K) uses."""
         used = (log_weights > -torch.inf).any(0).flatten()
         index = None if bool(used.all()) else used.nonzero().squeeze(-1)
         return cls(index, *log_weights.shape[1:])
 
     def pack(self, padded: Tensor, dim: int = -1) -> Tensor:
-        """Return (..., P, ...) from (..., M, K, ...), whose K is at dim."""
+        """Pack (..., M, K, ...), with K at dim, into (..., P, ...)."""
         dim %= padded.ndim
         flat = padded.flatten(dim - 1, dim)
         return flat if self.used is None else flat.index_select(dim - 1, self.used)
 
     def unpack(self, packed: Tensor, dim: int = -1, fill: float = -torch.inf) -> Tensor:
-        """Return (..., M, K, ...) from (..., P, ...), whose P is at dim; fill the rest."""
+        """Unpack (..., P, ...), with P at dim, into (..., M, K, ...); fill the unused slots."""
         dim %= packed.ndim
         if self.used is not None:
             shape = (*packed.shape[:dim], self.M * self.K, *packed.shape[dim + 1 :])

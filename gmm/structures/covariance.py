@@ -22,7 +22,7 @@ Moments = tuple[Tensor, Tensor]
 
 
 class Covariance(ABC):
-    """What EM needs to know about one covariance structure."""
+    """The computations of EM that depend on the structure of the covariances."""
 
     name: str
     on_diagonal = True
@@ -34,11 +34,11 @@ class Covariance(ABC):
 
     @abstractmethod
     def n_parameters(self, K: int, D: int) -> int:
-        """Return the number of free numbers in the covariances of one mixture."""
+        """Return the number of free parameters in the covariances of one mixture."""
 
     @abstractmethod
     def row_numbers(self, M: int, K: int, D: int) -> int:
-        """Return how many numbers the work on M mixtures keeps per point."""
+        """Return how many numbers EM on M mixtures keeps in memory per point."""
 
     @abstractmethod
     def log_joint(
@@ -62,7 +62,7 @@ class Covariance(ABC):
 
     @abstractmethod
     def is_singular(self, covariances: Tensor, K: int) -> Tensor:
-        """Return True for components without a density, (..., K)."""
+        """Return True for components whose covariance is singular, (..., K)."""
 
     @abstractmethod
     def inverse(self, covariances: Tensor) -> Tensor:
@@ -74,4 +74,4 @@ class Covariance(ABC):
 
     @abstractmethod
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
-        """Give white noise (n, D) the covariance of each label's component."""
+        """Transform white noise (n, D) to have the covariance of each label's component."""

@@ -122,7 +122,7 @@ class Tied(Full):
     def update(
         self, counts: Tensor, moments: Moments, means: Tensor, columns: Columns
     ) -> tuple[Tensor, Tensor]:
-        """Return means and Sigma = (1/N) sum_k sum_n gamma_nk (x_n - mu_k)(x_n - mu_k)^T."""
+        """Return the means and Sigma = (1/N) sum_k sum_n gamma_nk (x_n - mu_k)(x_n - mu_k)^T."""
         means = columns.unpack(moments[0], dim=-2, fill=0) / counts.unsqueeze(-1)
         shares = (counts / counts.sum(-1, keepdim=True)).unsqueeze(-1)
         total = counts.sum(-1)[..., None, None]
@@ -140,7 +140,7 @@ class Tied(Full):
 
 
 def whitening(covariances: Tensor) -> tuple[Tensor, Tensor]:
-    """Return U with U U^T = Sigma^-1, upper triangular, and log|Sigma|; NaN where it has none."""
+    """Return upper triangular U with U U^T = Sigma^-1, and log|Sigma|; NaN if Sigma is singular."""
     L, failed = torch.linalg.cholesky_ex(covariances)
     eye = torch.eye(L.shape[-1], dtype=L.dtype, device=L.device)
     broken = (failed > 0)[..., None, None]
@@ -150,12 +150,12 @@ def whitening(covariances: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def outer(v: Tensor) -> Tensor:
-    """Return v v^T, (..., D, D)."""
+    """Return the outer product v v^T, (..., D, D)."""
     return v.unsqueeze(-1) * v.unsqueeze(-2)
 
 
 def _without_noise(second: Tensor, square_of_mean: Tensor) -> Tensor:
-    """Return their difference, zero in the rows and columns where only rounding is left."""
+    """Return second - square_of_mean, with zero rows and columns where only rounding is left."""
     covariances = second - square_of_mean
     left = covariances.diagonal(dim1=-2, dim2=-1) > NOISE * second.diagonal(dim1=-2, dim2=-1)
     return torch.where(left.unsqueeze(-1) & left.unsqueeze(-2), covariances, 0)

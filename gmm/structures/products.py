@@ -23,7 +23,7 @@ def project(x: Tensor, w: Tensor) -> Tensor:
 
 
 def weighted_sums(weights: Tensor, x: Tensor) -> Tensor:
-    """Return the sum of the points under every component's weights, in float64.
+    """Return the sums of the points weighted by every component's weights, in float64.
 
     Rows are added up a thousand at a time, and these partial sums in float64, so that the error
     of float32 does not grow with the number of points.
@@ -45,7 +45,7 @@ def weighted_sums(weights: Tensor, x: Tensor) -> Tensor:
 
 
 def _narrow_sums(weights: Tensor, x: Tensor) -> Tensor:
-    """Return weights^T x as the gradient of `project` with respect to w."""
+    """Return weights^T x, computed as the gradient of `project` with respect to w."""
     kernel = torch.empty(weights.shape[-1], x.shape[-1], 1, 1).to(memory_format=torch.channels_last)
     only_kernel = [False, True, False]
     grad = torch.ops.aten.convolution_backward(

@@ -74,7 +74,7 @@ UNIT_NOISE = 0.11  # absolute, also where an expression does not use the unit
 
 
 def prototypes() -> Tensor:
-    """Return the units at full expression, (C, variants, U)."""
+    """Return the strength of each action unit at full expression, (C, variants, U)."""
     n_variants = max(len(variants) for variants in PROTOTYPES.values())
     table = torch.zeros(len(CLASSES), n_variants, len(UNITS))
     for row, name in zip(table, CLASSES, strict=True):

@@ -94,7 +94,7 @@ class Frame:
         return self.x.abs()
 
     def sided(self, value: Tensor) -> Tensor:
-        """Spread a value per half, (n, 2), over the picture."""
+        """Spread one value for each half of the face, (n, 2), over the picture."""
         left, right = value[:, :, None, None].unbind(1)
         return torch.lerp(left, right, self.right)
 

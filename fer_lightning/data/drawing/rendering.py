@@ -37,7 +37,7 @@ CHUNK = 64  # faces drawn together, so that memory does not grow with the number
 
 
 def render(units: Tensor, identity: Identity, photo: Photo) -> Tensor:
-    """Draw faces.
+    """Draw faces as grey pictures.
 
     Args:
         units: Strength of each action unit on the left and the right half, (N, U, 2), in [0, 1].
@@ -286,7 +286,7 @@ def _paint_covers(scene: Tensor, f: Frame, who: Identity, photo: Photo) -> Tenso
 
 
 def _photograph(scene: Tensor, photo: Photo) -> Tensor:
-    """Blur, expose with a film's soft shoulder, and set the contrast."""
+    """Blur the scene, expose it with a film's soft shoulder, and set the contrast."""
     scene = _blur(_blur(scene, photo.blur).mT, photo.blur).mT
     film = torch.tanh(photo.gain * scene)
     return (0.45 + photo.contrast * (film - 0.45)).clamp(0, 1)[:, None]

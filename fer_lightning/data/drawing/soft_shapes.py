@@ -7,7 +7,7 @@ SOFT = 0.065  # width of an antialiased edge in face units, a little more than a
 
 
 def near(square: Tensor) -> Tensor:
-    """Return nearly exp(-square), by a polynomial that reaches 0 at 4 and is much faster."""
+    """Return approximately exp(-square), by a much faster polynomial that reaches 0 at 4."""
     return (1 - 0.25 * square).clamp_min_(0).square_().square_()
 
 
@@ -20,7 +20,7 @@ def line(distance: Tensor, width: float) -> Tensor:
 
 
 def step(distance: Tensor, width: float) -> Tensor:
-    """Rise from 0 to 1 over `width` around distance 0."""
+    """Return a ramp that rises from 0 to 1 over `width` around distance 0."""
     return (distance * (1 / width) + 0.5).clamp_(0, 1)
 
 

@@ -28,7 +28,7 @@ MAX_LINE = 2**16  # characters; a row of FER2013 has some 9,000
 
 @dataclass(frozen=True)
 class Fer2013:
-    """FER2013 from wherever it lies.
+    """FER2013 from a csv file, a folder or a zip archive.
 
     Args:
         path: `fer2013.csv` or `icml_face_data.csv`; or a folder or zip archive that holds one of
@@ -45,7 +45,7 @@ class Fer2013:
         self.files()
 
     def files(self) -> list[Path]:
-        """Return what the faces are read from."""
+        """Return the file or folder that the faces are read from."""
         return [existing_path(self.path, "fer2013.csv, the folder or the zip archive of FER2013")]
 
     def read(self) -> FaceSplits:
@@ -100,7 +100,7 @@ def _read_csv(tree: FileTree, name: str, where: str) -> FaceSplits:
 
 
 def _rows(file: IO[bytes], where: str) -> Iterator[dict[str, str]]:
-    """Return the rows below the header, whose names may have spaces around them."""
+    """Yield the rows below the header by column name, without spaces around the names."""
     try:
         reader = csv.DictReader(_lines(file, where), strict=True)
         header = [(name or "").strip() for name in reader.fieldnames or ()]
@@ -148,7 +148,7 @@ def _parse_pixels(numbered: Sequence[tuple[str, int, str]]) -> np.ndarray:
 
 
 def _parse_row(where: str, row: int, text: str) -> np.ndarray:
-    """Return grey levels of one row, (2304,), uint8."""
+    """Return the grey levels of one row, (2304,), uint8."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # NumPy only warns of what is not a number

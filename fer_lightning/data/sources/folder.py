@@ -119,7 +119,7 @@ class ClassFolders:
         self.files()
 
     def files(self) -> list[Path]:
-        """Return what the faces are read from."""
+        """Return the file or folder that the faces are read from."""
         return [existing_path(self.path, "a folder or zip archive with a folder per class")]
 
     def read(self) -> FaceSplits:
@@ -144,7 +144,7 @@ class ClassFolders:
         )
 
     def _subjects(self, where: str, pictures: list[Picture]) -> np.ndarray:
-        """Return number of the person on each picture, (N,), -1 without a pattern."""
+        """Return the number of the person on each picture, (N,), or -1 without a pattern."""
         if self.subject_pattern is None:
             return np.full(len(pictures), -1)
         people = []
@@ -161,7 +161,7 @@ class ClassFolders:
     def _splits(
         self, where: str, pictures: list[Picture], labels: np.ndarray, subjects: np.ndarray
     ) -> np.ndarray:
-        """Name of the split of each picture, (N,)."""
+        """Return the name of the split of each picture, (N,)."""
         given = {picture.split for picture in pictures}
         if None in given and len(given) > 1:
             outside = next(picture.name for picture in pictures if picture.split is None)

@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 
 def decode(data: bytes, name: str, size: int) -> np.ndarray:
-    """Return grey levels of a picture of any size and colour, (size, size), uint8.
+    """Return the grey levels of a picture of any size and colour, (size, size), uint8.
 
     Colours become grey by ITU-R 601-2; another size is resampled with an antialiasing filter.
 
@@ -62,7 +62,7 @@ def _to_grey(image: Image.Image) -> Image.Image:
 
 
 def decode_files(path: Path, names: Sequence[str], size: int) -> np.ndarray:
-    """Return grey levels of pictures below a folder or in a zip archive, (N, size, size), uint8.
+    """Return the grey levels of pictures in a folder or a zip archive, (N, size, size), uint8.
 
     Raises:
         InputError: One of them cannot be read; the message names it.
@@ -78,10 +78,10 @@ def _decode_chunk(path: Path, size: int, names: Sequence[str]) -> np.ndarray:
 def in_parallel(
     function: Callable[[Sequence[Item]], np.ndarray], items: Sequence[Item]
 ) -> np.ndarray:
-    """Return concatenated results of a function on chunks of the items, on all cores if forking is safe.
+    """Apply a function to chunks of the items, on all cores if forking is safe; join the results.
 
-    Elsewhere (macOS, Windows) this process works all of them off: starting fresh
-    interpreters there would run the caller's script again.
+    Elsewhere (macOS, Windows) this process works on all items: starting fresh interpreters there
+    would run the caller's script again.
     """
     workers = min(len(os.sched_getaffinity(0)), len(items) // MIN_CHUNK) if _forks() else 1
     if workers <= 1:

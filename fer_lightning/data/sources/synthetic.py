@@ -92,7 +92,7 @@ class Synthetic:
         require_integer("seed", self.seed, 0)
 
     def files(self) -> list[Path]:
-        """Return the code that draws the faces: another version of it draws others."""
+        """Return the files of code that draw the faces, as other code draws other faces."""
         drawing = Path(__file__).parents[1] / "drawing"
         return [Path(__file__), *sorted(drawing.glob("*.py"))]
 
@@ -105,7 +105,7 @@ class Synthetic:
 
 
 def draw_labels(n: int, rng: np.random.Generator) -> Tensor:
-    """Shuffle `n` labels, (n,), whose counts follow `CLASS_COUNTS` by largest remainder."""
+    """Return `n` shuffled labels, (n,), whose counts follow `CLASS_COUNTS` by largest remainder."""
     quotas = n * np.array(CLASS_COUNTS) / sum(CLASS_COUNTS)
     counts = np.floor(quotas).astype(int)
     largest = np.argsort(counts - quotas, kind="stable")[: n - counts.sum()]
@@ -139,7 +139,7 @@ def sample_people(n: int, rng: np.random.Generator) -> tuple[Identity, Photo]:
 def _normal(
     table: dict[str, tuple[float, float]], n: int, rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """Sample columns of normal numbers, cut off at 2.5 standard deviations."""
+    """Sample n normal numbers for each name in the table, cut off at 2.5 standard deviations."""
     draws = torch.from_numpy(rng.standard_normal((len(table), n))).float().clamp(-2.5, 2.5)
     return {
         name: mean + std * draw

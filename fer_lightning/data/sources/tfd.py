@@ -40,7 +40,7 @@ class Tfd:
             raise SettingError("path", "end in .npz or .mat", str(self.path))
 
     def files(self) -> list[Path]:
-        """Return what the faces are read from."""
+        """Return the file that the faces are read from."""
         return [existing_path(self.path, "toronto_face.npz or TFD_48x48.mat")]
 
     def read(self) -> FaceSplits:
@@ -120,7 +120,7 @@ def _open_mat(path: Path, names: list[str]) -> Mapping[str, Any]:
 def _load_arrays(
     path: Path, names: list[str], load: Callable[[Path, list[str]], Mapping[str, Any]]
 ) -> dict[str, np.ndarray]:
-    """Return the named arrays of a file, or an `InputError` that says which one is missing."""
+    """Return the named arrays of a file; raise an `InputError` if one is missing or damaged."""
     try:
         found = load(path, names)
     except InputError:
@@ -138,7 +138,7 @@ def _load_arrays(
 
 
 def _pixels(array: np.ndarray, where: str) -> np.ndarray:
-    """Return grey levels as (N, 2304) uint8."""
+    """Return the grey levels as (N, 2304) uint8."""
     if array.ndim not in (2, 3) or array.shape[1:] not in ((SIZE * SIZE,), (SIZE, SIZE)):
         raise InputError(
             f"{where} must be (N, {SIZE * SIZE}) or (N, {SIZE}, {SIZE}), got {array.shape}"
@@ -149,14 +149,14 @@ def _pixels(array: np.ndarray, where: str) -> np.ndarray:
 def _labels(
     array: np.ndarray, where: str, first: int, rows: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return labels from 0, (N,), of an array that counts classes from `first`."""
+    """Return labels that count from 0, (N,), from an array that counts classes from `first`."""
     column = _column(array, where)
     values = column if rows is None else column[rows]
     return _whole_numbers(values, where, first, first + len(CLASSES) - 1, rows) - first
 
 
 def _column(array: np.ndarray, where: str) -> np.ndarray:
-    """Return an array of (N,), (N, 1) or (1, N) as (N,)."""
+    """Return an array of shape (N,), (N, 1) or (1, N) as (N,)."""
     if array.ndim != 1 and not (array.ndim == 2 and 1 in array.shape):
         raise InputError(f"{where} must be (N,) or (N, 1), got {array.shape}")
     return array.reshape(-1)
@@ -165,7 +165,10 @@ def _column(array: np.ndarray, where: str) -> np.ndarray:
 def _whole_numbers(
     array: np.ndarray, where: str, minimum: int, maximum: int, rows: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the array as int64, or an `InputError` that names the first row with another value."""
+    """Return an array of whole numbers as int64; raise an `InputError` for any other value.
+
+    The message names the first row with a value that is not whole or outside minimum..maximum.
+    """
     if array.dtype.kind not in "uifb":
         raise InputError(f"{where} must be numbers, got {array.dtype}")
     if array.dtype == np.uint8 and (minimum, maximum) == (0, 255):
