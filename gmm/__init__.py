@@ -9,7 +9,8 @@ with faces is in `gmm.faces`, of which the library knows nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gmm.em import Fit, fit_em
+from gmm.em import fit_em
+from gmm.em_state import Fit
 from gmm.fit import ManyFits, fit_many
 from gmm.kmeans import KMeansFit, kmeans
 from gmm.mixture import Mixture

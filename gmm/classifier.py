@@ -36,6 +36,12 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         mixtures_: Mixtures of batch shape (C,), or (C, number of K).
         fits_: The outcome in full, of the same batch shape.
         n_iter_: The EM steps of the mixture that took most.
+
+    Examples:
+        >>> import gmm, numpy as np
+        >>> X = np.array([[0.0], [0.2], [9.0], [9.2]])
+        >>> gmm.MixtureClassifier(1).fit(X, ["low", "low", "high", "high"]).predict([[1.0], [8.0]])
+        array(['low', 'high'], dtype='<U4')
     """
 
     def __init__(

@@ -10,7 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from gmm.em import Fit, fit_em
+from gmm.em import fit_em
+from gmm.em_state import Fit
 from gmm.fit import fit_many
 from gmm.mixture import Mixture
 from gmm.points.arrays import Rereadable, batches_of, dtype_of, generator_of, given, like, points_of
@@ -66,6 +67,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         lower_bound_: Its last mean log-likelihood.
         lower_bounds_: That of each step.
         log_likelihoods_: The same of all restarts, (n_init, steps), NaN after the end of each.
+
+    Examples:
+        >>> import gmm, numpy as np
+        >>> X = np.array([[0.0, 0.0], [0.2, 0.1], [9.0, 9.0], [9.1, 9.2]])
+        >>> model = gmm.GaussianMixture(2, reg_covar=1e-3, random_state=0).fit(X)
+        >>> bool((model.predict(X[:2]) != model.predict(X[2:])).all())
+        True
     """
 
     def __init__(

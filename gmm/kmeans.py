@@ -60,6 +60,12 @@ def kmeans(
 
     Raises:
         ValueError: If n_clusters does not fit the data, or init is unknown.
+
+    Examples:
+        >>> import gmm, torch
+        >>> x = torch.tensor([[0.0], [1.0], [10.0], [11.0]])
+        >>> gmm.kmeans(x, 2, init=torch.tensor([[0.0], [1.0]])).centers.flatten()
+        tensor([ 0.5000, 10.5000])
     """
     points, shape = open_points(data, chunk_size=chunk_size)
     check_size("n_clusters", n_clusters, points)

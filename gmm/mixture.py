@@ -31,6 +31,15 @@ class Mixture:
 
     Raises:
         ValueError: If the shapes do not agree or the structure is unknown.
+
+    Examples:
+        >>> import gmm, torch
+        >>> halves, means = torch.tensor([0.5, 0.5]).log(), torch.tensor([[-1.0], [1.0]])
+        >>> mixture = gmm.Mixture(halves, means, torch.ones(2, 1))
+        >>> mixture.predict(torch.tensor([[-2.0], [3.0]]))
+        tensor([0, 1])
+        >>> mixture.score_samples(torch.zeros(1, 1))  # log N(0 | 1, 1)
+        tensor([-1.4189])
     """
 
     log_weights: Tensor

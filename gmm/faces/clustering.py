@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from fer_lightning.errors import InputError
-from gmm.em import Callback, Fit, Memory, fit_em
+from gmm.em import Callback, Memory, fit_em
+from gmm.em_state import Fit
 from gmm.faces.settings import MixtureSettings
 from gmm.mixture import Mixture
 from gmm.points import Batches, Distributed

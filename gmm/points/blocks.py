@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gmm.points.distributed import Alone, Distributed
+from gmm.points.distributed import Alone
 
 Batches = Iterable[Any]
 
@@ -249,30 +249,3 @@ def sum_of_finite(x: Tensor, offset: int = 0) -> Tensor:
             )
         total = x.double().sum(0)
     return total
-
-
-def open_points(data: Any, **options: Any) -> tuple[Points, tuple[int, ...]]:
-    """Return the data as `Points`, and their batch shape *C.
-
-    Args:
-        data: Points (*C, N, D); or a list of G data sets, then *C is (G,); or an iterable of
-            batches, or this process's part of a data set, then *C is ().
-        options: Further arguments of `Points`.
-
-    Raises:
-        ValueError: If the data are not finite or an iterable cannot be read twice.
-    """
-    if isinstance(data, Distributed):
-        return open_points(data.data, others=data, **options)
-    if isinstance(data, Tensor):
-        if data.ndim < 2:
-            raise ValueError(f"data must be (*C, N, D) points, got shape {tuple(data.shape)}")
-        return Points(list(data.reshape(-1, *data.shape[-2:])), **options), tuple(data.shape[:-2])
-    if isinstance(data, Sequence):
-        return Points(data, **options), (len(data),)
-    if iter(data) is data:
-        raise ValueError(
-            "an iterable of batches must be readable more than once, got an iterator; "
-            "pass a DataLoader or another object with __iter__"
-        )
-    return Points(data, **options), ()

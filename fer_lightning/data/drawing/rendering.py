@@ -3,7 +3,8 @@
 A face has its own frame: `x` runs across the picture to the right and `y` down, both in units of
 half an average face's width, with the origin between eyes and nose; `side` is |x|, so that both
 halves are drawn at once. Tones are reflectances, 0 black and 1 white. Inside this module every
-parameter of a face has shape (n, 1, 1) and every picture (n, 48, 48).
+parameter of a face has shape (n, 1, 1) and every picture (n, 48, 48). The file is long because a
+picture is drawn in one go, from the back to the front.
 """
 
 from collections.abc import Iterator
