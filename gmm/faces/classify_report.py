@@ -16,7 +16,7 @@ from fer_lightning.evaluation import (
 from fer_lightning.files import whole_file
 from fer_lightning.plots import as_text, contingency, count_table, plain_table
 from gmm.faces.class_mixtures import ClassMixtures, Labelled
-from gmm.faces.figures import error_curves
+from gmm.faces.curves import error_curves
 from gmm.faces.run_folder import RunFolder
 from gmm.faces.settings import MixtureSettings
 

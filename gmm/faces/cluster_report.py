@@ -12,9 +12,9 @@ from fer_lightning.data import CLASSES, SPLITS
 from fer_lightning.files import whole_file
 from fer_lightning.plots import as_text, contingency, count_table, face_sheet, padded, plain_table
 from gmm.faces.clustering import Clustering, finite, near_end
+from gmm.faces.curves import likelihood_curves, mixing_bars
 from gmm.faces.face_points import FacePoints
 from gmm.faces.features import pixel_variances
-from gmm.faces.figures import likelihood_curves, mixing_bars
 from gmm.faces.run_folder import RunFolder
 
 N_TYPICAL, N_SAMPLES = 10, 30

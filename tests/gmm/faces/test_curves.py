@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gmm.faces.figures import error_curves, likelihood_curves, mixing_bars
+from gmm.faces.curves import error_curves, likelihood_curves, mixing_bars
 
 
 @pytest.mark.parametrize("K", [1, 40])
