@@ -6,10 +6,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side, each with a c
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import csv
+import json
+import signal
 import subprocess
 import sys
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,25 +153,74 @@ def composed() -> Callable[..., DictConfig]:
     return run
 
 
-@pytest.fixture
-def shell(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
-    """Start a command of the project in a folder of its own, as a user would."""
+@pytest.fixture(scope="session")
+def fork(tmp_path_factory) -> Iterator[Callable[..., tuple[int, Callable[[], int]]]]:
+    """Begin a command in a process that has imported PyTorch already: see command_server.py.
 
-    def run(*command: str, seconds: float = 120, **environment: str) -> subprocess.CompletedProcess:
-        program = (
-            [str(project_root() / "train.py")] if command[0] == "train.py" else ["-m", command[0]]
+    Returns the id of the process, and what waits for its status.
+    """
+    told = tmp_path_factory.mktemp("server") / "stderr"
+    program = [sys.executable, str(Path(__file__).with_name("command_server.py"))]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with told.open("w") as errors, subprocess.Popen(program, stderr=errors, **pipes) as server:
+
+        def begin(**command: object) -> tuple[int, Callable[[], int]]:
+            print(json.dumps(command), file=server.stdin, flush=True)
+            return int(server.stdout.readline()), lambda: int(server.stdout.readline())
+
+        assert (server.stdout.readline(), told.read_text()) == ("ready\n", "")
+        yield begin
+
+
+def _begin_new(words: list[str], folder: str, files: list[str], **_) -> tuple[int, Callable]:
+    """What `fork` does, in a process that has imported nothing."""
+    start = [sys.executable, *([] if words[0].endswith(".py") else ["-m"]), *words]
+    with Path(files[1]).open("w") as out, Path(files[2]).open("w") as err:
+        process = subprocess.Popen(
+            start, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err
         )
+    return process.pid, process.wait
+
+
+@pytest.fixture
+def shell(request, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
+    """Run a command of the project in a folder of its own, as a user would.
+
+    A `new` process imports everything itself. `during` is called with the id of the process, which
+    is killed after so many seconds.
+    """
+
+    def run(
+        *command: str,
+        new: bool = False,
+        seconds: float = 120,
+        during: Callable[[int], None] = lambda process: None,
+    ) -> subprocess.CompletedProcess:
         here = tmp_path / "elsewhere"
         here.mkdir(exist_ok=True)
-        return subprocess.run(
-            [sys.executable, *program, *command[1:]],
-            cwd=here,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            stdin=subprocess.DEVNULL,
+        words = [str(project_root() / command[0]) if command[0] == "train.py" else command[0]]
+        words += command[1:]
+        out, err = files = [tmp_path / name for name in ("stdout", "stderr")]
+        for file in files:
+            file.write_text("")
+        begin = _begin_new if new else request.getfixturevalue("fork")
+        process, wait = begin(
+            words=words,
+            folder=str(here),
+            files=[os.devnull, str(out), str(err)],
+            environment=dict(os.environ),
         )
+        timer = threading.Timer(seconds, os.kill, (process, signal.SIGKILL))
+        timer.start()
+        try:
+            during(process)
+        except BaseException:
+            os.kill(process, signal.SIGKILL)
+            raise
+        finally:
+            status = wait()
+            timer.cancel()
+        return subprocess.CompletedProcess(words, status, out.read_text(), err.read_text())
 
     return run
 

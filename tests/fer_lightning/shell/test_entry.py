@@ -2,12 +2,11 @@
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -30,7 +29,7 @@ OPTIONS = {
 
 
 def test_help_shows_groups_options_and_examples(shell):
-    shown = shell("train.py", "--help")
+    shown = shell("train.py", "--help", new=True)
     assert shown.returncode == 0
     for group, options in OPTIONS.items():
         assert options == {path.stem for path in (CONF / group).glob("*.yaml")}
@@ -123,7 +122,7 @@ def test_a_sweep_trains_every_combination_from_any_folder(shell, tmp_path, csv_p
     sweep = tmp_path / "sweep"
     settings = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null"]
     settings += ["trainer.max_epochs=1", "optim.lr=0.01,0.1", "seed=1,2"]
-    done = shell("train.py", "-m", *settings, f"hydra.sweep.dir={sweep}")
+    done = shell("train.py", "-m", *settings, f"hydra.sweep.dir={sweep}", new=True)
     assert done.returncode == 0, done.stderr
     summaries = [json.loads(path.read_text()) for path in sweep.glob("*/summary.json")]
     assert {summary["seed"] for summary in summaries} == {1, 2}
@@ -242,29 +241,32 @@ def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_pat
     ],
 )
 def test_a_signal_ends_a_run_or_a_sweep_with_a_line_that_says_how_it_goes_on(
-    tmp_path, csv_path, settings, signum, status
+    shell, tmp_path, csv_path, settings, signum, status
 ):
     folder = tmp_path / "it is here"
-    command = [sys.executable, str(project_root() / "train.py"), "data=fer2013", "threads=1"]
-    command += [f"data.path={csv_path}", "data.cache_dir=null", "trainer.max_epochs=1000000"]
+    given = ["data=fer2013", "threads=1", f"data.path={csv_path}", "data.cache_dir=null"]
+    given += ["trainer.max_epochs=1000000", *settings]
     is_sweep = "seed=0,1" in settings
-    command[2:2] = ["-m"] if is_sweep else []
-    place = f"hydra.{'sweep' if is_sweep else 'run'}.dir='{folder}'"
-    process = subprocess.Popen([*command, *settings, place], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 100
-    while time.monotonic() < deadline:
-        if any(path.read_text().count("\n") > 3 for path in folder.glob("**/metrics.csv")):
-            break
-        time.sleep(0.1)
-    process.send_signal(signum)
-    _, messages = process.communicate(timeout=60)
-    assert process.returncode == status, messages
+    given += [f"hydra.{'sweep' if is_sweep else 'run'}.dir='{folder}'"]
+    given[:0] = ["-m"] if is_sweep else []
+
+    def interrupt(process):
+        deadline = time.monotonic() + 100
+        while time.monotonic() < deadline:
+            if any(path.read_text().count("\n") > 3 for path in folder.glob("**/metrics.csv")):
+                break
+            time.sleep(0.1)
+        os.kill(process, signum)
+
+    done = shell("train.py", *given, new=not settings, seconds=160, during=interrupt)
+    messages = done.stderr
+    assert done.returncode == status, messages
     assert "Traceback" not in messages
     told = messages.splitlines()[-1].removeprefix("interrupted; go on with: ")
     program, script, *words = shlex.split(told)
     assert (program, script) == ("python", str(project_root() / "train.py"))
     assert words[-1] == f"resume={folder}"
-    assert words[:-1] == ([*command[2:], *settings, place] if is_sweep else [])
+    assert words[:-1] == (given if is_sweep else [])
     checkpoints = list(folder.glob("**/checkpoints"))
     assert len(checkpoints) == (2 if is_sweep else 1)
     for path in checkpoints:
@@ -274,7 +276,7 @@ def test_a_signal_ends_a_run_or_a_sweep_with_a_line_that_says_how_it_goes_on(
 
 def test_faces_are_counted_and_shown(shell, tmp_path, csv_path):
     settings = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null"]
-    done = shell("fer_lightning.data", *settings, f"hydra.run.dir={tmp_path / 'run'}")
+    done = shell("fer_lightning.data", *settings, f"hydra.run.dir={tmp_path / 'run'}", new=True)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^happy +2 +1 +1 +4$", done.stderr, re.MULTILINE)
     assert (tmp_path / "run" / "train.png").exists()
