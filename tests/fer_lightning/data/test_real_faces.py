@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from fer_lightning.data.cache import load
+from fer_lightning.data.faces import FaceSplits
 from fer_lightning.data.sources.fer2013 import Fer2013
 
 # as the data set's own description lists them: anger, disgust, fear, happy, sad, surprise, neutral
@@ -38,10 +40,11 @@ def test_the_all_black_face_is_there(real_faces):
 
 @pytest.mark.real_faces
 def test_a_csv_of_the_same_faces_is_the_same_data_set(real_faces, tmp_path: Path):
+    tenth = FaceSplits(*(faces.take(torch.arange(0, len(faces), 10)) for _, faces in real_faces))
     with (tmp_path / "fer2013.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["emotion", "pixels", "Usage"])
-        for split, faces in reversed(list(real_faces)):
+        for split, faces in reversed(list(tenth)):
             for label, pixels in zip(faces.labels.tolist(), faces.images.flatten(1), strict=True):
                 writer.writerow([label, " ".join(map(str, pixels.tolist())), USAGES[split]])
-    assert load(Fer2013(file.name), None).fingerprint() == real_faces.fingerprint()
+    assert load(Fer2013(file.name), None).fingerprint() == tenth.fingerprint()
