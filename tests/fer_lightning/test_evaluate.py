@@ -10,7 +10,7 @@ def test_runs_stand_on_the_command_line_without_a_key(shell, train_here, tmp_pat
     multirun = set(project_root().glob("multirun/*"))
     train_here("a b,c=[1]", "optim.lr=0.05")
     (tmp_path / "elsewhere").mkdir()
-    done = shell("fer_lightning.evaluate", "../a b,c=[1]", "split=val", "threshold=1/2")
+    done = shell("fer_lightning.evaluate", "../a b,c=[1]", "split=val", "threshold=1/2", new=True)
     assert (done.returncode, done.stderr) == (0, "")
     folder = tmp_path / "a b,c=[1]" / "evaluation" / "val"
     found = json.loads((folder / "evaluation.json").read_text())

@@ -195,7 +195,7 @@ def test_mixtures_without_a_density_say_what_helps(entry_here):
 
 def test_a_mistake_in_the_shell_is_one_line(shell, tmp_path, face_settings):
     run = tmp_path / "run"
-    done = shell("gmm.classify", *face_settings, "classes=[joy]", f"hydra.run.dir={run}")
+    done = shell("gmm.classify", *face_settings, "classes=[joy]", f"hydra.run.dir={run}", new=True)
     assert done.returncode == 1
     assert done.stderr == f"{CLASS_RULE}, got ['joy']\n"
     assert {path.name for path in run.iterdir()} == {".hydra", "classify.log"}

@@ -236,7 +236,9 @@ def test_a_gpu_finds_what_the_processor_finds(entry_here):
 def test_a_sweep_fits_every_combination(shell, tmp_path, face_settings):
     sweep = tmp_path / "sweep"
     settings = ["mixture.n_components=2,0,3", "start=random,kmeans", "mixture.max_iter=2"]
-    done = shell("gmm.cluster", "-m", *face_settings, *settings, f"hydra.sweep.dir={sweep}")
+    done = shell(
+        *("gmm.cluster", "-m", *face_settings, *settings, f"hydra.sweep.dir={sweep}"), new=True
+    )
     assert done.returncode == 1
     assert done.stderr.count("failed: mixture.n_components must be an integer") == 2
     found = [summary_of(path.parent) for path in sorted(sweep.glob("*/summary.json"))]

@@ -94,6 +94,7 @@ def test_two_processes_give_what_one_gives_in_one_folder(
     done = shell(
         *("torch.distributed.run", "--nproc-per-node", "2", "-m", "gmm.cluster", "device=cpu"),
         *(*SETTINGS, *face_settings, f"hydra.run.dir={folder}"),
+        new=True,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("iteration   6") == 1
