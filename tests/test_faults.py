@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from benchmarks.faults import cases, check, kill_and_resume, killed_after, left, write_faces
+from benchmarks.faults import cases, check, kill_and_resume, left, write_faces
 
 
 @pytest.fixture
@@ -15,13 +15,14 @@ def case(request, tmp_path):
 
 
 @pytest.fixture
-def uninterrupted(case, composed, tmp_path):
+def uninterrupted(case, composed, shell, tmp_path):
     """The folder of the same without a kill; in this process where that is possible."""
     from fer_lightning.fused.single_run import train
 
     folder = tmp_path / "uninterrupted"
     if case.is_sweep:
-        assert killed_after(case.begin(folder), None, tmp_path / "log") == 0
+        done = shell("train.py", *case.settings, f"hydra.sweep.dir={folder}")
+        assert done.returncode == 0, done.stderr
     else:
         folder.mkdir()
         train(composed("train", *case.settings), folder, list(case.settings))

@@ -239,7 +239,7 @@ def test_runs_that_start_together_have_folders_of_their_own(monkeypatch, tmp_pat
         (["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"], signal.SIGINT, 130),
         (
             # measured beside other tests, they might not be trained together
-            [*("seed=0,1", "hydra/launcher=fused", "hydra.launcher.measure=false", "compile=false")],
+            ["seed=0,1", "hydra/launcher=fused", "hydra.launcher.measure=false", "compile=false"],
             signal.SIGTERM,
             143,
         ),
