@@ -1,70 +1,57 @@
-"""A compiled step of the fused training, where it is faster and there is time to earn it back."""
+"""CUDA graphs, and a compiled step where it is faster and there is time to earn it back."""
 
+import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from fer_lightning.errors import InputError
-from fer_lightning.fused.engine import FusedTraining, Step, gathered
+from fer_lightning.fused.engine import FusedTraining, Step
 from fer_lightning.fused.gradients import gradients
+from fer_lightning.fused.side_by_side import gathered
 
 PAYS_AFTER = 60.0  # seconds of training that are left: a compilation takes ten to twenty
-_STEPS = 100
+_STEPS, _EPOCHS = 100, 3  # that are timed
 
 
 def compiled_step(training: FusedTraining) -> Step:
     """Return the training step as one compiled function, for minibatches of a fixed size."""
     network, optimizer = training.network, training.optimizer
-    dtype = network.parameters[0].dtype
+    dtype = network.chunks[0].dtype
 
-    def step(pixels: Sequence[Tensor], rows: Tensor, labels: Tensor) -> Tensor:
+    def step(pixels: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
         images = gathered(pixels, rows, dtype)
         found, logits = gradients(network, images, labels, 1 / labels.shape[1])
-        optimizer.step(network.parameters, found)
+        optimizer.step(network.chunks, network.chunked(found))
         return logits
 
-    if network.parameters[0].is_cuda:
-        return _replayed(step, training.tensors())
     return torch.compile(step, fullgraph=True, dynamic=False)
 
 
-def _replayed(step: Step, changing: Sequence[Tensor]) -> Step:
-    """Return the step as a CUDA graph, which is launched as a whole.
-
-    Args:
-        step: What to compile.
-        changing: The tensors that it changes in place, whose addresses stay the same.
-    """
-    for tensor in changing:
-        torch._dynamo.mark_static_address(tensor)
-    graph = torch.compile(step, fullgraph=True, dynamic=False, mode="reduce-overhead")
-
-    def run(pixels: Sequence[Tensor], rows: Tensor, labels: Tensor) -> Tensor:
-        # the next replay writes over what this one returns
-        return graph(pixels, rows, labels).clone()
-
-    return run
-
-
 class Compilation:
-    """Decides after the first epoch of a training whether the others use the compiled step.
+    """Decides how the steps of a training run.
+
+    On a GPU they are launched as CUDA graphs from the first on, unless nothing may be compiled.
+    After the first epoch it is decided whether the others use the compiled step.
 
     Args:
+        training: A training that has not begun.
         wanted: True, False, or None: only if the remaining epochs would take over a minute, and the
             compiled step is measured to be faster.
     """
 
-    def __init__(self, wanted: bool | None) -> None:
-        self.wanted = wanted
+    def __init__(self, training: FusedTraining, wanted: bool | None) -> None:
+        self.training, self.wanted = training, wanted
+        training.use_graphs = wanted is not False
         self._is_open = wanted is not False
 
-    def consider(self, training: FusedTraining, seconds_left: float) -> str | None:
+    def consider(self, seconds_left: float) -> str | None:
         """Compile the step if that may save time, and return a message about it, or None.
 
         Args:
-            training: A training whose first epoch is over.
             seconds_left: Expected seconds of the remaining epochs without compilation.
 
         Raises:
@@ -75,6 +62,7 @@ class Compilation:
         if not may_pay:
             return None
         begin = time.perf_counter()
+        training = self.training
         try:
             step = compiled_step(training)
             plain, compiled = _milliseconds(training, None), _milliseconds(training, step)
@@ -85,7 +73,7 @@ class Compilation:
                 ) from error
             return "steps are not compiled: PyTorch finds no compiler that works"
         if self.wanted or compiled < plain:
-            training.compiled = step
+            training.use(step)
         verdict = "are" if training.compiled else "are not"
         told = f"{compiled:.2f} ms compiled and {plain:.2f} ms not"
         seconds = time.perf_counter() - begin
@@ -96,15 +84,24 @@ def _milliseconds(training: FusedTraining, step: Step | None) -> float:
     """Return the median time of a step; the state of the training is restored afterwards."""
     tensors = training.tensors()
     kept = [t.clone() for t in tensors]
-    faces = training.training_faces(0)
-    training.compiled = step
-    starts = list(faces.starts(training.batch_size))[:_STEPS]
+    training.use(step)
+    training.arrange(0)
+    minibatches = training.train.minibatches(training.batch_size)
+    calls: list[Callable[[], object]] = [partial(training.step, b) for b in minibatches[:_STEPS]]
+    steps_of_call = 1
+    if training.in_graphs:
+        calls, steps_of_call = [lambda: _an_epoch(training)] * _EPOCHS, len(minibatches)
     times = []
-    for start in [*starts[:1], *starts]:  # the first compiles
+    for call in [calls[0], *calls]:  # the first compiles
         begin = time.perf_counter()
-        training.step(faces, start)
+        call()
         times.append(time.perf_counter() - begin)
-    training.compiled = None
+    training.use(None)
     for t, values in zip(tensors, kept, strict=True):
         t.copy_(values)
-    return 1e3 * sorted(times[1:])[len(times) // 2 - 1]
+    return 1e3 * statistics.median(times[1:]) / steps_of_call
+
+
+def _an_epoch(training: FusedTraining) -> None:
+    training.train_steps(0)
+    torch.cuda.synchronize()

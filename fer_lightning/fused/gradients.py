@@ -72,9 +72,12 @@ def _written_out(
 
 def _of_logits(logits: Tensor, labels: Tensor, shares: Shares) -> Tensor:
     """Return the gradient with respect to the logits, (M, B, 7): (softmax - one-hot) * shares."""
-    d = F.softmax(logits.mT, 1)  # along the classes as in `cross_entropies`
+    if isinstance(shares, Tensor):
+        shares = shares.unsqueeze(1)
+    # along the classes as in `cross_entropies`; on a GPU, a kernel of their own does without
+    d = F.softmax(logits.mT, 1) if logits.is_cpu else F.softmax(logits, -1).mT
     d.scatter_add_(1, labels.unsqueeze(1), d.new_full((), -1.0).expand(len(d), 1, d.shape[2]))
-    return d.mul_(shares.unsqueeze(1) if isinstance(shares, Tensor) else shares).mT
+    return d.mul_(shares).mT
 
 
 def _shared(network: StackedNetwork, d: Tensor, x: Tensor) -> Tensor:

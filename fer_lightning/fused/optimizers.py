@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from fer_lightning.fused.stacking import StackedNetwork
 from fer_lightning.training import SGD, AdamW, OptimizerSettings
 
 
@@ -15,7 +16,7 @@ class StackedOptimizer(ABC):
 
     Args:
         settings: The settings of each model, all of one class.
-        parameters: The parameters of all models, (M, ...) each.
+        network: Whose chunks are updated.
 
     Attributes:
         state: Under the names of PyTorch's optimiser, a tensor (M, ...) for each parameter.
@@ -23,9 +24,9 @@ class StackedOptimizer(ABC):
 
     state: dict[str, list[Tensor]]
 
-    def __init__(self, settings: Sequence[OptimizerSettings], parameters: Sequence[Tensor]) -> None:
+    def __init__(self, settings: Sequence[OptimizerSettings], network: StackedNetwork) -> None:
         self.settings = settings
-        self._like = parameters[0]
+        self._like = network.chunks[0]
 
     def column(self, name: str) -> Tensor:
         """Return the values of one setting for all models, (M, ...)."""
@@ -33,8 +34,12 @@ class StackedOptimizer(ABC):
         return torch.tensor(values, dtype=self._like.dtype, device=self._like.device)
 
     @abstractmethod
-    def step(self, parameters: list[Tensor], gradients: list[Tensor]) -> None:
-        """Take a step with every model; the gradients are overwritten."""
+    def step(self, chunks: list[Tensor], gradients: list[Tensor]) -> None:
+        """Take a step with every model; the gradients, in chunks as well, are overwritten."""
+
+    @abstractmethod
+    def tensors(self) -> list[Tensor]:
+        """Return the tensors that hold the state, (M, ...) each."""
 
     def of_model(self, m: int, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """Return a PyTorch optimiser of model m that shares its state with this one.
@@ -63,78 +68,89 @@ class StackedOptimizer(ABC):
 class StackedSGD(StackedOptimizer):
     """`torch.optim.SGD` for M models."""
 
-    def __init__(self, settings: Sequence[SGD], parameters: Sequence[Tensor]) -> None:
-        super().__init__(settings, parameters)
+    def __init__(self, settings: Sequence[SGD], network: StackedNetwork) -> None:
+        super().__init__(settings, network)
         self._lr, self._momentum, self._weight_decay, self._nesterov = (
-            [_beside(self.column(name), p) for p in parameters]
+            [_beside(self.column(name), chunk) for chunk in network.chunks]
             for name in ("lr", "momentum", "weight_decay", "nesterov")
         )
         self._decays = any(s.weight_decay for s in settings)
         self._looks_ahead = any(s.nesterov for s in settings)
         moves = any(s.momentum for s in settings)
-        self.state = {"momentum_buffer": [torch.zeros_like(p) for p in parameters]} if moves else {}
+        self._velocities = [torch.zeros_like(chunk) for chunk in network.chunks if moves]
+        self.state = {"momentum_buffer": network.views(self._velocities)} if moves else {}
 
     def has_state(self, m: int) -> bool:
         return self.settings[m].momentum > 0  # type: ignore[attr-defined]
 
-    @torch.no_grad()
-    def step(self, parameters: list[Tensor], gradients: list[Tensor]) -> None:
-        if self._decays:
-            torch._foreach_addcmul_(gradients, parameters, self._weight_decay)
-        if self.state:
-            velocities = self.state["momentum_buffer"]
-            torch._foreach_mul_(velocities, self._momentum)
-            torch._foreach_add_(velocities, gradients)
-            gradients = self._ahead(gradients, velocities) if self._looks_ahead else velocities
-        torch._foreach_addcmul_(parameters, gradients, self._lr, value=-1)
+    def tensors(self) -> list[Tensor]:
+        return self._velocities
 
-    def _ahead(self, gradients: list[Tensor], velocities: list[Tensor]) -> list[Tensor]:
-        """Return the update directions of all models.
+    @torch.no_grad()
+    def step(self, chunks: list[Tensor], gradients: list[Tensor]) -> None:
+        for i, (p, g) in enumerate(zip(chunks, gradients, strict=True)):
+            if self._decays:
+                g.addcmul_(p, self._weight_decay[i])
+            p.addcmul_(self._direction(i, g) if self._velocities else g, self._lr[i], value=-1)
+
+    def _direction(self, i: int, g: Tensor) -> Tensor:
+        """Update the velocities of a chunk, and return the directions of all models.
 
         With Nesterov momentum they are gradient + momentum * velocity, else the velocity.
         """
-        torch._foreach_addcmul_(gradients, velocities, self._momentum)
-        each = zip(self._nesterov, gradients, velocities, strict=True)
-        return [torch.where(nesterov > 0, g, v) for nesterov, g, v in each]
+        momentum, velocity = self._momentum[i], self._velocities[i]
+        torch.addcmul(g, velocity, momentum, out=velocity)
+        if not self._looks_ahead:
+            return velocity
+        return torch.where(self._nesterov[i] > 0, g.addcmul_(velocity, momentum), velocity)
 
 
 class StackedAdamW(StackedOptimizer):
     """`torch.optim.AdamW` for M models."""
 
-    def __init__(self, settings: Sequence[AdamW], parameters: Sequence[Tensor]) -> None:
-        super().__init__(settings, parameters)
+    def __init__(self, settings: Sequence[AdamW], network: StackedNetwork) -> None:
+        super().__init__(settings, network)
         self._lr, self._eps = self.column("lr"), self.column("eps")
         self._kept = 1 - self._lr * self.column("weight_decay")
         self._betas = self.column("betas").unbind(1)
-        # As PyTorch has it: a float32 count for each parameter.
-        steps = [torch.zeros(len(settings), device=p.device) for p in parameters]
-        names = ("exp_avg", "exp_avg_sq")
-        means = {name: [torch.zeros_like(p) for p in parameters] for name in names}
-        self.state = {"step": steps, **means}
+        # As PyTorch has it, a float32 count, which is the same for each parameter.
+        self._steps = torch.zeros(len(settings), device=self._like.device)
+        self._first, self._second = (
+            [torch.zeros_like(chunk) for chunk in network.chunks] for _ in range(2)
+        )
+        self.state = {
+            "step": [self._steps] * len(network.parameters),
+            "exp_avg": network.views(self._first),
+            "exp_avg_sq": network.views(self._second),
+        }
+
+    def tensors(self) -> list[Tensor]:
+        return [self._steps, *self._first, *self._second]
 
     @torch.no_grad()
-    def step(self, parameters: list[Tensor], gradients: list[Tensor]) -> None:
-        for i, (p, g) in enumerate(zip(parameters, gradients, strict=True)):
-            steps, first, second = (tensors[i] for tensors in self.state.values())
-            steps += 1
-            beta1, beta2 = (_beside(beta, p) for beta in self._betas)
-            rest1, rest2 = (1 - beta ** steps.to(beta.dtype) for beta in self._betas)
+    def step(self, chunks: list[Tensor], gradients: list[Tensor]) -> None:
+        self._steps += 1
+        beta1, beta2 = self._betas
+        rest1, rest2 = (1 - beta ** self._steps.to(beta.dtype) for beta in self._betas)
+        root = rest2.sqrt()
+        lr, eps = self._lr * root / rest1, self._eps * root
+        for p, g, first, second in zip(chunks, gradients, self._first, self._second, strict=True):
+            first.lerp_(g, _beside(1 - beta1, p))
+            second.lerp_(g.mul_(g), _beside(1 - beta2, p))
+            spread = second.sqrt().add_(_beside(eps, p))
             p.mul_(_beside(self._kept, p))
-            first.lerp_(g, 1 - beta1)
-            second.mul_(beta2).addcmul_(g * g, 1 - beta2)
-            spread = (second.sqrt() / _beside(rest2.sqrt(), p)).add_(_beside(self._eps, p))
-            p.sub_(first * _beside(self._lr / rest1, p) / spread)
+            p.addcmul_(torch.div(first, spread, out=spread), _beside(lr, p), value=-1)
 
 
 def stacked(
-    settings: Sequence[OptimizerSettings], parameters: Sequence[Tensor]
+    settings: Sequence[OptimizerSettings], network: StackedNetwork
 ) -> StackedOptimizer:
     """Return the optimiser of M models from the settings of each, all of one class."""
     if isinstance(settings[0], SGD):
-        return StackedSGD(settings, parameters)  # type: ignore[arg-type]
-    return StackedAdamW(settings, parameters)  # type: ignore[arg-type]
+        return StackedSGD(settings, network)  # type: ignore[arg-type]
+    return StackedAdamW(settings, network)  # type: ignore[arg-type]
 
 
-def _beside(column: Tensor, parameter: Tensor) -> Tensor:
-    """Return a setting of all models, (M,), as (M, 1, ...), to broadcast over a parameter."""
-    return column.view(-1, *[1] * (parameter.ndim - 1))
+def _beside(column: Tensor, chunk: Tensor) -> Tensor:
+    """Return a setting of all models, (M,), as (M, 1, ...), to broadcast over a chunk."""
+    return column.view(-1, *[1] * (chunk.ndim - 1))

@@ -25,7 +25,9 @@ class StackedNetwork:
         n_shared: L. Networks i * L to (i + 1) * L - 1 share the i-th batch of faces.
 
     Attributes:
-        parameters: The parameters of all layers in their order, (M, ...) each.
+        chunks: Where the parameters lie: the first weights, (M, ...), and all others, (M, n). An
+            optimiser works on these two instead of many small tensors.
+        parameters: The parameters of all layers in their order, (M, ...) each, views of the chunks.
         slices: The slice of `parameters` that belongs to each layer.
         first: Index of the first layer with parameters, whose input L models share.
     """
@@ -39,10 +41,24 @@ class StackedNetwork:
         self.first = next(i for i, n in enumerate(sizes) if n)
         self.names = [name for name, _ in networks[0].named_parameters()]
         stacked, _ = stack_module_state(list(networks))
-        self.parameters = [stacked[name].detach().clone() for name in self.names]
+        each = [stacked[name].detach().clone() for name in self.names]
+        self._shapes = [p.shape for p in each]
+        self.chunks = self.chunked(each)
+        self.parameters = self.views(self.chunks)
 
     def __len__(self) -> int:
         return self.n_groups * self.n_shared
+
+    def chunked(self, each: Sequence[Tensor]) -> list[Tensor]:
+        """Return tensors shaped as the parameters in two chunks, as `chunks`."""
+        return [each[0], torch.cat([t.flatten(1) for t in each[1:]], 1)]
+
+    def views(self, chunks: Sequence[Tensor]) -> list[Tensor]:
+        """Return views of two chunks that are shaped as the parameters."""
+        first, rest = chunks
+        others = self._shapes[1:]
+        parts = rest.split([shape[1:].numel() for shape in others], 1)
+        return [first, *(part.unflatten(1, shape[1:]) for part, shape in zip(parts, others, strict=True))]
 
     def state_dict(self, m: int) -> Parameters:
         """Return copies of the weights of network m, named as in its own `state_dict`."""
@@ -77,7 +93,7 @@ class StackedNetwork:
         G, L = self.n_groups, self.n_shared
         if isinstance(layer, nn.Linear):
             weight, bias = (p.unflatten(0, (G, L)).flatten(1, 2) for p in parameters)
-            out = torch.baddbmm(bias.unsqueeze(1), x, weight.mT)  # (G, B, L * out)
+            out = _linear(x, weight, bias)  # (G, B, L * out)
             return out.unflatten(2, (L, -1)).transpose(1, 2).flatten(0, 1)
         if isinstance(layer, nn.Conv2d):
             weight, bias = (p.unflatten(0, (G, L)).flatten(1, 2) for p in parameters)
@@ -90,8 +106,7 @@ class StackedNetwork:
 def _own(layer: nn.Module, parameters: list[Tensor], x: Tensor) -> Tensor:
     """Apply a layer to inputs, (M, B, ...), that are separate for each model."""
     if isinstance(layer, nn.Linear):
-        weight, bias = parameters
-        return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+        return _linear(x, *parameters)
     names = [name for name, _ in layer.named_parameters()]
     if len(x) == 1:  # what vmap would add to a single model is half of its time
         of_one = {name: p[0] for name, p in zip(names, parameters, strict=True)}
@@ -101,6 +116,13 @@ def _own(layer: nn.Module, parameters: list[Tensor], x: Tensor) -> Tensor:
         return functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
 
     return vmap(one)(parameters, x)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return x W^T + b of each of n layers, (n, B, out), for inputs (n, B, in)."""
+    if len(x) == 1:  # one product adds its bias by itself
+        return F.linear(x[0], weight[0], bias[0]).unsqueeze(0)
+    return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
 
 
 def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:

@@ -150,7 +150,7 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
         if len(runs) > 1:  # pictures of many runs would take longer than their training
             driver.run.image_log.times = 1
         driver.start()
-    compilation = Compilation(COMPILE[runs[0].config.compile])
+    compilation = Compilation(training, COMPILE[runs[0].config.compile])
     bar = EpochBar(runs[0].trainer.max_epochs or 0)
     try:
         with signals_wait():
@@ -159,7 +159,7 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
                 if _epoch(training, drivers):
                     stop_if_waiting()
                 left = bar.epochs - max(driver.epoch for driver in drivers)
-                told = compilation.consider(training, left * (time.perf_counter() - began))
+                told = compilation.consider(left * (time.perf_counter() - began))
                 if told:
                     bar.console.print(told, highlight=False, soft_wrap=True)
                 if bar.is_due and left:

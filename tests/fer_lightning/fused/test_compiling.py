@@ -56,7 +56,7 @@ def test_steps_are_compiled_where_it_pays_or_is_asked_for(
 ):
     steps(plain=2.0, compiled=compiled_ms)
     trained = training()
-    told = Compilation(wanted).consider(trained, seconds_left)
+    told = Compilation(trained, wanted).consider(seconds_left)
     assert (trained.compiled == "compiled") == is_compiled
     assert (told is None) == (wanted is False or seconds_left == 59)
     if told:
@@ -65,9 +65,10 @@ def test_steps_are_compiled_where_it_pays_or_is_asked_for(
 
 def test_it_is_decided_once(steps):
     steps(plain=2.0, compiled=1.0)
-    trained, compilation = training(), Compilation(None)
-    assert compilation.consider(trained, 10) is None
-    assert compilation.consider(trained, 1e9) is None
+    trained = training()
+    compilation = Compilation(trained, None)
+    assert compilation.consider(10) is None
+    assert compilation.consider(1e9) is None
     assert trained.compiled is None
 
 
@@ -76,9 +77,9 @@ def test_a_compiler_that_fails_ends_a_training_only_if_it_was_asked_for(monkeypa
         raise RuntimeError("no g++")
 
     monkeypatch.setattr(compiling, "compiled_step", fail)
-    assert "not compiled" in Compilation(None).consider(training(), 1e9)
+    assert "not compiled" in Compilation(training(), None).consider(1e9)
     with pytest.raises(InputError, match=r"compile must be false here.*no g\+\+"):
-        Compilation(True).consider(training(), 0)
+        Compilation(training(), True).consider(0)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles with g++")
@@ -89,7 +90,7 @@ def test_compiled_steps_give_the_same_curves_and_weights():
         a, b = plain.train_epoch(epoch), compiled.train_epoch(epoch)
         torch.testing.assert_close(a.ce, b.ce, rtol=1e-12, atol=0)
         if epoch == 0:
-            Compilation(True).consider(compiled, 0)
+            Compilation(compiled, True).consider(0)
             assert compiled.compiled is not None
     for p, q in zip(plain.tensors(), compiled.tensors(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-11, atol=1e-13)
