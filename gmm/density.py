@@ -39,55 +39,79 @@ class Parameters:
 
 
 class Density:
-    """The E-step of mixtures whose factors have been prepared once for all blocks."""
+    """The E-step of mixtures whose factors have been prepared once for all blocks.
 
-    def __init__(self, parameters: Parameters, columns: Columns | None = None) -> None:
+    Args:
+        parameters: The mixtures.
+        columns: Packing of the components.
+        factors: Those of the covariances, see `Covariance.factor`; computed by default.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        columns: Columns | None = None,
+        factors: Tensor | None = None,
+    ) -> None:
         self.parameters = parameters
         self.columns = columns or Columns.of(parameters.log_weights)
         kind = structure(parameters.covariance_type)
-        self._joint = kind.log_joint(*parameters.tensors(), self.columns)
+        self.factors = kind.factor(parameters.covariances) if factors is None else factors
+        of_joint = (parameters.log_weights, parameters.means, self.factors)
+        self._joint = kind.log_joint(*of_joint, self.columns)
 
     def __call__(self, block: Block) -> tuple[Tensor, Tensor]:
         """Return log(pi_k N(x_n | k)), (G, n, M, K), and log p(x_n), (G, n, M), in float64."""
-        joint = self._joint(block)
-        log_evidence = joint.logsumexp(-1)
-        if block.x.dtype != torch.float64:
-            self._refine(block, joint, log_evidence)
-        return joint, log_evidence
+        joint = self._log_joint(block)
+        return joint, joint.logsumexp(-1)
 
-    def _refine(self, block: Block, joint: Tensor, log_evidence: Tensor) -> None:
+    def responsibilities(self, block: Block) -> tuple[Tensor, Tensor]:
+        """Return the responsibilities, (G, n, M, K), and log p(x_n), (G, n, M), in float64."""
+        joint = self._log_joint(block)
+        if joint.is_cpu:
+            log_evidence = joint.logsumexp(-1)
+            return joint.sub_(log_evidence.unsqueeze(-1)).exp_(), log_evidence
+        # A third of the kernels: the largest responsibility is exp(largest joint - log evidence).
+        resp = joint.softmax(-1)
+        return resp, joint.amax(-1) - resp.amax(-1).log_()
+
+    def _log_joint(self, block: Block) -> Tensor:
+        joint = self._joint(block)
+        if block.x.dtype != torch.float64:
+            self._refine(block, joint)
+        return joint
+
+    def _refine(self, block: Block, joint: Tensor) -> None:
         """Recompute in float64, in place, the densities of points whose component is uncertain.
 
         Over thousands of features float32 leaves a few thousandths in a log density. That is
         nothing to a point whose component is certain, and all the error of the next update to
         one between two components.
         """
-        log_claim = joint.amax(-1) - log_evidence  # (G, n, M)
+        claims = (joint.amax(-1) - joint.logsumexp(-1)).transpose(1, 2)  # (G, M, n), logarithms
         n = block.x.shape[1]
-        for g in range(log_claim.shape[0]):
-            claims = log_claim[g].mT  # (M, n)
-            if block.x.is_cpu:
-                n_rows = int((claims < -_UNDECIDED).sum(-1).max())
-            else:  # A count would have to wait for the device.
-                n_rows = -(-n // _SHARE_OFF_CPU)
-            if n_rows > 0:
-                rows = claims.topk(n_rows, largest=False, sorted=False).indices
-                self._repeat(block, g, rows, joint, log_evidence)
+        if block.x.is_cpu:
+            n_rows = int((claims < -_UNDECIDED).sum(-1).max())
+        else:  # A count would have to wait for the device.
+            n_rows = -(-n // _SHARE_OFF_CPU)
+        if n_rows == 0:
+            return
+        G, M = claims.shape[:2]
+        rows = claims.topk(n_rows, largest=False, sorted=False).indices
+        for some in rows.split(max(1, n // (2 * M)), -1):
+            self._repeat(block, some, joint)
 
-    def _repeat(
-        self, block: Block, g: int, rows: Tensor, joint: Tensor, log_evidence: Tensor
-    ) -> None:
-        """Recompute the rows (M, r) of data set g in float64, with different rows for each mixture.
+    def _repeat(self, block: Block, rows: Tensor, joint: Tensor) -> None:
+        """Recompute the rows (G, M, r) in float64, which differ between mixtures.
 
         The rows of each mixture are treated as a data set of their own.
         """
-        M, K = joint.shape[2:]
-        at = block.sets.start + g
-        weights, means, covariances = (t[at].unsqueeze(1) for t in self.parameters.tensors())
-        kind = structure(self.parameters.covariance_type)
-        exact = kind.log_joint(weights, means, covariances, Columns(None, 1, K))
-        mixtures = torch.arange(M, device=rows.device).unsqueeze(-1)
-        for some in rows.split(max(1, block.x.shape[1] // (2 * M)), 1):
-            repeated = exact(Block(slice(0, M), 0, block.x[g][some].double(), None)).squeeze(2)
-            joint[g, some, mixtures] = repeated
-            log_evidence[g, some, mixtures] = repeated.logsumexp(-1)
+        (G, n, M, K), device = joint.shape, rows.device
+        parameters = (self.parameters.log_weights, self.parameters.means, self.factors)
+        own = (t[block.sets].flatten(0, 1).unsqueeze(1) for t in parameters)
+        exact = structure(self.parameters.covariance_type).log_joint(*own, Columns(None, 1, K))
+        sets = torch.arange(G, device=device).view(-1, 1, 1)
+        mixtures = torch.arange(M, device=device).view(1, -1, 1)
+        x = block.x.flatten(0, 1).index_select(0, (rows + sets * n).flatten())
+        points = Block(slice(0, G * M), 0, x.double().view(G * M, -1, x.shape[-1]), None)
+        joint[sets, rows, mixtures] = exact(points).view(G, M, -1, K)

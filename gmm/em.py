@@ -12,6 +12,9 @@ from gmm.points import Batches, Distributed, Points, open_points
 
 Callback = Callable[[int, Tensor], None]
 
+# Iterations that a GPU may be ahead of the test whether to stop.
+_LAG = 2
+
 
 class Memory(Protocol):
     """A store for the state of EM, from which a fit that was cut off can go on."""
@@ -114,15 +117,16 @@ def fit_points(
             f"data must have {start.n_features} features, as the start, got {points.n_features}"
         )
     flat = start.flatten(len(shape)).to(points.device)
-    run = EMState(points, flat, reg_covar, min_variance)
+    lag = _LAG if tol > 0 and callback is None and memory is None else 0
+    run = EMState(points, flat, reg_covar, min_variance, tol, lag)
     if previous is not None:
         run.previous = previous.reshape(run.active.shape).to(points.device, torch.float64)
     kept = memory.recall() if memory is not None else None
-    is_over = kept is not None and run.restore(kept, tol)
+    is_over = kept is not None and run.restore(kept)
     for iteration in range(len(run.log_likelihood) + 1, max_iter + 1):
         if is_over:
             break
-        mean = run.step(tol)
+        mean = run.step()
         if callback is not None:
             callback(iteration, mean)
         is_over = tol > 0 and run.finished()

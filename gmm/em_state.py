@@ -11,11 +11,13 @@ from gmm.density import Density, Parameters
 from gmm.m_step import Sums, m_step
 from gmm.mixture import Mixture
 from gmm.points import Block, Points
+from gmm.replay import Glance, Replay
 from gmm.structures import Columns, structure
 
 Kept = dict[str, Any]  # tensors, and lists and dicts of them
 
 _PARAMETERS = ("log_weights", "means", "covariances")
+_LARGE = 512  # features: from here on, launching kernels takes a small part of the time
 _OWN = ("singular", "active", "empty", "converged", "n_iter", "previous")
 
 
@@ -51,18 +53,35 @@ class Fit:
 
 
 class EMState:
-    """The state of one fit: M mixtures for each of the G data sets of points."""
+    """The state of one fit: M mixtures for each of the G data sets of points.
+
+    Args:
+        points: The data sets.
+        start: The mixtures to begin with, batch shape (G, M).
+        reg_covar: See `fit_em`.
+        min_variance: See `fit_em`.
+        tol: See `fit_em`.
+        lag: Iterations that a GPU may be ahead of the test whether all mixtures have ended.
+    """
 
     def __init__(
-        self, points: Points, start: Mixture, reg_covar: float, min_variance: float
+        self,
+        points: Points,
+        start: Mixture,
+        reg_covar: float,
+        min_variance: float,
+        tol: float,
+        lag: int = 0,
     ) -> None:
         self.points, self.reg_covar, self.min_variance = points, reg_covar, min_variance
+        self.tol = tol
         begun = start.relative_to(points.center.double())
         log_weights, means, covariances = (t.clone() for t in begun.tensors())
         self.state = Parameters(log_weights, means, covariances, start.covariance_type)
         self.structure = structure(start.covariance_type)
         G, M = start.batch_shape
-        self.singular = self._is_singular(self.state)
+        self.factors = self.structure.factor(covariances)  # on a diagonal, the same tensor
+        self.singular = self._is_singular(self.state, self.factors)
         self.active = ~self.singular.any(-1)  # (G, M)
         self.empty = torch.zeros_like(self.singular)
         self.converged = torch.zeros_like(self.active)
@@ -71,24 +90,45 @@ class EMState:
         self.previous = torch.full((G, M), torch.nan, dtype=torch.float64, device=points.device)
         self._mixtures: slice | Tensor = slice(None)
         self._sets = [True] * G
-        self._columns = Columns.of(self.state.log_weights)
-        self._sums = Sums(points, start.covariance_type, self._columns)
+        self._lag, self._ended = lag, Glance(lag)
+        self._pack()
 
-    def step(self, tol: float) -> Tensor:
-        """Take an EM step with every active mixture; return the mean log-likelihoods, (G, M)."""
+    def step(self) -> Tensor:
+        """Take an EM step with every active mixture; return the mean log-likelihoods, (G, M).
+
+        From the second on, steps with points that stay on a GPU are launched as a CUDA graph.
+        """
+        self._replay()
+        self.log_likelihood.append(self.previous.clone())
+        return self.log_likelihood[-1]
+
+    def _step(self) -> None:
+        """Take an EM step in place, waiting for nothing on a GPU."""
         old = self.state.at(slice(None), self._mixtures)
-        density = Density(old, self._columns)
+        density = Density(old, self._columns, self.factors[:, self._mixtures])
         evidence = old.log_weights.new_zeros(old.log_weights.shape[:2])
 
         def responsibilities(block: Block) -> Tensor:
-            joint, log_evidence = density(block)
+            resp, log_evidence = density.responsibilities(block)
             evidence[block.sets] += block.mask(log_evidence).sum(1)
-            return joint.sub_(log_evidence.unsqueeze(-1)).exp_().to(block.x.dtype)
+            return resp.to(block.x.dtype)
 
         sums = self._sums(self._blocks(), responsibilities, old.means)
         new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
         mean = self.points.total(evidence) / self.points.sizes.unsqueeze(-1)
-        return self._keep(new, empty, mean, tol)
+        self._keep(new, empty, mean)
+
+    def _pack(self) -> None:
+        """Prepare steps for the mixtures that go on."""
+        self._columns = Columns.of(self.state.log_weights[:, self._mixtures])
+        self._sums = Sums(self.points, self.state.covariance_type, self._columns)
+        self._replay = Replay(self._step, self._may_capture())
+
+    def _may_capture(self) -> bool:
+        """Return whether steps read all from a GPU, and call no routine that waits for it."""
+        kind, points = self.structure, self.points
+        waits = not kind.on_diagonal and (self.min_variance > 0 or points.n_features > _LARGE)
+        return points.device.type == "cuda" and points.keeps and points.is_alone and not waits
 
     def kept(self) -> Kept:
         """Return the state that an EM step changes, for `Memory` to store."""
@@ -97,32 +137,37 @@ class EMState:
         history = torch.stack(self.log_likelihood, -1)
         return {**parameters, **own, "log_likelihood": history, "sums": self._sums.state()}
 
-    def restore(self, kept: Kept, tol: float) -> bool:
+    def restore(self, kept: Kept) -> bool:
         """Restore a stored state; return whether all mixtures have ended."""
         for name, tensor in zip(_PARAMETERS, self.state.tensors(), strict=True):
             tensor.copy_(kept[name])
+        self.factors.copy_(self.structure.factor(self.state.covariances))
         for name in _OWN:
             getattr(self, name).copy_(kept[name])
         self.log_likelihood = list(kept["log_likelihood"].to(self.previous.device).unbind(-1))
-        is_over = tol > 0 and self.finished()
+        is_over = self.tol > 0 and self.finished()
         self._sums.restore(kept["sums"])
         return is_over
 
     def finished(self) -> bool:
         """Leave mixtures that have ended out of further steps; return whether all have ended.
 
-        This waits for the device.
+        On a GPU this looks at the mixtures as they were `lag` calls ago.
         """
-        going_on = self.active.cpu()
+        going_on = self._ended(self.active)
+        if going_on is None:
+            return False
         mixtures = going_on.any(0)
         if not bool(mixtures.any()):
             return True
-        self._sets = going_on.any(1).tolist()
-        index = mixtures.nonzero().squeeze(-1).to(self.active.device)
-        if len(index) != self._columns.M:
-            self._mixtures = index
-            self._columns = Columns.of(self.state.log_weights[:, index])
-            self._sums = Sums(self.points, self.state.covariance_type, self._columns)
+        n_left = int(mixtures.sum())
+        # On a GPU, other steps would have to be captured.
+        if n_left < self._columns.M / (2 if self._replay.graph else 1):
+            self._mixtures = mixtures.nonzero().squeeze(-1).to(self.active.device)
+            self._sets = going_on.any(1).tolist()
+            self._pack()
+        elif self._replay.graph is None:
+            self._sets = going_on.any(1).tolist()
         return False
 
     def result(self, start: Mixture, dtype: torch.dtype) -> Fit:
@@ -131,6 +176,9 @@ class EMState:
         parts = (self.state.log_weights, means, self.state.covariances)
         shapes = (start.log_weights, start.means, start.covariances)
         tensors = [p.reshape(t.shape).to(dtype) for p, t in zip(parts, shapes, strict=True)]
+        self._replay = Replay(self._step, captures=False)  # a graph would hold its memory
+        if self._lag:  # steps that were taken after all mixtures had ended
+            del self.log_likelihood[max(1, int(self.n_iter.max())) :]
         history = torch.stack(self.log_likelihood, -1) if self.log_likelihood else None
         shaped = [
             t.reshape((*batch, *t.shape[2:]))
@@ -144,27 +192,30 @@ class EMState:
     def _blocks(self) -> Iterator[Block]:
         return (b for b in self.points.blocks() if any(self._sets[b.sets]))
 
-    def _keep(self, new: Parameters, empty: Tensor, mean: Tensor, tol: float) -> Tensor:
-        """Store the active mixtures' new parameters; return the mean log-likelihoods, (G, M)."""
+    def _keep(self, new: Parameters, empty: Tensor, mean: Tensor) -> None:
+        """Store the active mixtures' new parameters and their mean log-likelihoods, (G, M)."""
         some = (slice(None), self._mixtures)
         going_on = self.active[some]
-        singular = self._is_singular(new) & going_on.unsqueeze(-1)
+        factors = self.structure.factor(new.covariances)
+        singular = self._is_singular(new, factors) & going_on.unsqueeze(-1)
         sound = going_on & ~singular.any(-1)
-        for kept, made in zip(self.state.tensors(), new.tensors(), strict=True):
+        pairs = list(zip(self.state.tensors(), new.tensors(), strict=True))
+        if self.factors is not self.state.covariances:
+            pairs.append((self.factors, factors))
+        for kept, made in pairs:
             shape = (*sound.shape, *[1] * (made.ndim - 2))
             kept[some] = torch.where(sound.view(shape), made, kept[some])
         self.singular[some] |= singular
         self.empty[some] = torch.where(sound.unsqueeze(-1), empty, self.empty[some])
         self.n_iter[some] += going_on
-        history = torch.full_like(self.active, torch.nan, dtype=torch.float64)
+        history = torch.full_like(self.previous, torch.nan)
         history[some] = torch.where(going_on, mean, torch.nan)
         self.active[some] = sound
-        self.converged |= ((history - self.previous).abs() < tol) & self.active
+        self.converged |= ((history - self.previous).abs() < self.tol) & self.active
         self.active &= ~self.converged
-        self.previous = history
-        self.log_likelihood.append(history)
-        return history
+        self.previous.copy_(history)
 
-    def _is_singular(self, state: Parameters) -> Tensor:
+    def _is_singular(self, state: Parameters, factors: Tensor) -> Tensor:
         K = state.log_weights.shape[-1]
-        return self.structure.is_singular(state.covariances, K) & (state.log_weights > -torch.inf)
+        singular = self.structure.is_singular(state.covariances, factors, K)
+        return singular & (state.log_weights > -torch.inf)

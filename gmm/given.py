@@ -61,7 +61,7 @@ def given_precisions(precisions: Tensor | None, kind: Covariance, K: int, D: int
     _check_finite("precisions_init", precisions)
     p = precisions.double()
     symmetric = kind.on_diagonal or torch.allclose(p, p.mT)
-    bad = kind.is_singular(p, K)
+    bad = kind.is_singular(p, kind.factor(p), K)
     if not symmetric or bad.any():
         rule = "positive" if kind.on_diagonal else "symmetric, positive-definite"
         where = f" for component {int(bad.nonzero()[0])}" if bad.any() else ""

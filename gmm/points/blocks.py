@@ -12,9 +12,9 @@ from gmm.points.distributed import Alone
 
 Batches = Iterable[Any]
 
-_BYTES = {"cpu": 64 << 20}
-_BYTES_ELSEWHERE = 512 << 20
 _WIDE = 256
+# Compute capabilities of P100, V100, A100, H100 and B200.
+_FAST_FLOAT64 = {(6, 0), (7, 0), (8, 0), (9, 0), (10, 0)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,11 @@ class Block:
     @cached_property
     def squares(self) -> Tensor:
         return self.x.square()
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """Return the squared length of every point, (G, n), in float64."""
+        return self.squares.sum(-1, dtype=torch.float64)
 
     @cached_property
     def scatter(self) -> Tensor:
@@ -62,7 +67,8 @@ class Points:
         data: A list of G tensors, or an iterable of batches.
         device: Where blocks are wanted; where the data are by default.
         dtype: Of the results; that of the data by default (float32 for integers).
-        chunk_size: Rows of a block; as many as 64 MiB hold by default (512 MiB on a GPU).
+        chunk_size: Rows of a block; as many as 64 MiB hold by default (on a GPU, a sixteenth of its
+            free memory).
         center: What to subtract, (G, D); the mean of each data set by default.
         row_numbers: From D, how many numbers are kept per row while it is worked on.
         wide: True where float32 points of many features may be worked on in float32.
@@ -95,10 +101,11 @@ class Points:
         self.n_features = D = first.shape[-1]
         # Few features cost little, and the digits that float32 would lose matter there as much.
         lossless = self.dtype == torch.float64 or D < _WIDE or not wide
-        self.work_dtype = torch.float64 if lossless else torch.float32
+        exact = lossless or float64_is_fast(self.device)
+        self.work_dtype = torch.float64 if exact else torch.float32
         if chunk_size is None:
             row = (row_numbers(D) if row_numbers else 2 * D) * self.work_dtype.itemsize
-            chunk_size = max(1, _BYTES.get(self.device.type, _BYTES_ELSEWHERE) // row)
+            chunk_size = max(1, bytes_of_block(self.device) // row)
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
         self.chunk_size = chunk_size
@@ -108,8 +115,9 @@ class Points:
         self._start = self._others.before(sizes[0], self.device)
         means = self.total(sums) / self.sizes.unsqueeze(-1)
         self.center = (means if center is None else center).to(self.device, self.work_dtype)
-        self._only_block: Block | None = None
+        self._kept: list[Block] = []
         self._plan = self._pack(sizes)
+        self.keeps = self.in_memory and self._fit()
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -118,6 +126,16 @@ class Points:
     def in_memory(self) -> bool:
         """Return whether the points are tensors rather than an iterable of batches."""
         return isinstance(self._data, Sequence)
+
+    @property
+    def is_alone(self) -> bool:
+        """Return whether this process has all points."""
+        return type(self._others) is Alone
+
+    @property
+    def is_resident(self) -> bool:
+        """Return whether all blocks lie on the device and stay there."""
+        return len(self._kept) == len(self._plan)
 
     def total(self, x: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes that hold points."""
@@ -130,14 +148,15 @@ class Points:
 
     def blocks(self) -> Iterator[Block]:
         """Yield blocks with every point of this process once, each data set's rows in order."""
-        if self._only_block is not None:
-            yield self._only_block
+        if self.keeps and self.is_resident:
+            yield from self._kept
             return
+        self._kept.clear()
         for sets, start, rows, valid in self._raw_blocks():
             x = rows.to(self.device, self.work_dtype) - self.center[sets].unsqueeze(1)
             block = Block(sets, self._start + start, x, valid)
-            if self.in_memory and len(self._plan) == 1:
-                self._only_block = block
+            if self.keeps:
+                self._kept.append(block)
             yield block
 
     def take(self, index: Tensor) -> Tensor:
@@ -206,6 +225,16 @@ class Points:
             first = last
         return plan
 
+    def _fit(self) -> bool:
+        """Return whether blocks are kept: a single one, or all if a device has room for them.
+
+        With their squares, they may take half of its memory that is free.
+        """
+        rows = sum((sets.stop - sets.start) * (stop - start) for sets, start, stop in self._plan)
+        size = 2 * rows * self.n_features * self.work_dtype.itemsize
+        on_device = self.device.type == "cuda" and size <= free_bytes(self.device) // 2
+        return len(self._plan) == 1 or on_device
+
     def _raw_blocks(self) -> Iterator[tuple[slice, int, Tensor, Tensor | None]]:
         if not isinstance(self._data, Sequence):
             start = 0
@@ -223,6 +252,28 @@ class Points:
             position = torch.arange(start, start + rows.shape[1], device=self.device)
             valid = position < self._own_sizes[sets].unsqueeze(-1)
             yield sets, start, rows, valid
+
+
+def float64_is_fast(device: torch.device) -> bool:
+    """Return whether products in float64 take no more time than in float32.
+
+    They do on the GPUs of computing centres alone; there, float64 is used for all points.
+    """
+    if device.type != "cuda":
+        return False
+    return torch.cuda.get_device_capability(device) in _FAST_FLOAT64
+
+
+def bytes_of_block(device: torch.device) -> int:
+    """Return how much memory the work on a block may take."""
+    if device.type == "cpu":
+        return 64 << 20
+    return max(512 << 20, free_bytes(device) // 16)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return how much memory is free on a GPU; 0 where that is not known."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
 
 
 def as_points(item: Any) -> Tensor:

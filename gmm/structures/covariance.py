@@ -40,11 +40,18 @@ class Covariance(ABC):
     def row_numbers(self, M: int, K: int, D: int) -> int:
         """Return how many numbers EM on M mixtures keeps in memory per point."""
 
+    def factor(self, covariances: Tensor) -> Tensor:
+        """Return what densities are computed from; the variances themselves on a diagonal."""
+        return covariances
+
     @abstractmethod
     def log_joint(
-        self, log_weights: Tensor, means: Tensor, covariances: Tensor, columns: Columns
+        self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
-        """Return a function from a block to log(pi_k N(x_n | mu_k, Sigma_k)), (G, n, M, K)."""
+        """Return a function from a block to log(pi_k N(x_n | mu_k, Sigma_k)), (G, n, M, K).
+
+        The covariances are given by what `factor` returns.
+        """
 
     @abstractmethod
     def moments(self, block: Block, resp: Tensor, means: Tensor, columns: Columns) -> Moments:
@@ -61,7 +68,7 @@ class Covariance(ABC):
         """Add reg_covar, then raise every variance to min_variance."""
 
     @abstractmethod
-    def is_singular(self, covariances: Tensor, K: int) -> Tensor:
+    def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
         """Return True for components whose covariance is singular, (..., K)."""
 
     @abstractmethod

@@ -8,6 +8,8 @@ from gmm.structures.columns import Columns
 from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Moments
 from gmm.structures.products import weighted_sums
 
+_LARGE = 512  # features
+
 
 class Full(Covariance):
     """A matrix per component, (K, D, D)."""
@@ -24,11 +26,16 @@ class Full(Covariance):
     def n_parameters(self, K: int, D: int) -> int:
         return K * D * (D + 1) // 2
 
+    def factor(self, covariances: Tensor) -> Tensor:
+        """Return lower triangular L with L L^T = Sigma; NaN where Sigma is singular."""
+        L, failed = _cholesky(covariances)
+        return torch.where((failed > 0)[..., None, None], torch.nan, L)
+
     def log_joint(
-        self, log_weights: Tensor, means: Tensor, covariances: Tensor, columns: Columns
+        self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
         D = means.shape[-1]
-        whiten, log_det = whitening(covariances)
+        whiten, log_det = _inverted(factors)
         constant = columns.pack(log_weights - 0.5 * (D * LOG_2PI + log_det))  # (G, P)
         whiten, means = columns.pack(whiten, -3), columns.pack(means, -2)
         whitened_means = torch.einsum("gpd,gpde->gpe", means, whiten)
@@ -36,16 +43,20 @@ class Full(Covariance):
         def joint(block: Block) -> Tensor:
             s = block.sets
             # (G, n, P, D) is bounded by the block.
-            y = torch.einsum("gnd,gpde->gnpe", block.x, whiten[s]) - whitened_means[s].unsqueeze(1)
-            packed = constant[s].unsqueeze(1) - 0.5 * y.square().sum(-1)
+            y = torch.einsum("gnd,gpde->gnpe", block.x, whiten[s])
+            y.sub_(whitened_means[s].unsqueeze(1))
+            packed = constant[s].unsqueeze(1) - 0.5 * squared_length(y)
             return columns.unpack(packed)
 
         return joint
 
     def moments(self, block: Block, resp: Tensor, means: Tensor, columns: Columns) -> Moments:
-        difference = block.x.unsqueeze(1) - columns.pack(means, -2)[block.sets].unsqueeze(2)
-        weighted = columns.pack(resp).mT.unsqueeze(-1) * difference  # (G, P, n, D)
-        return weighted.sum(-2), weighted.mT @ difference
+        weights, means = columns.pack(resp), columns.pack(means, -2)[block.sets]
+        counts = weights.sum(1).unsqueeze(-1)
+        shift = weighted_sums(weights, block.x) - counts * means
+        difference = block.x.unsqueeze(1) - means.unsqueeze(2)  # (G, P, n, D)
+        difference.mul_(weights.mT.sqrt().unsqueeze(-1))
+        return shift, difference.mT @ difference
 
     def update(
         self, counts: Tensor, moments: Moments, means: Tensor, columns: Columns
@@ -65,10 +76,9 @@ class Full(Covariance):
         raised = vectors * values.clamp_min(min_variance).unsqueeze(-2) @ vectors.mT
         return torch.where(values[..., :1, None] < min_variance, raised, covariances)
 
-    def is_singular(self, covariances: Tensor, K: int) -> Tensor:
-        L, failed = torch.linalg.cholesky_ex(covariances)
-        pivots, diagonal = L.diagonal(dim1=-2, dim2=-1).square(), covariances.diagonal(0, -2, -1)
-        broken: Tensor = (failed > 0) | ~(pivots > diagonal * NOISE / 4).all(-1)
+    def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
+        pivots, variances = factors.diagonal(0, -2, -1).square(), covariances.diagonal(0, -2, -1)
+        broken: Tensor = ~(pivots > variances * NOISE / 4).all(-1)
         return broken
 
     def inverse(self, covariances: Tensor) -> Tensor:
@@ -100,10 +110,10 @@ class Tied(Full):
         return D * (D + 1) // 2
 
     def log_joint(
-        self, log_weights: Tensor, means: Tensor, covariances: Tensor, columns: Columns
+        self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
         D = means.shape[-1]
-        whiten, log_det = whitening(covariances)  # (G, M, D, D), (G, M)
+        whiten, log_det = _inverted(factors)  # (G, M, D, D), (G, M)
         whitened_means = means @ whiten
         lengths = whitened_means.square().sum(-1)
         constant = log_weights - 0.5 * (D * LOG_2PI + log_det.unsqueeze(-1) + lengths)
@@ -111,7 +121,8 @@ class Tied(Full):
         def joint(block: Block) -> Tensor:
             s = block.sets
             y = block.x.unsqueeze(1) @ whiten[s]  # (G, M, n, D)
-            cross = y @ whitened_means[s].mT - 0.5 * y.square().sum(-1, keepdim=True)
+            cross = y @ whitened_means[s].mT
+            cross.sub_(squared_length(y).mul_(0.5).unsqueeze(-1))
             return cross.transpose(1, 2) + constant[s].unsqueeze(1)
 
         return joint
@@ -128,8 +139,9 @@ class Tied(Full):
         total = counts.sum(-1)[..., None, None]
         return means, _without_noise(moments[1] / total, means.mT @ (shares * means))
 
-    def is_singular(self, covariances: Tensor, K: int) -> Tensor:
-        return super().is_singular(covariances, K).unsqueeze(-1).expand(*covariances.shape[:-2], K)
+    def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
+        broken = super().is_singular(covariances, factors, K)
+        return broken.unsqueeze(-1).expand(*broken.shape, K)
 
     def from_variances(self, variances: Tensor) -> Tensor:
         return torch.diag_embed(variances.mean(-2))
@@ -141,12 +153,30 @@ class Tied(Full):
 
 def whitening(covariances: Tensor) -> tuple[Tensor, Tensor]:
     """Return upper triangular U with U U^T = Sigma^-1, and log|Sigma|; NaN if Sigma is singular."""
-    L, failed = torch.linalg.cholesky_ex(covariances)
+    return _inverted(Full().factor(covariances))
+
+
+def squared_length(y: Tensor) -> Tensor:
+    """Return the squared lengths of vectors, (..., D), in one pass over them, (...)."""
+    length: Tensor = torch.linalg.vector_norm(y, dim=-1)
+    return length.square_()
+
+
+def _inverted(L: Tensor) -> tuple[Tensor, Tensor]:
+    """Return U = L^-T and log|L L^T| for lower triangular L."""
     eye = torch.eye(L.shape[-1], dtype=L.dtype, device=L.device)
-    broken = (failed > 0)[..., None, None]
-    L = torch.where(broken, eye * torch.nan, L)
     whiten = torch.linalg.solve_triangular(L, eye.expand_as(L), upper=False).mT
     return whiten, 2 * L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+
+def _cholesky(covariances: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the Cholesky factors, (..., D, D), and which of them failed, (...)."""
+    if covariances.is_cpu or covariances.shape[-1] < _LARGE or covariances.ndim == 2:
+        return torch.linalg.cholesky_ex(covariances)
+    # The batched routine is made for small matrices.
+    each = [torch.linalg.cholesky_ex(c) for c in covariances.flatten(0, -3)]
+    L, failed = (torch.stack(parts) for parts in zip(*each, strict=True))
+    return L.view_as(covariances), failed.view(covariances.shape[:-2])
 
 
 def outer(v: Tensor) -> Tensor:

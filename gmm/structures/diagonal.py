@@ -6,7 +6,7 @@ from torch import Tensor
 from gmm.points import Block
 from gmm.structures.columns import Columns
 from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Moments
-from gmm.structures.products import project, weighted_sums
+from gmm.structures.products import project, quadratics, weighted_sums
 
 
 class Diag(Covariance):
@@ -24,19 +24,19 @@ class Diag(Covariance):
         return K * D
 
     def log_joint(
-        self, log_weights: Tensor, means: Tensor, covariances: Tensor, columns: Columns
+        self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
-        precisions = covariances.reciprocal()
+        precisions = factors.reciprocal()
         linear = columns.pack(means * precisions, -2)
         quadratic = columns.pack(precisions, -2) * -0.5
         constant = log_weights - 0.5 * (
-            means.shape[-1] * LOG_2PI + (covariances.log() + means.square() * precisions).sum(-1)
+            means.shape[-1] * LOG_2PI + (factors.log() + means.square() * precisions).sum(-1)
         )
 
         def joint(block: Block) -> Tensor:
             a, b = linear[block.sets].to(block.x.dtype), quadratic[block.sets].to(block.x.dtype)
-            packed = (project(block.x, a) + project(block.squares, b)).double()
-            return columns.unpack(packed) + constant[block.sets].unsqueeze(1)
+            packed = quadratics(block, a, b).double()
+            return columns.unpack(packed).add_(constant[block.sets].unsqueeze(1))
 
         return joint
 
@@ -55,7 +55,7 @@ class Diag(Covariance):
     def floor(self, covariances: Tensor, reg_covar: float, min_variance: float) -> Tensor:
         return (covariances + reg_covar).clamp_min(min_variance)
 
-    def is_singular(self, covariances: Tensor, K: int) -> Tensor:
+    def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
         return ~((covariances > 0) & covariances.isfinite()).all(-1)
 
     def inverse(self, covariances: Tensor) -> Tensor:
@@ -80,27 +80,27 @@ class Spherical(Diag):
         return K
 
     def log_joint(
-        self, log_weights: Tensor, means: Tensor, covariances: Tensor, columns: Columns
+        self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
         D = means.shape[-1]
-        precisions = covariances.reciprocal()
+        precisions = factors.reciprocal()
         linear = columns.pack(means * precisions.unsqueeze(-1), -2)
         constant = log_weights - 0.5 * (
-            D * (LOG_2PI + covariances.log()) + means.square().sum(-1) * precisions
+            D * (LOG_2PI + factors.log()) + means.square().sum(-1) * precisions
         )
 
         def joint(block: Block) -> Tensor:
             cross = columns.unpack(project(block.x, linear[block.sets].to(block.x.dtype)).double())
-            lengths = block.squares.sum(-1, dtype=torch.float64)[..., None, None]
             half_precisions = 0.5 * precisions[block.sets].unsqueeze(1)
-            return cross - lengths * half_precisions + constant[block.sets].unsqueeze(1)
+            cross.addcmul_(block.lengths[..., None, None], half_precisions, value=-1)
+            return cross.add_(constant[block.sets].unsqueeze(1))
 
         return joint
 
     def moments(self, block: Block, resp: Tensor, means: Tensor, columns: Columns) -> Moments:
         weights = columns.pack(resp)
-        lengths = block.squares.sum(-1, keepdim=True, dtype=torch.float64)
-        return weighted_sums(weights, block.x), weights.double().mT @ lengths
+        lengths = weighted_sums(weights.double(), block.lengths.unsqueeze(-1))
+        return weighted_sums(weights, block.x), lengths
 
     def update(
         self, counts: Tensor, moments: Moments, means: Tensor, columns: Columns
@@ -110,7 +110,7 @@ class Spherical(Diag):
         variances = (lengths - first.square().sum(-1)) / first.shape[-1]
         return first, torch.where(variances * first.shape[-1] > NOISE * lengths, variances, 0)
 
-    def is_singular(self, covariances: Tensor, K: int) -> Tensor:
+    def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
         return ~((covariances > 0) & covariances.isfinite())
 
     def from_variances(self, variances: Tensor) -> Tensor:

@@ -3,7 +3,11 @@
 import torch
 from torch import Tensor
 
+from gmm.points import Block
+
 _ROWS_PER_SUM = 1024
+# Numbers of a product that keep a device busy.
+_LARGE = 128 * 1024
 
 
 def project(x: Tensor, w: Tensor) -> Tensor:
@@ -22,6 +26,23 @@ def project(x: Tensor, w: Tensor) -> Tensor:
     return torch.nn.functional.conv2d(_image(x), _kernel(w)).squeeze(2).mT
 
 
+def quadratics(block: Block, linear: Tensor, squared: Tensor) -> Tensor:
+    """Return x.a + x^2.b for every point x and every row of a = linear and b = squared.
+
+    Args:
+        block: The points, (G, n, D).
+        linear: One row per component, (G, P, D), in the dtype of the points.
+        squared: The same.
+
+    Returns:
+        (G, n, P), in the dtype of the points.
+    """
+    packed = project(block.x, linear)
+    if _is_narrow(block.x):
+        return packed.add_(project(block.squares, squared))
+    return packed.baddbmm_(block.squares, squared.mT)
+
+
 def weighted_sums(weights: Tensor, x: Tensor) -> Tensor:
     """Return the sums of the points weighted by every component's weights, in float64.
 
@@ -35,6 +56,8 @@ def weighted_sums(weights: Tensor, x: Tensor) -> Tensor:
     Returns:
         (G, P, D), float64.
     """
+    if not x.is_cpu:
+        return _batched_sums(weights, x)
     total = torch.zeros(
         x.shape[0], weights.shape[-1], x.shape[-1], dtype=torch.float64, device=x.device
     )
@@ -42,6 +65,22 @@ def weighted_sums(weights: Tensor, x: Tensor) -> Tensor:
     for w, rows in zip(weights.chunk(n_parts, 1), x.chunk(n_parts, 1), strict=True):
         total += _narrow_sums(w, rows) if _is_narrow(x) else w.mT @ rows
     return total
+
+
+def _batched_sums(weights: Tensor, x: Tensor) -> Tensor:
+    """Return weights^T x in float64, with all partial sums in one batched product.
+
+    In float64 they are taken only where the product is so small that it would leave most of the
+    device idle.
+    """
+    n = x.shape[1] - x.shape[1] % _ROWS_PER_SUM
+    is_large = weights.shape[-1] * x.shape[-1] >= _LARGE
+    if n == 0 or (x.dtype == torch.float64 and is_large):
+        return (weights.mT @ x).double()
+    parts = (t[:, :n].unflatten(1, (-1, _ROWS_PER_SUM)) for t in (weights, x))
+    of_weights, of_x = parts
+    total = (of_weights.mT @ of_x).sum(1, dtype=torch.float64)
+    return total if n == x.shape[1] else total.add_(weights[:, n:].mT @ x[:, n:])
 
 
 def _narrow_sums(weights: Tensor, x: Tensor) -> Tensor:

@@ -48,7 +48,8 @@ def test_what_has_no_density_is_singular(name):
     if name == "tied":
         covariances = torch.ones(2, 2, dtype=torch.float64)
     expected = [True] * 3 if name == "tied" else [False, True, False]
-    assert structure(name).is_singular(covariances, 3).tolist() == expected
+    kind = structure(name)
+    assert kind.is_singular(covariances, kind.factor(covariances), 3).tolist() == expected
 
 
 def test_an_unknown_structure_is_named_with_the_known_ones():
