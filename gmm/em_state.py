@@ -209,7 +209,7 @@ class EMState:
         self.empty[some] = torch.where(sound.unsqueeze(-1), empty, self.empty[some])
         self.n_iter[some] += going_on
         history = torch.full_like(self.previous, torch.nan)
-        history[some] = torch.where(going_on, mean, torch.nan)
+        history[some] = mean.masked_fill(~going_on, torch.nan)
         self.active[some] = sound
         self.converged |= ((history - self.previous).abs() < self.tol) & self.active
         self.active &= ~self.converged

@@ -122,7 +122,7 @@ def lloyd(
 def nearest(centers: Tensor, used: Tensor, columns: Columns, block: Block) -> tuple[Tensor, Tensor]:
     """Return every point's nearest centre, as an index, and the squared distance, (G, n, M)."""
     packed = columns.pack(centers, -2)[block.sets]
-    lengths = torch.where(used, centers.square().sum(-1), torch.inf)[block.sets].unsqueeze(1)
+    lengths = centers.square().sum(-1).masked_fill(~used, torch.inf)[block.sets].unsqueeze(1)
     cross = columns.unpack(project(block.x, packed.to(block.x.dtype)).double(), fill=0)
     gap, label = (lengths - 2 * cross).min(-1)
     own = block.squares.sum(-1, dtype=torch.float64).unsqueeze(-1)

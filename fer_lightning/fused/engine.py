@@ -87,6 +87,7 @@ class FusedTraining:
         self.train = SideBySide([member.splits.train for member in self.orders], self.n_shared)
         self.val = SideBySide([member.splits.val for member in self.orders], self.n_shared)
         self.val.arrange([torch.arange(n) for n in self.val.lengths])
+        self._minibatches = self.train.minibatches(batch_size)
 
     @property
     def in_graphs(self) -> bool:
@@ -107,7 +108,7 @@ class FusedTraining:
         self.arrange(epoch)
         if self.in_graphs:
             return self.bundles(self.train, self.batch_size)
-        return [self.step(minibatch) for minibatch in self.train.minibatches(self.batch_size)]
+        return [self.step(minibatch) for minibatch in self._minibatches]
 
     def arrange(self, epoch: int) -> None:
         """Put the training faces into the order of an epoch."""

@@ -26,6 +26,7 @@ PLUMBING = (
     "threads",
     "engine",
     "compile",
+    "float32_matmul_precision",
     "image_every_n_epochs",
     "checkpoint_every_seconds",
     "data.path",

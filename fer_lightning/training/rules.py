@@ -63,6 +63,10 @@ def _check_run(config: DictConfig) -> None:
     engines, choices = ("auto", "lightning", "fused"), ("auto", True, False)
     require(config.engine in engines, "engine", f"be one of {', '.join(engines)}", config.engine)
     require(config.compile in choices, "compile", "be auto, true or false", config.compile)
+    precision = config.get("float32_matmul_precision", "highest")  # older runs do not have it
+    precisions = ("highest", "high", "medium")
+    rule = f"be one of {', '.join(precisions)}"
+    require(precision in precisions, "float32_matmul_precision", rule, precision)
     if config.image_every_n_epochs is not None:
         require_integer("image_every_n_epochs", config.image_every_n_epochs, 0)
 

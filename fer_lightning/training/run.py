@@ -68,6 +68,7 @@ class Run:
         _quieten_lightning()
         self.config, self.folder, self.overrides = config, folder, overrides
         self.stored: Stored | None = None
+        _set_precision(config.get("float32_matmul_precision", "highest"))
         L.seed_everything(config.seed, verbose=False)
         self.datamodule = _datamodule(config)
         self.model = _model(config)
@@ -131,6 +132,12 @@ class Run:
             told = "diverged: the training loss of epoch %s is not finite"
             log.warning(told, summary.diverged_epoch)
         return self.checkpoints.best_acc
+
+
+def _set_precision(name: str) -> None:
+    """Set how float32 products and convolutions are computed on a GPU."""
+    torch.set_float32_matmul_precision(name)
+    torch.backends.cudnn.allow_tf32 = name != "highest"
 
 
 def fit(run: Run) -> None:

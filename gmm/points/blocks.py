@@ -53,7 +53,7 @@ class Block:
         if self.valid is None:
             return per_row
         valid = self.valid.view(*self.valid.shape, *[1] * (per_row.ndim - 2))
-        return torch.where(valid, per_row, 0)
+        return per_row.masked_fill(~valid, 0)
 
 
 class Points:

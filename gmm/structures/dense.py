@@ -29,7 +29,7 @@ class Full(Covariance):
     def factor(self, covariances: Tensor) -> Tensor:
         """Return lower triangular L with L L^T = Sigma; NaN where Sigma is singular."""
         L, failed = _cholesky(covariances)
-        return torch.where((failed > 0)[..., None, None], torch.nan, L)
+        return L.masked_fill((failed > 0)[..., None, None], torch.nan)
 
     def log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
@@ -188,4 +188,4 @@ def _without_noise(second: Tensor, square_of_mean: Tensor) -> Tensor:
     """Return second - square_of_mean, with zero rows and columns where only rounding is left."""
     covariances = second - square_of_mean
     left = covariances.diagonal(dim1=-2, dim2=-1) > NOISE * second.diagonal(dim1=-2, dim2=-1)
-    return torch.where(left.unsqueeze(-1) & left.unsqueeze(-2), covariances, 0)
+    return covariances.masked_fill(~(left.unsqueeze(-1) & left.unsqueeze(-2)), 0)

@@ -50,7 +50,7 @@ class Diag(Covariance):
         first, second = (columns.unpack(m, dim=-2, fill=0) / counts.unsqueeze(-1) for m in moments)
         variances = second - first.square()
         # What is left below rounding is no variance.
-        return first, torch.where(variances > NOISE * second, variances, 0)
+        return first, variances.masked_fill(~(variances > NOISE * second), 0)
 
     def floor(self, covariances: Tensor, reg_covar: float, min_variance: float) -> Tensor:
         return (covariances + reg_covar).clamp_min(min_variance)
@@ -108,7 +108,8 @@ class Spherical(Diag):
         first, second = (columns.unpack(m, dim=-2, fill=0) / counts.unsqueeze(-1) for m in moments)
         lengths = second.squeeze(-1)
         variances = (lengths - first.square().sum(-1)) / first.shape[-1]
-        return first, torch.where(variances * first.shape[-1] > NOISE * lengths, variances, 0)
+        is_noise = ~(variances * first.shape[-1] > NOISE * lengths)
+        return first, variances.masked_fill(is_noise, 0)
 
     def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
         return ~((covariances > 0) & covariances.isfinite())
