@@ -46,7 +46,7 @@ def m_step(
     means, covariances = kind.update(counts, moments, old.means, columns)
     covariances = kind.floor(covariances, reg_covar, min_variance)
     unused = old.log_weights == -torch.inf
-    shares = counts.masked_fill(unused, 0)  # `where` would copy the number to a GPU
+    shares = counts.masked_fill(unused, 0)
     log_weights = (shares / shares.sum(-1, keepdim=True)).log()
     keep = empty | unused
     means = torch.where(keep.unsqueeze(-1), old.means, means)

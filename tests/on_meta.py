@@ -8,6 +8,24 @@ import copy
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class NoTransfers(TorchDispatchMode):
+    """Raises where an operation takes a tensor of the CPU to the meta device, or mixes the two.
+
+    On a GPU that is a copy, which waits unless the memory is pinned.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        devices = {t.device.type for t in tensors}
+        devices |= {torch.device(kwargs["device"]).type} if (kwargs or {}).get("device") else set()
+        made = func(*args, **(kwargs or {}))
+        if tensors and devices == {"cpu", "meta"}:
+            raise AssertionError(f"{func} copies from one device to another")
+        return made
 
 
 def on_meta(thing: Any) -> Any:

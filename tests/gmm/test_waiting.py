@@ -6,7 +6,7 @@ import torch
 import gmm
 from gmm.em_state import EMState
 from gmm.points import Points
-from tests.on_meta import on_meta
+from tests.on_meta import NoTransfers, on_meta
 
 SHAPES = {"diag": (3, 5), "spherical": (3,), "tied": (5, 5), "full": (3, 5, 5)}
 
@@ -34,7 +34,8 @@ def test_a_step_waits_for_no_value(name, n_features, dtype):
     on_cpu = state(name, n_features, dtype)
     on_cpu.step()
     elsewhere = on_meta(on_cpu)
-    EMState._step(elsewhere)
+    with NoTransfers():
+        EMState._step(elsewhere)
     assert elsewhere.previous.shape == on_cpu.previous.shape
 
 
@@ -42,3 +43,8 @@ def test_where_steps_end_a_value_is_waited_for():
     elsewhere = on_meta(state("diag", 5, torch.float64))
     with pytest.raises(NotImplementedError, match="meta"):
         elsewhere.finished()
+
+
+def test_a_copy_to_the_device_is_seen():
+    with NoTransfers(), pytest.raises(AssertionError, match="copies"):
+        torch.zeros(3).to("meta")
