@@ -96,7 +96,7 @@ class Density:
             n_rows = -(-n // _SHARE_OFF_CPU)
         if n_rows == 0:
             return
-        G, M = claims.shape[:2]
+        M = claims.shape[1]
         rows = claims.topk(n_rows, largest=False, sorted=False).indices
         for some in rows.split(max(1, n // (2 * M)), -1):
             self._repeat(block, some, joint)
@@ -108,8 +108,9 @@ class Density:
         """
         (G, n, M, K), device = joint.shape, rows.device
         parameters = (self.parameters.log_weights, self.parameters.means, self.factors)
-        own = (t[block.sets].flatten(0, 1).unsqueeze(1) for t in parameters)
-        exact = structure(self.parameters.covariance_type).log_joint(*own, Columns(None, 1, K))
+        own = [t[block.sets].flatten(0, 1).unsqueeze(1) for t in parameters]
+        kind = structure(self.parameters.covariance_type)
+        exact = kind.log_joint(own[0], own[1], own[2], Columns(None, 1, K))
         sets = torch.arange(G, device=device).view(-1, 1, 1)
         mixtures = torch.arange(M, device=device).view(1, -1, 1)
         x = block.x.flatten(0, 1).index_select(0, (rows + sets * n).flatten())

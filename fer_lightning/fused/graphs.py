@@ -20,12 +20,11 @@ class Graph:
 
     Args:
         function: What to capture.
-        pool: Memory that graphs share which are not replayed at the same time.
     """
 
-    def __init__(self, function: Callable[[], Tensor], pool: tuple[int, int] | None = None) -> None:
+    def __init__(self, function: Callable[[], Tensor]) -> None:
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._result = function()
 
     def __call__(self) -> Tensor:

@@ -142,9 +142,7 @@ class StackedAdamW(StackedOptimizer):
             p.addcmul_(torch.div(first, spread, out=spread), _beside(lr, p), value=-1)
 
 
-def stacked(
-    settings: Sequence[OptimizerSettings], network: StackedNetwork
-) -> StackedOptimizer:
+def stacked(settings: Sequence[OptimizerSettings], network: StackedNetwork) -> StackedOptimizer:
     """Return the optimiser of M models from the settings of each, all of one class."""
     if isinstance(settings[0], SGD):
         return StackedSGD(settings, network)  # type: ignore[arg-type]

@@ -58,7 +58,10 @@ class StackedNetwork:
         first, rest = chunks
         others = self._shapes[1:]
         parts = rest.split([shape[1:].numel() for shape in others], 1)
-        return [first, *(part.unflatten(1, shape[1:]) for part, shape in zip(parts, others, strict=True))]
+        return [
+            first,
+            *(part.unflatten(1, shape[1:]) for part, shape in zip(parts, others, strict=True)),
+        ]
 
     def state_dict(self, m: int) -> Parameters:
         """Return copies of the weights of network m, named as in its own `state_dict`."""

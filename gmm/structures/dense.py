@@ -172,7 +172,8 @@ def _inverted(L: Tensor) -> tuple[Tensor, Tensor]:
 def _cholesky(covariances: Tensor) -> tuple[Tensor, Tensor]:
     """Return the Cholesky factors, (..., D, D), and which of them failed, (...)."""
     if covariances.is_cpu or covariances.shape[-1] < _LARGE or covariances.ndim == 2:
-        return torch.linalg.cholesky_ex(covariances)
+        alone: tuple[Tensor, Tensor] = torch.linalg.cholesky_ex(covariances)
+        return alone
     # The batched routine is made for small matrices.
     each = [torch.linalg.cholesky_ex(c) for c in covariances.flatten(0, -3)]
     L, failed = (torch.stack(parts) for parts in zip(*each, strict=True))

@@ -1,6 +1,5 @@
 """Covariances without correlations: a variance per feature, or one for all features."""
 
-import torch
 from torch import Tensor
 
 from gmm.points import Block

@@ -37,10 +37,12 @@ def quadratics(block: Block, linear: Tensor, squared: Tensor) -> Tensor:
     Returns:
         (G, n, P), in the dtype of the points.
     """
-    packed = project(block.x, linear)
+    packed: Tensor = project(block.x, linear)
     if _is_narrow(block.x):
-        return packed.add_(project(block.squares, squared))
-    return packed.baddbmm_(block.squares, squared.mT)
+        packed += project(block.squares, squared)
+    else:
+        packed.baddbmm_(block.squares, squared.mT)
+    return packed
 
 
 def weighted_sums(weights: Tensor, x: Tensor) -> Tensor:
