@@ -199,14 +199,16 @@ class EMState:
         factors = self.structure.factor(new.covariances)
         singular = self._is_singular(new, factors) & going_on.unsqueeze(-1)
         sound = going_on & ~singular.any(-1)
-        pairs = list(zip(self.state.tensors(), new.tensors(), strict=True))
+        pairs = [*zip(self.state.tensors(), new.tensors(), strict=True), (self.empty, empty)]
         if self.factors is not self.state.covariances:
             pairs.append((self.factors, factors))
         for kept, made in pairs:
-            shape = (*sound.shape, *[1] * (made.ndim - 2))
-            kept[some] = torch.where(sound.view(shape), made, kept[some])
+            is_new = sound.view(*sound.shape, *[1] * (made.ndim - 2))
+            if isinstance(self._mixtures, slice):
+                torch.where(is_new, made, kept, out=kept)
+            else:
+                kept[some] = torch.where(is_new, made, kept[some])
         self.singular[some] |= singular
-        self.empty[some] = torch.where(sound.unsqueeze(-1), empty, self.empty[some])
         self.n_iter[some] += going_on
         history = torch.full_like(self.previous, torch.nan)
         history[some] = mean.masked_fill(~going_on, torch.nan)

@@ -108,9 +108,8 @@ class Sums:
         moments: list[Tensor] = []
         for block in blocks:
             resp = block.mask(responsibilities(block))
-            share = resp.sum(1, dtype=torch.float64)
+            share, parts = self._of_block(block, resp, means)
             counts[block.sets] += share
-            parts = self._moments(block, resp, share, means)
             if not moments:
                 moments = [
                     torch.zeros(G, *p.shape[1:], dtype=torch.float64, device=device) for p in parts
@@ -134,9 +133,13 @@ class Sums:
             g, start = entry["place"]
             self._kept[g, start] = _Kept(resp, counts, (first, second))
 
-    def _moments(self, block: Block, resp: Tensor, counts: Tensor, means: Tensor) -> Moments:
+    def _of_block(self, block: Block, resp: Tensor, means: Tensor) -> tuple[Tensor, Moments]:
         if not self._may_keep(block, resp):
-            return self.kind.moments(block, resp, means, self.columns)
+            return self.kind.sums(block, resp, means, self.columns)
+        counts = resp.sum(1, dtype=torch.float64)
+        return counts, self._moments(block, resp, counts, means)
+
+    def _moments(self, block: Block, resp: Tensor, counts: Tensor, means: Tensor) -> Moments:
         place = (block.sets.start, block.start)
         kept = self._kept.get(place)
         rows = None

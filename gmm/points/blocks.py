@@ -42,6 +42,13 @@ class Block:
         """Return the squared length of every point, (G, n), in float64."""
         return self.squares.sum(-1, dtype=torch.float64)
 
+    def kept(self, name: str, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return what is made of the points, which is kept under a name as long as they are."""
+        if name not in vars(self):
+            vars(self)[name] = make(self.x)
+        made: Tensor = vars(self)[name]
+        return made
+
     @cached_property
     def scatter(self) -> Tensor:
         """Return the sum of the points' outer products, (G, D, D)."""
@@ -103,9 +110,9 @@ class Points:
         lossless = self.dtype == torch.float64 or D < _WIDE or not wide
         exact = lossless or float64_is_fast(self.device)
         self.work_dtype = torch.float64 if exact else torch.float32
+        self._row_bytes = (row_numbers(D) if row_numbers else 2 * D) * self.work_dtype.itemsize
         if chunk_size is None:
-            row = (row_numbers(D) if row_numbers else 2 * D) * self.work_dtype.itemsize
-            chunk_size = max(1, bytes_of_block(self.device) // row)
+            chunk_size = max(1, bytes_of_block(self.device) // self._row_bytes)
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
         self.chunk_size = chunk_size
@@ -226,14 +233,11 @@ class Points:
         return plan
 
     def _fit(self) -> bool:
-        """Return whether blocks are kept: a single one, or all if a device has room for them.
-
-        With their squares, they may take half of its memory that is free.
-        """
+        """Return whether blocks are kept: a single one, or all if a GPU has room for them."""
         rows = sum((sets.stop - sets.start) * (stop - start) for sets, start, stop in self._plan)
-        size = 2 * rows * self.n_features * self.work_dtype.itemsize
-        on_device = self.device.type == "cuda" and size <= free_bytes(self.device) // 2
-        return len(self._plan) == 1 or on_device
+        on_device = self.device.type == "cuda"
+        room = free_bytes(self.device) // 2 if on_device else 0
+        return len(self._plan) == 1 or rows * self._row_bytes <= room
 
     def _raw_blocks(self) -> Iterator[tuple[slice, int, Tensor, Tensor | None]]:
         if not isinstance(self._data, Sequence):

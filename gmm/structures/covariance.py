@@ -57,6 +57,13 @@ class Covariance(ABC):
     def moments(self, block: Block, resp: Tensor, means: Tensor, columns: Columns) -> Moments:
         """Return the weighted sums of points and of their squares that `update` needs."""
 
+    def sums(
+        self, block: Block, resp: Tensor, means: Tensor, columns: Columns
+    ) -> tuple[Tensor, Moments]:
+        """Return the counts, (G, M, K), and the moments of a block."""
+        counts = resp.sum(1, dtype=torch.float64)
+        return counts, self.moments(block, resp, means, columns)
+
     @abstractmethod
     def update(
         self, counts: Tensor, moments: Moments, means: Tensor, columns: Columns

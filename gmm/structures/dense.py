@@ -1,17 +1,23 @@
 """Covariances with correlations: a matrix per component, or one for all components."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
 from gmm.points import Block
 from gmm.structures.columns import Columns
-from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Moments
+from gmm.structures.covariance import LOG_2PI, NOISE, Joint, Moments
 from gmm.structures.products import weighted_sums
+from gmm.structures.statistics import ExponentialFamily, padded
 
-_LARGE = 512  # features
+# Features of which all products of two are kept.
+_FEW_FEATURES = 64
+# Features of the largest matrices that a GPU factors as they are.
+_SMALL = 256
 
 
-class Full(Covariance):
+class Full(ExponentialFamily):
     """A matrix per component, (K, D, D)."""
 
     name = "full"
@@ -21,21 +27,51 @@ class Full(Covariance):
         return (K, D, D)
 
     def row_numbers(self, M: int, K: int, D: int) -> int:
-        return (3 * M * K + 1) * D
+        n_statistics = D * (D + 5) // 2 if D <= _FEW_FEATURES else 0
+        return max((3 * M * K + 1) * D, n_statistics + 4 * M * K)
 
     def n_parameters(self, K: int, D: int) -> int:
         return K * D * (D + 1) // 2
 
     def factor(self, covariances: Tensor) -> Tensor:
-        """Return lower triangular L with L L^T = Sigma; NaN where Sigma is singular."""
-        L, failed = _cholesky(covariances)
-        return L.masked_fill((failed > 0)[..., None, None], torch.nan)
+        """Return upper triangular U with U U^T = Sigma^-1; NaN where Sigma is singular."""
+        if covariances.is_cpu or covariances.shape[-1] <= _SMALL:
+            return _small_inverse_root(covariances).mT
+        return _blocked_inverse_root(covariances).mT
 
-    def log_joint(
+    def keeps_statistics(self, block: Block) -> bool:
+        return super().keeps_statistics(block) and block.x.shape[-1] <= _FEW_FEATURES
+
+    def statistics(self, x: Tensor) -> Tensor:
+        """Return x, all products of two of its features, and 1."""
+        i, j = _pairs(x.shape[-1], x.device)
+        products = x.index_select(-1, i) * x.index_select(-1, j)
+        return padded(x, products, torch.ones_like(x[..., :1]))
+
+    def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+        D = means.shape[-1]
+        precisions = factors @ factors.mT
+        linear = (precisions @ means.unsqueeze(-1)).squeeze(-1)
+        constant = log_weights - 0.5 * (D * LOG_2PI + _log_det(factors) + (means * linear).sum(-1))
+        i, j = _pairs(D, means.device)
+        # a product of two features stands for both of their places in the matrix
+        products = precisions[..., i, j] * ((i == j).to(means.dtype) * 0.5 - 1)
+        return padded(linear, products, constant.unsqueeze(-1))
+
+    def apart(self, sums: Tensor, means: Tensor) -> tuple[Tensor, Moments]:
+        D = means.shape[-1]
+        n_pairs = D * (D + 1) // 2
+        first, counts = sums[..., :D], sums[..., D + n_pairs]
+        second = sums[..., D : D + n_pairs].index_select(-1, _places(D, means.device))
+        shift = first - counts.unsqueeze(-1) * means
+        about_means = second.unflatten(-1, (D, D)) - first.unsqueeze(-1) * means.unsqueeze(-2)
+        return counts, (shift, about_means.sub_(means.unsqueeze(-1) * shift.unsqueeze(-2)))
+
+    def direct_log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
         D = means.shape[-1]
-        whiten, log_det = _inverted(factors)
+        whiten, log_det = factors, _log_det(factors)
         constant = columns.pack(log_weights - 0.5 * (D * LOG_2PI + log_det))  # (G, P)
         whiten, means = columns.pack(whiten, -3), columns.pack(means, -2)
         whitened_means = torch.einsum("gpd,gpde->gpe", means, whiten)
@@ -77,8 +113,8 @@ class Full(Covariance):
         return torch.where(values[..., :1, None] < min_variance, raised, covariances)
 
     def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
-        pivots, variances = factors.diagonal(0, -2, -1).square(), covariances.diagonal(0, -2, -1)
-        broken: Tensor = ~(pivots > variances * NOISE / 4).all(-1)
+        inverse, variances = factors.diagonal(0, -2, -1).square(), covariances.diagonal(0, -2, -1)
+        broken: Tensor = ~(inverse * variances < 4 / NOISE).all(-1)
         return broken
 
     def inverse(self, covariances: Tensor) -> Tensor:
@@ -100,6 +136,9 @@ class Tied(Full):
     name = "tied"
     is_shared = True
 
+    def keeps_statistics(self, block: Block) -> bool:
+        return False
+
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         return (D, D)
 
@@ -109,11 +148,11 @@ class Tied(Full):
     def n_parameters(self, K: int, D: int) -> int:
         return D * (D + 1) // 2
 
-    def log_joint(
+    def direct_log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
         D = means.shape[-1]
-        whiten, log_det = _inverted(factors)  # (G, M, D, D), (G, M)
+        whiten, log_det = factors, _log_det(factors)  # (G, M, D, D), (G, M)
         whitened_means = means @ whiten
         lengths = whitened_means.square().sum(-1)
         constant = log_weights - 0.5 * (D * LOG_2PI + log_det.unsqueeze(-1) + lengths)
@@ -121,9 +160,9 @@ class Tied(Full):
         def joint(block: Block) -> Tensor:
             s = block.sets
             y = block.x.unsqueeze(1) @ whiten[s]  # (G, M, n, D)
-            cross = y @ whitened_means[s].mT
-            cross.sub_(squared_length(y).mul_(0.5).unsqueeze(-1))
-            return cross.transpose(1, 2) + constant[s].unsqueeze(1)
+            cross = whitened_means[s] @ y.mT  # (G, M, K, n)
+            cross.sub_(squared_length(y).mul_(0.5).unsqueeze(-2))
+            return cross.add_(constant[s].unsqueeze(-1)).movedim(-1, 1)
 
         return joint
 
@@ -153,7 +192,8 @@ class Tied(Full):
 
 def whitening(covariances: Tensor) -> tuple[Tensor, Tensor]:
     """Return upper triangular U with U U^T = Sigma^-1, and log|Sigma|; NaN if Sigma is singular."""
-    return _inverted(Full().factor(covariances))
+    factors = Full().factor(covariances)
+    return factors, _log_det(factors)
 
 
 def squared_length(y: Tensor) -> Tensor:
@@ -162,22 +202,49 @@ def squared_length(y: Tensor) -> Tensor:
     return length.square_()
 
 
-def _inverted(L: Tensor) -> tuple[Tensor, Tensor]:
-    """Return U = L^-T and log|L L^T| for lower triangular L."""
+def _log_det(factors: Tensor) -> Tensor:
+    """Return log|Sigma| from U with U U^T = Sigma^-1."""
+    return -2 * factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+
+def _small_inverse_root(covariances: Tensor) -> Tensor:
+    """Return the inverse of the Cholesky factor; NaN where there is none."""
+    L, failed = torch.linalg.cholesky_ex(covariances)
+    L = L.masked_fill((failed > 0)[..., None, None], torch.nan)
     eye = torch.eye(L.shape[-1], dtype=L.dtype, device=L.device)
-    whiten = torch.linalg.solve_triangular(L, eye.expand_as(L), upper=False).mT
-    return whiten, 2 * L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    inverse: Tensor = torch.linalg.solve_triangular(L, eye.expand_as(L), upper=False)
+    return inverse
 
 
-def _cholesky(covariances: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the Cholesky factors, (..., D, D), and which of them failed, (...)."""
-    if covariances.is_cpu or covariances.shape[-1] < _LARGE or covariances.ndim == 2:
-        alone: tuple[Tensor, Tensor] = torch.linalg.cholesky_ex(covariances)
-        return alone
-    # The batched routine is made for small matrices.
-    each = [torch.linalg.cholesky_ex(c) for c in covariances.flatten(0, -3)]
-    L, failed = (torch.stack(parts) for parts in zip(*each, strict=True))
-    return L.view_as(covariances), failed.view(covariances.shape[:-2])
+def _blocked_inverse_root(covariances: Tensor) -> Tensor:
+    """Return the same by halves, so that a GPU spends its time in matrix products."""
+    n = covariances.shape[-1]
+    if n <= _SMALL:
+        return _small_inverse_root(covariances)
+    h = n // 2
+    first = _blocked_inverse_root(covariances[..., :h, :h])
+    below = covariances[..., h:, :h] @ first.mT  # of the Cholesky factor
+    second = _blocked_inverse_root(covariances[..., h:, h:] - below @ below.mT)
+    inverse = torch.zeros_like(covariances)
+    inverse[..., :h, :h], inverse[..., h:, h:] = first, second
+    inverse[..., h:, :h] = -(second @ (below @ first))
+    return inverse
+
+
+@cache
+def _pairs(D: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the rows and columns of the upper triangle of a D x D matrix."""
+    i, j = torch.triu_indices(D, D, device=device)
+    return i, j
+
+
+@cache
+def _places(D: int, device: torch.device) -> Tensor:
+    """Return the place of each element of a symmetric matrix among those of its upper triangle."""
+    position = torch.arange(D, device=device)
+    i, j = position.unsqueeze(1), position
+    row, column = torch.minimum(i, j), torch.maximum(i, j)
+    return (row * D - row * (row + 1) // 2 + column).flatten()
 
 
 def outer(v: Tensor) -> Tensor:

@@ -1,14 +1,16 @@
 """Covariances without correlations: a variance per feature, or one for all features."""
 
+import torch
 from torch import Tensor
 
 from gmm.points import Block
 from gmm.structures.columns import Columns
-from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Moments
+from gmm.structures.covariance import LOG_2PI, NOISE, Joint, Moments
 from gmm.structures.products import project, quadratics, weighted_sums
+from gmm.structures.statistics import ExponentialFamily, padded
 
 
-class Diag(Covariance):
+class Diag(ExponentialFamily):
     """A variance per component and feature, (K, D)."""
 
     name = "diag"
@@ -22,7 +24,22 @@ class Diag(Covariance):
     def n_parameters(self, K: int, D: int) -> int:
         return K * D
 
-    def log_joint(
+    def statistics(self, x: Tensor) -> Tensor:
+        """Return x, x^2 and 1."""
+        return padded(x, x.square(), torch.ones_like(x[..., :1]))
+
+    def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+        linear = means / factors
+        constant = log_weights - 0.5 * (
+            means.shape[-1] * LOG_2PI + torch.addcmul(factors.log(), means, linear).sum(-1)
+        )
+        return padded(linear, -0.5 / factors, constant.unsqueeze(-1))
+
+    def apart(self, sums: Tensor, means: Tensor) -> tuple[Tensor, Moments]:
+        D = means.shape[-1]
+        return sums[..., 2 * D], (sums[..., :D], sums[..., D : 2 * D])
+
+    def direct_log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
         precisions = factors.reciprocal()
@@ -78,7 +95,21 @@ class Spherical(Diag):
     def n_parameters(self, K: int, D: int) -> int:
         return K
 
-    def log_joint(
+    def statistics(self, x: Tensor) -> Tensor:
+        """Return x, |x|^2 and 1."""
+        return padded(x, x.square().sum(-1, keepdim=True), torch.ones_like(x[..., :1]))
+
+    def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+        D = means.shape[-1]
+        linear = means / factors.unsqueeze(-1)
+        constant = log_weights - 0.5 * (D * (LOG_2PI + factors.log()) + (means * linear).sum(-1))
+        return padded(linear, -0.5 / factors.unsqueeze(-1), constant.unsqueeze(-1))
+
+    def apart(self, sums: Tensor, means: Tensor) -> tuple[Tensor, Moments]:
+        D = means.shape[-1]
+        return sums[..., D + 1], (sums[..., :D], sums[..., D : D + 1])
+
+    def direct_log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
         D = means.shape[-1]

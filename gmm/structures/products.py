@@ -37,12 +37,11 @@ def quadratics(block: Block, linear: Tensor, squared: Tensor) -> Tensor:
     Returns:
         (G, n, P), in the dtype of the points.
     """
-    packed: Tensor = project(block.x, linear)
+    packed = project(block.x, linear)
     if _is_narrow(block.x):
-        packed += project(block.squares, squared)
-    else:
-        packed.baddbmm_(block.squares, squared.mT)
-    return packed
+        return packed + project(block.squares, squared)
+    both: Tensor = torch.baddbmm(packed, block.squares, squared.mT)
+    return both
 
 
 def weighted_sums(weights: Tensor, x: Tensor) -> Tensor:
