@@ -77,10 +77,11 @@ def _batched_sums(weights: Tensor, x: Tensor) -> Tensor:
     n = x.shape[1] - x.shape[1] % _ROWS_PER_SUM
     is_large = weights.shape[-1] * x.shape[-1] >= _LARGE
     if n == 0 or (x.dtype == torch.float64 and is_large):
-        return (weights.mT @ x).double()
+        whole: Tensor = (weights.mT @ x).double()
+        return whole
     parts = (t[:, :n].unflatten(1, (-1, _ROWS_PER_SUM)) for t in (weights, x))
     of_weights, of_x = parts
-    total = (of_weights.mT @ of_x).sum(1, dtype=torch.float64)
+    total: Tensor = (of_weights.mT @ of_x).sum(1, dtype=torch.float64)
     return total if n == x.shape[1] else total.add_(weights[:, n:].mT @ x[:, n:])
 
 
