@@ -29,6 +29,26 @@ USAGES = ("Training", "PublicTest", "PrivateTest")
 FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that need a GPU where there is none."""
+    need = [item for item in items if item.get_closest_marker("gpu")]
+    if need:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in need:
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say aloud how many tests were left out for want of a GPU."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    n = sum("gpu" in report.keywords and "mark" not in report.keywords for report in skipped)
+    if n:
+        told = f"NO GPU: {n} tests need a CUDA device and were skipped"
+        terminalreporter.write_sep("=", told, yellow=True, bold=True)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """Faces that a test wrote: pixels (N, 48, 48), labels (N,), split 0, 1 or 2 of each (N,)."""

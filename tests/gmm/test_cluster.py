@@ -222,17 +222,6 @@ def test_mixtures_without_a_density_say_what_helps(entry_here, tmp_path):
     assert not any((tmp_path / "run0").iterdir())
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_finds_what_the_processor_finds(entry_here):
-    ends = []
-    for device in ("cpu", "cuda"):
-        _, run = entry_here("cluster", f"device={device}", "mixture.max_iter=3")
-        assert summary_of(run)["device"] == device
-        ends.append([facts["last"] for facts in summary_of(run)["log_likelihood"].values()])
-    np.testing.assert_allclose(*ends, rtol=1e-4)
-
-
 def test_a_sweep_fits_every_combination(shell, tmp_path, face_settings):
     sweep = tmp_path / "sweep"
     settings = ["mixture.n_components=2,0,3", "start=random,kmeans", "mixture.max_iter=2"]

@@ -278,22 +278,3 @@ def test_arguments_that_break_their_rule_are_named():
         gmm.fit_em(x[:, :2], start)
     with pytest.raises(ValueError, match=r"batch shape that begins \(1,\)"):
         gmm.fit_em(x.unsqueeze(0), start)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("name", STRUCTURES)
-def test_a_fit_on_a_gpu_equals_the_fit_on_the_cpu_and_never_waits_for_it(name):
-    x = torch.from_numpy(blobs(200, 4))
-    start = mixture_of(parameters(x.numpy(), 3, name), name)
-    on_cpu = gmm.fit_em(x, start, max_iter=10, tol=0)
-
-    def forbid_waiting(iteration, log_likelihood):
-        torch.cuda.set_sync_debug_mode("error")
-
-    try:
-        on_gpu = gmm.fit_em(x.cuda(), start.to("cuda"), max_iter=10, tol=0, callback=forbid_waiting)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    for a, b in zip(on_gpu.mixture.tensors(), on_cpu.mixture.tensors(), strict=True):
-        torch.testing.assert_close(a.cpu(), b, rtol=1e-8, atol=1e-10)

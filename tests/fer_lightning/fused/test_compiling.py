@@ -94,17 +94,3 @@ def test_compiled_steps_give_the_same_curves_and_weights():
             assert compiled.compiled is not None
     for p, q in zip(plain.tensors(), compiled.tensors(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-11, atol=1e-13)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("wanted", [True, False])
-def test_a_gpu_gives_the_curves_of_the_cpu(wanted):
-    on_cpu, on_gpu = training(), training(device="cuda")
-    compilation = Compilation(wanted)
-    for epoch in range(4):
-        a, b = on_cpu.train_epoch(epoch), on_gpu.train_epoch(epoch)
-        torch.testing.assert_close(a.ce, b.ce, rtol=1e-9, atol=0)
-        torch.testing.assert_close(on_cpu.validate().ce, on_gpu.validate().ce, rtol=1e-9, atol=0)
-        compilation.consider(on_gpu, 0)
-    assert (on_gpu.compiled is not None) == wanted

@@ -1,0 +1,3 @@
+"""The device whose results are compared with the CPU's."""
+
+DEVICE = "cuda"

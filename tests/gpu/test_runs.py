@@ -1,0 +1,148 @@
+"""Runs on a GPU, as a user starts them, against the same on the CPU."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tests.gpu.device import DEVICE
+
+pytestmark = pytest.mark.gpu
+
+# How far float32 may move in four epochs; the first figure is what another order of sums gives.
+RTOL = {"mlp": 2e-4, "cnn": 2e-3}
+ENGINES = {
+    "lightning": ["engine=lightning"],
+    "fused": ["engine=fused", "compile=false"],
+    "graphs": ["engine=fused", "compile=auto"],
+}
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_every_engine_trains_as_on_the_cpu(model, train_on, summary_of):
+    _, expected = train_on("cpu", "cpu", f"model={model}", "engine=lightning")
+    assert expected[-1, 0] < expected[0, 0]
+    for name, overrides in ENGINES.items():
+        folder, found = train_on(name, DEVICE, f"model={model}", *overrides)
+        np.testing.assert_allclose(found[:, [0, 2]], expected[:, [0, 2]], rtol=RTOL[model])
+        np.testing.assert_allclose(found[:, [1, 3]], expected[:, [1, 3]], atol=0.03)
+        assert summary_of(folder)["device"].startswith(DEVICE)
+
+
+def test_a_gpu_takes_the_fused_loop_by_itself(train_on, monkeypatch):
+    from fer_lightning.fused import single_run
+
+    chosen = []
+    original = single_run.chosen_engine
+    monkeypatch.setattr(
+        single_run, "chosen_engine", lambda run: chosen.append(original(run)) or chosen[-1]
+    )
+    train_on("auto", DEVICE, "model=mlp", "trainer.max_epochs=1")
+    assert chosen == ["fused" if DEVICE == "cuda" else "lightning"]
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed", "bf16-true"])
+def test_low_precision_learns_the_same(model, precision, train_on):
+    if DEVICE == "cpu" and precision == "16-mixed":
+        pytest.skip("Lightning has it on a GPU alone")
+    _, expected = train_on("float32", DEVICE, f"model={model}", "engine=lightning")
+    _, found = train_on(precision, DEVICE, f"model={model}", f"+trainer.precision={precision}")
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[:, [0, 2]], expected[:, [0, 2]], rtol=0.05)
+
+
+def test_tf32_learns_the_same(train_on):
+    _, expected = train_on("float32", DEVICE, "model=cnn")
+    _, found = train_on("tf32", DEVICE, "model=cnn", "float32_matmul_precision=high")
+    np.testing.assert_allclose(found[:, [0, 2]], expected[:, [0, 2]], rtol=0.02)
+
+
+@pytest.fixture
+def cut_off(train_on, monkeypatch):
+    """Train on a device until a signal comes at the end of the second epoch."""
+    from fer_lightning import processes
+    from fer_lightning.errors import Interrupted
+    from fer_lightning.training.callbacks.epoch_log import EpochLog
+
+    def cut(name, device, *overrides):
+        original = EpochLog.on_validation_end
+
+        def with_signal(self, trainer, *args):
+            original(self, trainer, *args)
+            if trainer.current_epoch + 1 >= 2:
+                processes._signals.arrived(15, None)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(EpochLog, "on_validation_end", with_signal)
+            patch.setattr(processes, "GRACE_SECONDS", 0)
+            with pytest.raises(Interrupted):
+                train_on(name, device, *overrides)
+
+    return cut
+
+
+@pytest.mark.parametrize("engine", ["lightning", "fused"])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize(
+    ("begun_on", "ended_on"),
+    [(DEVICE, DEVICE), (DEVICE, "cpu"), ("cpu", DEVICE)],
+    ids=["gpu", "gpu-cpu", "cpu-gpu"],
+)
+def test_a_run_goes_on_on_either_device(
+    engine, model, begun_on, ended_on, train_on, cut_off, summary_of
+):
+    given = (f"model={model}", f"engine={engine}", "optim.momentum=0.5")
+    _, expected = train_on("whole", ended_on, *given)
+    cut_off("parts", begun_on, *given)
+    folder, found = train_on("parts", ended_on, *given, resume=True)
+    assert len(found) == 4
+    np.testing.assert_allclose(found[:, [0, 2]], expected[:, [0, 2]], rtol=RTOL[model])
+    assert summary_of(folder)["device"].startswith(ended_on)
+
+
+def test_a_sweep_trained_together_is_each_run_alone(train_on, composed, tmp_path, faces_csv):
+    from fer_lightning.fused.together import train_together
+    from fer_lightning.training import Run
+    from tests.gpu.conftest import curves_of
+
+    rates, runs = (0.01, 0.02, 0.05), []
+    for lr in rates:
+        own = tmp_path / f"together{lr}"
+        own.mkdir()
+        given = ["data=fer2013", f"data.path={faces_csv}", "data.cache_dir=null", "threads=1"]
+        given += [f"trainer.accelerator={'cpu' if DEVICE == 'cpu' else 'gpu'}", f"optim.lr={lr}"]
+        given += ["trainer.max_epochs=4", "data.batch_size=20", "image_every_n_epochs=0"]
+        run = Run(composed("train", *given), own, given)
+        if runs:
+            run.datamodule.share(runs[0].datamodule)
+        run.begin()
+        runs.append(run)
+    for driver in train_together(runs):
+        driver.run.finish(1.0)
+    for lr in rates:
+        _, alone = train_on(f"alone{lr}", DEVICE, f"optim.lr={lr}", "engine=fused")
+        together = curves_of(tmp_path / f"together{lr}")
+        np.testing.assert_allclose(together[:, [0, 2]], alone[:, [0, 2]], rtol=RTOL["mlp"])
+
+
+def test_a_run_of_a_gpu_is_evaluated(train_on, composed, tmp_path, monkeypatch, summary_of):
+    from fer_lightning.evaluation import output
+    from fer_lightning.evaluation.job import evaluate
+
+    monkeypatch.setattr(output, "evaluation_figures", lambda *_: {})
+    folder, _ = train_on("run", DEVICE, "model=cnn")
+    evaluate(composed("evaluate", f"runs=['{folder}']", f"output={tmp_path / 'output'}"))
+    found = json.loads((folder / "evaluation" / "test" / "evaluation.json").read_text())
+    best = summary_of(folder)["best"]["test"]
+    assert found["ce"] == pytest.approx(best["ce"], rel=1e-3)
+    assert found["acc"] == pytest.approx(best["acc"], abs=0.05)
+
+
+def test_weights_of_a_gpu_are_read_on_the_cpu(train_on):
+    from fer_lightning.networks.mlp import MLP
+
+    folder, _ = train_on("run", DEVICE, "model=mlp")
+    network = MLP.load_from_checkpoint(folder / "checkpoints" / "best.ckpt")
+    assert next(network.parameters()).device == torch.device("cpu")
