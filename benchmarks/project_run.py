@@ -2,7 +2,7 @@
 
 import csv
 import tempfile
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from unittest.mock import patch
 
@@ -27,9 +27,15 @@ def as_in_a_long_training() -> AbstractContextManager[object]:
     return patch.object(compiling, "PAYS_AFTER", 0.0)
 
 
-def epoch_seconds(overrides: list[str]) -> list[float]:
-    """Train as `python train.py` does; return the seconds of each epoch from `metrics.csv`."""
-    with tempfile.TemporaryDirectory() as folder, as_in_a_long_training():
+def epoch_seconds(overrides: list[str], compiles: bool = True) -> list[float]:
+    """Train as `python train.py` does; return the seconds of each epoch from `metrics.csv`.
+
+    Args:
+        overrides: What the command is given.
+        compiles: Whether the fused loop may compile its steps, however few epochs are left.
+    """
+    compilation = as_in_a_long_training() if compiles else nullcontext()
+    with tempfile.TemporaryDirectory() as folder, compilation:
         train(composed(overrides), Path(folder), overrides)
         with (Path(folder) / "metrics.csv").open() as file:
             return [float(row["seconds"]) for row in csv.DictReader(file)]

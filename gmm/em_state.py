@@ -102,6 +102,11 @@ class EMState:
         self.log_likelihood.append(self.previous.clone())
         return self.log_likelihood[-1]
 
+    @property
+    def is_captured(self) -> bool:
+        """Return whether steps are launched as a CUDA graph."""
+        return self._replay.graph is not None
+
     def _step(self) -> None:
         """Take an EM step in place, waiting for nothing on a GPU."""
         old = self.state.at(slice(None), self._mixtures)
@@ -162,11 +167,11 @@ class EMState:
             return True
         n_left = int(mixtures.sum())
         # On a GPU, other steps would have to be captured.
-        if n_left < self._columns.M / (2 if self._replay.graph else 1):
+        if n_left < self._columns.M / (2 if self.is_captured else 1):
             self._mixtures = mixtures.nonzero().squeeze(-1).to(self.active.device)
             self._sets = going_on.any(1).tolist()
             self._pack()
-        elif self._replay.graph is None:
+        elif not self.is_captured:
             self._sets = going_on.any(1).tolist()
         return False
 

@@ -132,7 +132,7 @@ def test_iterations_do_not_wait_for_the_gpu(name, n_features, no_waiting):
     state = EMState(points, start.flatten(0), 1e-4, 0.0, 1e-3, lag=2)
     state.step()
     state.step()
-    assert (state._replay.graph is not None) == (DEVICE == "cuda")
+    assert state.is_captured == (DEVICE == "cuda")
     state.finished()
     no_waiting()
     for _ in range(4):

@@ -1,0 +1,1 @@
+"""How fast the project is on a GPU: `python -m benchmarks.gpu`."""
