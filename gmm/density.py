@@ -72,8 +72,10 @@ class Density:
             log_evidence = joint.logsumexp(-1)
             return joint.sub_(log_evidence.unsqueeze(-1)).exp_(), log_evidence
         # A third of the kernels: the largest responsibility is exp(largest joint - log evidence).
-        # The points lie next to each other in memory.
-        resp = joint.movedim(1, -1).softmax(-2).movedim(-1, 1)
+        if joint.stride(-1) == 1:
+            resp = joint.softmax(-1)
+        else:  # the points lie next to each other in memory
+            resp = joint.movedim(1, -1).softmax(-2).movedim(-1, 1)
         return resp, joint.amax(-1) - resp.amax(-1).log_()
 
     def _log_joint(self, block: Block) -> Tensor:

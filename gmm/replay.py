@@ -1,7 +1,9 @@
 """EM on a GPU without waits: iterations as CUDA graphs, and a look at what an earlier one found."""
 
+import gc
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -25,13 +27,25 @@ class Replay:
     def __call__(self) -> None:
         if self.graph is None and self._was_called and self._captures:
             self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+            with _no_collection(), torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
                 self._function()
         if self.graph is not None:
             self.graph.replay()
         else:
             self._function()
             self._was_called = True
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector still: a graph that it frees would break a capture."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Glance:

@@ -1,6 +1,8 @@
 """Steps of the fused training as CUDA graphs, which a GPU runs without waiting for Python."""
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -10,6 +12,18 @@ from fer_lightning.fused.side_by_side import Minibatch, SideBySide
 # Steps of a graph. So many hide the time to launch it, and are captured in some tens of
 # milliseconds.
 BUNDLED = 64
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector still: a graph that it frees would break a capture."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Graph:
@@ -24,7 +38,7 @@ class Graph:
 
     def __init__(self, function: Callable[[], Tensor]) -> None:
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+        with no_collection(), torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._result = function()
 
     def __call__(self) -> Tensor:

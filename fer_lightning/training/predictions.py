@@ -39,7 +39,9 @@ def score(model: ExpressionClassifier, faces: Faces) -> dict[str, float | None]:
 
 def scores_of(model: ExpressionClassifier, datamodule: FaceDataModule, epoch: int) -> Scores:
     """Return the cross-entropy and accuracy of a network after an epoch on all splits."""
-    return Scores(epoch, *(score(model, datamodule.resident(split)) for split in SPLITS))
+    splits = [datamodule.resident(split) for split in SPLITS]
+    model.to(splits[0].labels.device)  # from which Lightning takes it at the end of a training
+    return Scores(epoch, *(score(model, faces) for faces in splits))
 
 
 COLUMNS = ("index", "true", "predicted", *CLASSES)

@@ -9,12 +9,12 @@ from gmm.points import Block
 from gmm.structures.columns import Columns
 from gmm.structures.covariance import LOG_2PI, NOISE, Joint, Moments
 from gmm.structures.products import weighted_sums
-from gmm.structures.statistics import ExponentialFamily, padded
+from gmm.structures.statistics import FEW_FEATURES, ExponentialFamily, padded
 
-# Features of which all products of two are kept.
-_FEW_FEATURES = 64
 # Features of the largest matrices that a GPU factors as they are.
 _SMALL = 256
+# Matrices at once from which on it pays to take larger ones apart.
+_SEVERAL = 3
 
 
 class Full(ExponentialFamily):
@@ -27,7 +27,7 @@ class Full(ExponentialFamily):
         return (K, D, D)
 
     def row_numbers(self, M: int, K: int, D: int) -> int:
-        n_statistics = D * (D + 5) // 2 if D <= _FEW_FEATURES else 0
+        n_statistics = D * (D + 5) // 2 if D <= FEW_FEATURES else 0
         return max((3 * M * K + 1) * D, n_statistics + 4 * M * K)
 
     def n_parameters(self, K: int, D: int) -> int:
@@ -35,12 +35,10 @@ class Full(ExponentialFamily):
 
     def factor(self, covariances: Tensor) -> Tensor:
         """Return upper triangular U with U U^T = Sigma^-1; NaN where Sigma is singular."""
-        if covariances.is_cpu or covariances.shape[-1] <= _SMALL:
+        n = covariances.shape[:-2].numel()
+        if covariances.is_cpu or covariances.shape[-1] <= _SMALL or n < _SEVERAL:
             return _small_inverse_root(covariances).mT
         return _blocked_inverse_root(covariances).mT
-
-    def keeps_statistics(self, block: Block) -> bool:
-        return super().keeps_statistics(block) and block.x.shape[-1] <= _FEW_FEATURES
 
     def statistics(self, x: Tensor) -> Tensor:
         """Return x, all products of two of its features, and 1."""

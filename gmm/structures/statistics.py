@@ -16,13 +16,19 @@ from gmm.structures.columns import Columns
 from gmm.structures.covariance import Covariance, Joint, Moments
 from gmm.structures.products import weighted_sums
 
+FEW_FEATURES = 64
+
 
 class ExponentialFamily(Covariance):
     """A structure whose sufficient statistics are few enough to be kept."""
 
     def keeps_statistics(self, block: Block) -> bool:
-        """Return whether the statistics of a block are kept: in float64, off the CPU."""
-        return not block.x.is_cpu and block.x.dtype == torch.float64
+        """Return whether the statistics of a block are kept: in float64, off the CPU.
+
+        With many features a product takes so long that what it saves no longer counts.
+        """
+        few = block.x.shape[-1] <= FEW_FEATURES
+        return few and not block.x.is_cpu and block.x.dtype == torch.float64
 
     @abstractmethod
     def statistics(self, x: Tensor) -> Tensor:

@@ -30,6 +30,13 @@ def test_every_engine_trains_as_on_the_cpu(model, train_on, summary_of):
         assert summary_of(folder)["device"].startswith(DEVICE)
 
 
+@pytest.mark.parametrize("engine", ["lightning", "fused"])
+def test_pictures_are_drawn_of_networks_on_a_gpu(engine, train_on):
+    given = ("image_every_n_epochs=1", "trainer.max_epochs=2")
+    folder, _ = train_on("run", DEVICE, "model=cnn", f"engine={engine}", *given)
+    assert list(folder.glob("events*"))
+
+
 def test_a_gpu_takes_the_fused_loop_by_itself(train_on, monkeypatch):
     from fer_lightning.fused import single_run
 
