@@ -28,8 +28,8 @@ from fer_lightning.plots.text_table import as_text, plain_table
 from fer_lightning.shell.configuration import project_root
 
 # Seconds after which a part begins no further cell; so many later it is ended.
-LIMITS = {"device": 14, "together": 52, "em": 95, "epochs": 42, "grids": 38}
-GRACE = 10
+LIMITS = {"device": 15, "together": 50, "em": 80, "epochs": 38, "grids": 40}
+GRACE = 12
 DRY_LIMIT = 40
 
 

@@ -210,7 +210,7 @@ def theirs(x: Any, start: gmm.Mixture, n: int) -> GaussianMixture:
     """Fit by n iterations of scikit-learn, from the first of the starts, where x is."""
     first = start[0]
     kind = structure(start.covariance_type)
-    given = [first.weights, first.means, kind.inverse(first.covariances)]
+    given: list[Any] = [first.weights, first.means, kind.inverse(first.covariances)]
     if isinstance(x, np.ndarray):
         given = [t.cpu().numpy() for t in given]
     model = GaussianMixture(

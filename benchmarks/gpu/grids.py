@@ -26,15 +26,11 @@ CELLS = [
 
 def measure(part: Part) -> None:
     """Measure an epoch of each batch size, what the study costs by them, and a command."""
-    cell = {"network": "mlp", "batch": "500, 1000"}
-    part.measure(cell, lambda: _command(part))
+    part.measure({"network": "mlp", "batch": "500, 1000"}, partial(_command, part))
     hours: dict[str, list[float]] = {name: [] for name in NETWORKS}
     for name, batch, share in CELLS:
-        cell = {"network": name, "batch": batch}
-        figures = part.measure(
-            cell,
-            lambda given=(name, batch, share): _epoch(part, *given),  # type: ignore[misc]
-        )
+        cell: Cell = {"network": name, "batch": batch}
+        figures = part.measure(cell, partial(_epoch, part, name, batch, share))
         if figures:
             hours[name].append(figures["all epochs, h"])
     for name, each in hours.items():

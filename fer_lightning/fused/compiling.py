@@ -2,6 +2,7 @@
 
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -64,8 +65,10 @@ class Compilation:
         begin = time.perf_counter()
         training = self.training
         try:
-            step = compiled_step(training)
-            plain, compiled = _milliseconds(training, None), _milliseconds(training, step)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # how PyTorch's compiler goes about it
+                step = compiled_step(training)
+                plain, compiled = _milliseconds(training, None), _milliseconds(training, step)
         except Exception as error:  # a compiler that is missing or fails does so in many ways
             if self.wanted:
                 raise InputError(

@@ -5,7 +5,7 @@ import platform
 import re
 import subprocess
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ class Summary:
     settings: dict[str, Any]
     data: dict[str, Any]
     device: str
-    versions: dict[str, str]
+    versions: dict[str, str | None]
     commit: str | None
 
     def write(self, path: Path) -> None:
@@ -113,9 +113,17 @@ def data_facts(source: "Source", splits: "FaceSplits") -> dict[str, Any]:
     return {"name": source.name, **splits.sizes(), "fingerprint": splits.fingerprint()}
 
 
-def versions() -> dict[str, str]:
+def versions() -> dict[str, str | None]:
     """Return the versions of Python and of the packages that decide what a run computes."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(package: str) -> str | None:
+    """Return the version of an installed package; None of a clone that is on the path alone."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def commit() -> str | None:

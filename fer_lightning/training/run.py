@@ -153,6 +153,7 @@ def fit(run: Run) -> None:
 
 def _quieten_lightning() -> None:
     """Silence Lightning's advertisements, notes on devices, and a warning on its use of PyTorch."""
+    warnings.filterwarnings("ignore", "GPU available but not used")  # who says cpu means it
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)

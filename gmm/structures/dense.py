@@ -13,6 +13,8 @@ from gmm.structures.statistics import FEW_FEATURES, ExponentialFamily, padded
 
 # Features of the largest matrices that a GPU factors as they are.
 _SMALL = 256
+# And of those that are left when larger ones are taken apart: PyTorch takes up to 64 all at once.
+_TINY = 48
 # Matrices at once from which on it pays to take larger ones apart.
 _SEVERAL = 3
 
@@ -217,7 +219,7 @@ def _small_inverse_root(covariances: Tensor) -> Tensor:
 def _blocked_inverse_root(covariances: Tensor) -> Tensor:
     """Return the same by halves, so that a GPU spends its time in matrix products."""
     n = covariances.shape[-1]
-    if n <= _SMALL:
+    if n <= _TINY:
         return _small_inverse_root(covariances)
     h = n // 2
     first = _blocked_inverse_root(covariances[..., :h, :h])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def summary_of() -> Callable[[Path], dict]:
 @pytest.fixture
 def no_waiting() -> Iterator[Callable[[], None]]:
     """Let PyTorch raise from a call on where something waits for the GPU."""
-    yield lambda: torch.cuda.set_sync_debug_mode("error") if DEVICE == "cuda" else None
-    if DEVICE == "cuda":
-        torch.cuda.set_sync_debug_mode("default")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode")  # that it misses some
+        yield lambda: torch.cuda.set_sync_debug_mode("error") if DEVICE == "cuda" else None
+        if DEVICE == "cuda":
+            torch.cuda.set_sync_debug_mode("default")

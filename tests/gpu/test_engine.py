@@ -121,7 +121,6 @@ def test_steps_do_not_wait_for_the_gpu(network, optimizers, use_graphs, no_waiti
         assert training.train_steps(epoch)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # from within PyTorch's compiler
 def test_compiled_steps_train_as_on_the_cpu():
     shared = splits(28)
     on_cpu = FusedTraining(members(MLP, MOVING, [(shared, 0)] * 4, "cpu"), BATCH)
