@@ -25,6 +25,7 @@ from benchmarks.gpu.cells import Cell, Part, read_cells
 from benchmarks.machine import facts
 from fer_lightning.files.writing import write_json
 from fer_lightning.plots.text_table import as_text, plain_table
+from fer_lightning.runs import commit
 from fer_lightning.shell.configuration import project_root
 
 # Seconds after which a part begins no further cell; so many later it is ended.
@@ -95,7 +96,7 @@ def _process(name: str, lines: Path, dry_run: bool) -> str | None:
 
 
 def _write(path: Path, cells: Sequence[Cell], notes: dict[str, str], dry_run: bool) -> None:
-    machine: dict[str, Any] = {**facts(), "cuda": torch.version.cuda}
+    machine: dict[str, Any] = {**facts(), "cuda": torch.version.cuda, "commit": commit()}
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         machine["gpu memory, GiB"] = round(properties.total_memory / 2**30, 1)

@@ -61,6 +61,10 @@ class Part:
         self._keep({**names, **figures})
         return figures
 
+    def add(self, names: Cell, figures: Cell) -> None:
+        """Keep a cell that follows from others."""
+        self._keep({**names, **figures})
+
     def note(self, names: Cell, note: str) -> None:
         """Keep a cell that cannot be measured, and why."""
         self._keep({**names, "note": note})

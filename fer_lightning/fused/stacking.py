@@ -115,11 +115,6 @@ def _own(layer: nn.Module, parameters: list[Tensor], x: Tensor) -> Tensor:
         of_one = {name: p[0] for name, p in zip(names, parameters, strict=True)}
         return functional_call(layer, of_one, (x[0],)).unsqueeze(0)
 
-    if isinstance(layer, nn.Conv2d) and not x.is_cpu:
-        # vmap makes them groups of one convolution, which cuDNN takes half as long again for
-        each = zip(x, *parameters, strict=True)
-        return torch.stack([layer._conv_forward(*inputs) for inputs in each])
-
     def one(parameters: list[Tensor], x: Tensor) -> Tensor:
         return functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
 

@@ -2,7 +2,7 @@
 
 In come blocks of points and the parameters of mixtures, out go log-densities and new parameters.
 `dense.py` has the structures with correlations, `diagonal.py` those without, `products.py` the two
-matrix products that EM spends its time in.
+matrix products that EM spends its time in, `statistics.py` what makes them all of EM on a GPU.
 """
 
 from gmm.structures.columns import Columns
