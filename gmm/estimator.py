@@ -14,6 +14,7 @@ from gmm.em import fit_em
 from gmm.em_state import Fit
 from gmm.fit import fit_many
 from gmm.mixture import Mixture
+from gmm.points import usable_device
 from gmm.points.arrays import Rereadable, batches_of, dtype_of, generator_of, given, like, points_of
 from gmm.starts import Start
 from gmm.structures import structure, whitening
@@ -191,7 +192,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             torch.as_tensor(v) for v in (self.weights_, self.means_, self.covariances_)
         )
         mixture = Mixture(weights.double().log(), means, covariances, self.covariance_type)
-        return mixture if self.device is None else mixture.to(self.device)
+        return mixture if self.device is None else mixture.to(usable_device(self.device))
 
     def _n_parameters(self) -> int:
         """Return the number of free parameters; the method has scikit-learn's name for it."""

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from fer_lightning.errors import SettingError, require, require_integer, require_number
 from fer_lightning.processes import local_rank, n_processes
 from fer_lightning.runs import section
+from gmm.points import usable_device
 from gmm.starts import MEANS, Start
 from gmm.structures import STRUCTURES
 
@@ -124,13 +125,10 @@ def working_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and n_processes() > 1:
         name = f"cuda:{local_rank()}"
+    rule = "be auto, cpu, or a CUDA device that is here"
     try:
-        device = torch.device(name)
-        usable = device.type in ("cpu", "cuda")
-        if usable:
-            torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError):  # what PyTorch raises differs by build
-        usable = False
-    if not usable:
-        raise SettingError("device", "be auto, cpu, or a CUDA device that is here", name)
+        device = usable_device(name)
+    except ValueError as error:
+        raise SettingError("device", rule, name) from error
+    require(device.type in ("cpu", "cuda"), "device", rule, name)
     return device

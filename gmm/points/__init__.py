@@ -9,11 +9,20 @@ from typing import Any
 
 from torch import Tensor
 
-from gmm.points.blocks import Batches, Block, Points, as_points
+from gmm.points.blocks import Batches, Block, Points, as_points, usable_device
 from gmm.points.distributed import Distributed
 from gmm.points.shards import Shards
 
-__all__ = ["Batches", "Block", "Distributed", "Points", "Shards", "as_points", "open_points"]
+__all__ = [
+    "Batches",
+    "Block",
+    "Distributed",
+    "Points",
+    "Shards",
+    "as_points",
+    "open_points",
+    "usable_device",
+]
 
 
 def open_points(data: Any, **options: Any) -> tuple[Points, tuple[int, ...]]:

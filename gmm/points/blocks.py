@@ -102,7 +102,7 @@ class Points:
         first = as_points(next(iter(data), torch.empty(0)))
         if first.ndim != 2:
             raise ValueError(f"data must be (N, D) points, got shape {tuple(first.shape)}")
-        self.device = torch.device(device or first.device)
+        self.device = usable_device(device or first.device)
         floating = first.dtype if first.dtype.is_floating_point else torch.get_default_dtype()
         self.dtype = dtype or floating
         self.n_features = D = first.shape[-1]
@@ -256,6 +256,22 @@ class Points:
             position = torch.arange(start, start + rows.shape[1], device=self.device)
             valid = position < self._own_sizes[sets].unsqueeze(-1)
             yield sets, start, rows, valid
+
+
+def usable_device(name: torch.device | str) -> torch.device:
+    """Return the device of the given name.
+
+    Raises:
+        ValueError: PyTorch does not know it, or does not find it on this machine.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # which of them differs by build
+        raise ValueError(
+            f"device must be one that PyTorch finds on this machine, such as cpu, got {str(name)!r}"
+        ) from error
+    return device
 
 
 def float64_is_fast(device: torch.device) -> bool:

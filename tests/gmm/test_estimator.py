@@ -178,3 +178,12 @@ def test_a_lost_covariance_is_named_with_its_remedy():
 def test_nothing_is_predicted_before_a_fit():
     with pytest.raises(NotFittedError):
         gmm.GaussianMixture().predict(blobs(5, 2))
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "nowhere"])
+def test_a_device_that_is_not_here_is_told(device):
+    told = f"device must be one that PyTorch finds on this machine, such as cpu, got '{device}'"
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        gmm.GaussianMixture(2, device=device).fit(blobs(20, 2))
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        gmm.fit_many(torch.from_numpy(blobs(20, 2)), 2, device=device)

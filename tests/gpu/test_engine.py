@@ -83,9 +83,12 @@ def test_one_network_trains_as_on_the_cpu(network, use_graphs):
 
 
 @pytest.mark.parametrize("use_graphs", [False, True], ids=["launched", "graphs"])
-def test_folds_of_other_sizes_train_as_on_the_cpu(use_graphs):
+@pytest.mark.parametrize(
+    ("network", "optimizers"), [(MLP, MOVING[1:]), (MLP, ADAMS), (CNN, MOVING[1:])]
+)
+def test_folds_of_other_sizes_train_as_on_the_cpu(network, optimizers, use_graphs):
     sets = [(splits(n, seed), seed) for seed, n in enumerate((32, 33, 30))]
-    assert_as_on_the_cpu(MLP, MOVING[1:], sets, use_graphs)
+    assert_as_on_the_cpu(network, optimizers, sets, use_graphs, 1e-9 if network is MLP else 1e-8)
 
 
 def test_an_epoch_of_many_bundles_trains_as_on_the_cpu(monkeypatch):

@@ -143,6 +143,32 @@ def test_iterations_do_not_wait_for_the_gpu(name, n_features, no_waiting):
         launched(state)
 
 
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_a_fit_without_a_tolerance_does_not_wait_for_the_gpu(name, no_waiting):
+    x = blobs(300, 4)
+    kind = gmm.structures.structure(name)
+    start = gmm.Mixture(
+        torch.full((3,), 1 / 3, dtype=torch.float64).log(),
+        x[[0, 140, 280]], kind.from_variances(x.var(0).expand(3, 4)), name,
+    )  # fmt: skip
+    options = {"max_iter": 8, "tol": 0.0, "reg_covar": 1e-4}
+    expected = gmm.fit_em(x, start, **options)
+    seen = []
+
+    def look(iteration, mean):
+        seen.append(iteration)
+        if iteration == 2:  # the first step sets up libraries, the second is captured
+            no_waiting()
+        elif iteration == 8 and DEVICE == "cuda":
+            torch.cuda.set_sync_debug_mode("default")
+
+    found = gmm.fit_em(x.to(DEVICE), start.to(DEVICE), callback=look, **options)
+    assert seen == list(range(1, 9))
+    a, b = found.log_likelihood.cpu(), expected.log_likelihood
+    torch.testing.assert_close(a, b, rtol=1e-7, atol=0)
+    torch.testing.assert_close(found.mixture.means.cpu(), expected.mixture.means)
+
+
 @pytest.fixture
 def quiet():
     with warnings.catch_warnings():
@@ -174,6 +200,21 @@ def test_the_estimator_keeps_to_the_device_of_its_points(quiet):
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
+def test_an_estimator_answers_where_its_points_are(name, quiet):
+    x = blobs(300, 4)
+    options = {"covariance_type": name, "random_state": 0, "max_iter": 40}
+    on_cpu = gmm.GaussianMixture(3, **options).fit(x)
+    on_gpu = gmm.GaussianMixture(3, **options).fit(x.to(DEVICE))
+    for method in ("predict_proba", "score_samples"):
+        expected = getattr(on_cpu, method)(x)
+        for model in (on_cpu, on_gpu):
+            for device in ("cpu", DEVICE):
+                found = getattr(model, method)(x.to(device))
+                assert found.device.type == device
+                torch.testing.assert_close(found.cpu(), expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
 def test_the_classifier_fits_as_on_the_cpu(name, quiet):
     X = blobs(600, 4).numpy()
     y = (X[:, 0] > X[:, 0].mean()).astype(int)
@@ -182,6 +223,19 @@ def test_the_classifier_fits_as_on_the_cpu(name, quiet):
     on_gpu = gmm.MixtureClassifier((1, 2, 3), device=DEVICE, **options).fit(X, y).at(3)
     np.testing.assert_allclose(on_gpu.predict_proba(X), on_cpu.predict_proba(X), atol=1e-6)
     np.testing.assert_array_equal(on_gpu.predict(X), on_cpu.predict(X))
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_the_classifier_answers_where_its_points_are(name, quiet):
+    x = blobs(400, 4)
+    y = (x[:, 0] > x[:, 0].mean()).long().numpy()
+    options = {"covariance_type": name, "random_state": 0, "reg_covar": 1e-4}
+    expected = gmm.MixtureClassifier(2, **options).fit(x, y).predict_proba(x)
+    model = gmm.MixtureClassifier(2, **options).fit(x.to(DEVICE), y)
+    for device in ("cpu", DEVICE):
+        found = model.predict_proba(x.to(device))
+        assert found.device.type == model.predict(x.to(device)).device.type == device
+        torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-6)
 
 
 def test_mixtures_go_between_devices_by_file(tmp_path):
