@@ -66,7 +66,7 @@ def _compose(words: list[str]) -> None:
 def _first(override: str) -> str:
     """Return an override with the first value of each sweep."""
     key, _, value = override.partition("=")
-    plain = not value or value.startswith(("[", '"'))
+    plain = not value or value.startswith(("[", "{", '"'))
     return override if plain else f"{key}={value.split(',')[0]}"
 
 

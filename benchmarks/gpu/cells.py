@@ -39,6 +39,11 @@ class Part:
         """Return the device that is measured."""
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+    @property
+    def left(self) -> float:
+        """Return the seconds until no further cell is begun."""
+        return max(0.0, self.deadline - time.monotonic())
+
     def measure(self, names: Cell, run: Callable[[], Cell]) -> Cell | None:
         """Measure a cell if there is time, keep what came of it, and return its figures.
 

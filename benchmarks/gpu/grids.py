@@ -76,6 +76,8 @@ def _command(part: Part) -> Cell:
         command += [f"hydra.sweep.dir={folder}"]
         if part.is_toy:
             command += ["data.batch_size=1000", "optim.lr=0.1", "data.cv_fold=0,1"]
-        run = partial(subprocess.run, command, cwd=project_root(), check=True)
+        run = partial(
+            subprocess.run, command, cwd=project_root(), check=True, timeout=part.left / 2
+        )
         took = seconds(partial(run, stdout=subprocess.DEVNULL))
         return {"models": 6 if part.is_toy else 150, "two epochs of all, s": took}

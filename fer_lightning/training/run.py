@@ -45,6 +45,10 @@ from fer_lightning.training.rules import check_settings
 
 ALL_THREADS = torch.get_num_threads()
 
+# Settings of Lightning's Trainer that count its steps, each of which is then one minibatch.
+COUNT_STEPS = ("limit_train_batches", "overfit_batches", "max_steps", "min_steps")
+COUNT_STEPS += ("val_check_interval",)
+
 log = logging.getLogger(__name__)
 
 
@@ -156,17 +160,19 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", "GPU available but not used")  # who says cpu means it
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # who asks is told
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
 
 
 def _datamodule(config: DictConfig) -> FaceDataModule:
+    counts = any(name in config.trainer for name in COUNT_STEPS)
     with section("data"):
         return FaceDataModule(
             instantiate(config.data.source, _convert_="all"),
             batch_size=config.data.batch_size,
             seed=config.seed,
             cache_dir=config.data.cache_dir,
-            minibatches_per_step=config.data.minibatches_per_step,
+            minibatches_per_step=1 if counts else config.data.minibatches_per_step,
             cv_folds=config.data.cv_folds,
             cv_fold=config.data.cv_fold,
         )
@@ -181,12 +187,15 @@ def _model(config: DictConfig) -> ExpressionClassifier:
 
 def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L.Trainer:
     make = instantiate(config.trainer, _convert_="all", _partial_=True)
+    of_user = make.keywords.get("callbacks") or []
+    callbacks += of_user if isinstance(of_user, list) else [of_user]
+    make = functools.partial(make, logger=make.keywords.get("logger", False))
     if config.trainer.get("strategy") == "ddp":
         several = config.trainer.devices > 1
         make = functools.partial(make, strategy=LeaderWritesDDP() if several else "auto")
     try:
         with section("trainer"):
-            return make(logger=False, callbacks=callbacks, default_root_dir=folder)
+            return make(callbacks=callbacks, default_root_dir=folder)
     except (MisconfigurationException, ValueError, TypeError) as error:
         if "backend found" in str(error):  # of an accelerator
             rule = "be one that PyTorch finds on this machine, such as cpu"
