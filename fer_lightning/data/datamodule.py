@@ -100,6 +100,8 @@ class FaceDataModule(L.LightningDataModule):
             self.minibatches_per_step,
             epoch=self.trainer.current_epoch if self.trainer else 0,
             share=self._share,
+            # who overfits sees the same few faces in every epoch
+            reshuffles=not getattr(self.trainer, "overfit_batches", 0),
         )
 
     def val_dataloader(self) -> Minibatches:

@@ -71,7 +71,7 @@ class Minibatches:
 
 
 class TrainLoader:
-    """An iterable of one epoch's minibatches, reshuffled for every epoch.
+    """An iterable of one epoch's minibatches, reshuffled for every epoch unless it is told not to.
 
     Args:
         faces: Training faces on the device.
@@ -83,6 +83,7 @@ class TrainLoader:
             which know how many faces a minibatch has in all.
         epoch: The epoch to begin with.
         share: See `Minibatches`.
+        reshuffles: Whether every epoch has an order of its own.
     """
 
     def __init__(
@@ -93,13 +94,15 @@ class TrainLoader:
         minibatches_per_step: int,
         epoch: int = 0,
         share: Share = WHOLE,
+        reshuffles: bool = True,
     ) -> None:
         self.faces = faces
         self.batch_size = batch_size
         self.seed = seed
         self.minibatches_per_step = minibatches_per_step
-        self.epoch = epoch
+        self.epoch = epoch if reshuffles else 0
         self.share = share
+        self.reshuffles = reshuffles
 
     @property
     def sampler(self) -> "TrainLoader":
@@ -108,7 +111,8 @@ class TrainLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Use the order of this epoch from now on."""
-        self.epoch = epoch
+        if self.reshuffles:
+            self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-len(self.faces) // (self.batch_size * self.minibatches_per_step))

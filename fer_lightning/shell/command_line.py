@@ -17,6 +17,8 @@ from yaml import YAMLError
 from fer_lightning.errors import InputError
 from fer_lightning.runs import RESUME, without_resume
 
+# A whole value, or one of a list or of several to sweep over.
+_POWER_OF_TEN = re.compile(r"(?:^|(?<=[,\[ ]))([+-]?\d+)[eE]\+?(\d)(?=[,\] ]|$)")
 FLAGS_WITH_A_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--info", "-i"),
     *("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"),
@@ -44,6 +46,21 @@ def gather_words(words: Sequence[str], name: str) -> list[str]:
         is_override = re.match(r"[+~]{0,2}[\w./@:-]+=", word) and not Path(word).exists()
         (others if _is_flag(words, i) or is_override else plain).append(word)
     return [*others, f"{name}=[{','.join(map(quoted, plain))}]"] if plain else others
+
+
+def with_integers(words: Sequence[str]) -> list[str]:
+    """Return the command line with 1000 in place of 1e3, which Hydra takes for a float.
+
+    Left as they are: flags, and names of files and folders that look like such a number.
+    """
+    return [word if word.startswith("-") else _with_integers(word) for word in words]
+
+
+def _with_integers(override: str) -> str:
+    key, is_override, value = override.partition("=")
+    if not is_override or Path(value).exists():
+        return override
+    return key + "=" + _POWER_OF_TEN.sub(lambda m: str(int(m[1]) * 10 ** int(m[2])), value)
 
 
 def _is_flag(words: Sequence[str], i: int) -> bool:

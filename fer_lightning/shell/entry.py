@@ -23,7 +23,13 @@ from fer_lightning.errors import InputError, Interrupted, one_line, require
 from fer_lightning.files import full_disk_is_told, is_full, leave_full_disks_to_the_run
 from fer_lightning.processes import handle_signals, leads, n_processes
 from fer_lightning.runs import stored_settings, without_resume
-from fer_lightning.shell.command_line import flags_first, gather_words, resumed, resuming_command
+from fer_lightning.shell.command_line import (
+    flags_first,
+    gather_words,
+    resumed,
+    resuming_command,
+    with_integers,
+)
 from fer_lightning.shell.configuration import CONF, explain, register_resolvers
 from fer_lightning.shell.jobs import Jobs, begun_sweep
 
@@ -76,7 +82,8 @@ def command(
 
     stopped: Interrupted | None = None
     try:
-        sys.argv[1:] = resumed(flags_first(gather_words(words, arguments) if arguments else words))
+        given = gather_words(words, arguments) if arguments else words
+        sys.argv[1:] = resumed(flags_first(with_integers(given)))
         if not leads():
             _step_back()
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()

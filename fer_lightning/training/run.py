@@ -46,8 +46,10 @@ from fer_lightning.training.rules import check_settings
 ALL_THREADS = torch.get_num_threads()
 
 # Settings of Lightning's Trainer that count its steps, each of which is then one minibatch.
-COUNT_STEPS = ("limit_train_batches", "overfit_batches", "max_steps", "min_steps")
-COUNT_STEPS += ("val_check_interval",)
+COUNT_STEPS = (
+    *("limit_train_batches", "overfit_batches", "max_steps", "min_steps"),
+    "val_check_interval",
+)
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +160,7 @@ def fit(run: Run) -> None:
 def _quieten_lightning() -> None:
     """Silence Lightning's advertisements, notes on devices, and a warning on its use of PyTorch."""
     warnings.filterwarnings("ignore", "GPU available but not used")  # who says cpu means it
+    warnings.filterwarnings("ignore", "You requested to overfit but")  # the order stays, see data
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # who asks is told

@@ -85,3 +85,12 @@ def test_processes_share_every_minibatch_without_a_face_twice_or_left_out(n_proc
 def test_processes_share_the_faces_of_an_evaluation():
     parts = [labels_of(in_order(numbered(5), 2, Share(rank, 2))) for rank in range(2)]
     assert parts == [[[0], [2], [4]], [[1], [3], []]]
+
+
+def test_who_overfits_sees_the_same_faces_in_every_epoch():
+    loader = TrainLoader(numbered(25), 10, seed=0, minibatches_per_step=1, reshuffles=False)
+    first = labels_of(loader)
+    loader.set_epoch(3)
+    assert labels_of(loader) == first
+    again = TrainLoader(numbered(25), 10, 0, minibatches_per_step=1, epoch=2, reshuffles=False)
+    assert labels_of(again) == first

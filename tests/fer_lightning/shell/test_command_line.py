@@ -1,7 +1,7 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from fer_lightning.shell.command_line import flags_first, gather_words
+from fer_lightning.shell.command_line import flags_first, gather_words, with_integers
 from fer_lightning.shell.configuration import CONF
 
 NAMES = ["a run", "x,y", "it's", "back\\slash", "end\\", "[1]{2}(3)", '"quoted"', "ü", "#4", "null"]
@@ -32,3 +32,27 @@ def test_a_path_with_an_equals_sign_is_plain_if_it_is_there(tmp_path, monkeypatc
     assert gather_words(["lr=0.1"], "runs") == ["lr=0.1"]
     (tmp_path / "lr=0.1").mkdir()
     assert gather_words(["lr=0.1"], "runs") == ["runs=['lr=0.1']"]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("trainer.max_epochs=1e3", "trainer.max_epochs=1000"),
+        ("seed=1e0,2E+1,3", "seed=1,20,3"),
+        ("model.hidden=[1e2, 2e1]", "model.hidden=[100, 20]"),
+        ("optim.lr=1e-3,1.5e3", "optim.lr=1e-3,1.5e3"),
+        ("optim.lr=1e300", "optim.lr=1e300"),
+        ("data.path='1e3'", "data.path='1e3'"),
+        ("data.path=faces/1e3", "data.path=faces/1e3"),
+        ("--config-dir=1e3", "--config-dir=1e3"),
+        ("1e3", "1e3"),
+    ],
+)
+def test_a_power_of_ten_is_an_integer(word, expected):
+    assert with_integers([word]) == [expected]
+
+
+def test_a_folder_may_have_the_name_of_a_power_of_ten(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "1e3").mkdir()
+    assert with_integers(["data.path=1e3", "seed=1e1"]) == ["data.path=1e3", "seed=10"]

@@ -60,6 +60,13 @@ def test_a_step_is_a_minibatch(train_here, tmp_path, setting, steps):
     assert stored(tmp_path / "run")["global_step"] == steps
 
 
+def test_a_network_overfits_a_minibatch(train_here, tmp_path):
+    # on other faces every time it is still above 1 by then
+    overfit = ["+trainer.overfit_batches=1", "data.batch_size=4", "optim.lr=0.05"]
+    train_here("run", *overfit, "trainer.max_epochs=60", "model=cnn")
+    assert float(rows_of(tmp_path / "run" / "metrics.csv")[-1]["train_ce"]) < 0.1
+
+
 def test_a_profiler_reports(train_here, caplog):
     caplog.set_level(logging.INFO)
     train_here("run", "+trainer.profiler=simple", "trainer.max_epochs=1")
