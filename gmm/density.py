@@ -71,7 +71,7 @@ class Density:
         if joint.is_cpu:
             log_evidence = joint.logsumexp(-1)
             return joint.sub_(log_evidence.unsqueeze(-1)).exp_(), log_evidence
-        # A third of the kernels: the largest responsibility is exp(largest joint - log evidence).
+        # Fewer kernels: the largest responsibility is exp(largest joint - log evidence).
         if joint.stride(-1) == 1:
             resp = joint.softmax(-1)
         else:  # the points lie next to each other in memory

@@ -38,7 +38,10 @@ class Replay:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep Python's garbage collector still: a graph that it frees would break a capture."""
+    """Keep Python's garbage collector still: a graph that it frees would break a capture.
+
+    `fer_lightning/fused/graphs.py` has the same, as neither package knows the other.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:

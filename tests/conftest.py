@@ -35,7 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if need:
         import torch
 
-        if not torch.cuda.is_available():
+        from tests.gpu.device import DEVICE
+
+        if DEVICE == "cuda" and not torch.cuda.is_available():
             for item in need:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 

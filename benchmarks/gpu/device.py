@@ -1,6 +1,7 @@
 """What the device can do at all: rates of products, bandwidths, and the time of a launch."""
 
 import statistics
+from functools import partial
 
 import torch
 
@@ -18,12 +19,12 @@ PRECISIONS = {
 def measure(part: Part) -> None:
     """Measure the device."""
     for name in PRECISIONS:
-        part.measure({"what": f"GEMM, {name}"}, lambda name=name: gemm(part, name))  # type: ignore[misc]
-    part.measure({"what": "memory, read and written"}, lambda: memory(part))
-    part.measure({"what": "host to device, pinned"}, lambda: to_device(part))
-    part.measure({"what": "a kernel, launched by itself"}, lambda: launch(part))
+        part.measure({"what": f"GEMM, {name}"}, partial(gemm, part, name))
+    part.measure({"what": "memory, read and written"}, partial(memory, part))
+    part.measure({"what": "host to device, pinned"}, partial(to_device, part))
+    part.measure({"what": "a kernel, launched by itself"}, partial(launch, part))
     if part.device.type == "cuda":
-        part.measure({"what": "a kernel in a CUDA graph"}, lambda: in_a_graph(part))
+        part.measure({"what": "a kernel in a CUDA graph"}, partial(in_a_graph, part))
     else:
         part.note({"what": "a kernel in a CUDA graph"}, "needs a CUDA device")
 

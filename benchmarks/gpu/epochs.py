@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import nn
 from benchmarks import project_run
 from benchmarks.faces import ALL, SomeFaces, overrides_of
 from benchmarks.gpu.cells import Cell, Part, in_ms, several
-from benchmarks.gpu.together import on_device, training_of
+from benchmarks.gpu.together import epoch_after_epoch, on_device, training_of
 from benchmarks.networks import NETWORKS
 from fer_lightning.data.faces import FaceSplits
 
@@ -26,8 +27,8 @@ BATCHES = (100, 1000)
 def measure(part: Part) -> None:
     """Measure an epoch of each network at each batch size."""
     for name, batch in itertools.product(NETWORKS, BATCHES):
-        cell = {"network": name, "batch": batch}
-        part.measure(cell, lambda name=name, batch=batch: compare(part, name, batch))  # type: ignore[misc]
+        cell: Cell = {"network": name, "batch": batch}
+        part.measure(cell, partial(compare, part, name, batch))
 
 
 def compare(part: Part, name: str, batch: int) -> Cell:
@@ -50,13 +51,8 @@ def compare(part: Part, name: str, batch: int) -> Cell:
     for way, use_graphs in (("engine, launched", False), ("engine, graphs", True)):
         training = training_of(name, 1, splits, batch)
         training.use_graphs = use_graphs
-        epochs_of = itertools.count()
-
-        def epoch() -> None:
-            training.train_epoch(next(epochs_of))  # noqa: B023
-            training.validate()  # noqa: B023
-
-        figures |= in_ms(way, several(epoch, 3 if part.is_toy else 9))
+        repeats = 3 if part.is_toy else 9
+        figures |= in_ms(way, several(epoch_after_epoch(training), repeats))
     return figures | {
         "lightning / bare": figures["lightning"] / figures["bare loop"],
         "graphs / bare": figures["graphs"] / figures["bare loop"],

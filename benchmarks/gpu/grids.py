@@ -1,6 +1,5 @@
 """The study's two grids: 75 models in 5 folds, at each of its batch sizes."""
 
-import itertools
 import subprocess
 import sys
 import tempfile
@@ -8,7 +7,7 @@ from functools import partial
 
 from benchmarks.faces import ALL, SomeFaces
 from benchmarks.gpu.cells import Cell, Part, several
-from benchmarks.gpu.together import OPTIMIZERS, on_device
+from benchmarks.gpu.together import OPTIMIZERS, epoch_after_epoch, on_device
 from benchmarks.grids import STUDY_EPOCHS
 from benchmarks.machine import seconds
 from benchmarks.networks import NETWORKS
@@ -52,13 +51,7 @@ def _epoch(part: Part, name: str, batch: int, share: float) -> Cell:
             members.append(Member(network, optimizer, splits, seed=0))
     training = FusedTraining(members, batch)
     training.use_graphs = True
-    epochs = itertools.count()
-
-    def epoch() -> None:
-        training.train_epoch(next(epochs))
-        training.validate()
-
-    took = several(epoch, 1 if batch <= 10 else 3)
+    took = several(epoch_after_epoch(training), 1 if batch <= 10 else 3)
     in_full = min(took) * (len(SomeFaces().read().train) / n_faces if not part.is_toy else 1)
     return {
         "models": len(members),

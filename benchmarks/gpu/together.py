@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -67,16 +68,10 @@ def _cell(
     precise = extra != "TF32"
     torch.set_float32_matmul_precision("highest" if precise else "high")
     torch.backends.cudnn.allow_tf32 = not precise
-    epochs = itertools.count()
-
-    def epoch() -> None:
-        training.train_epoch(next(epochs))
-        training.validate()
-
     try:
         if extra == "compiled":
             Compilation(training, True).consider(0)
-        times = several(epoch, 2 if part.is_toy else 7)
+        times = several(epoch_after_epoch(training), 2 if part.is_toy else 7)
     finally:
         torch.set_float32_matmul_precision("highest")
     figures = in_ms("ms", times)
@@ -106,6 +101,17 @@ def training_of(
         own = drawn[m] if m < len(drawn) else copy.copy(drawn[m % len(drawn)])
         members.append(Member(own, OPTIMIZERS[m % len(OPTIMIZERS)], splits, seed=m // each))
     return FusedTraining(members, batch)
+
+
+def epoch_after_epoch(training: FusedTraining) -> Callable[[], None]:
+    """Return a function that trains for the next epoch and validates at each call."""
+    epochs = itertools.count()
+
+    def epoch() -> None:
+        training.train_epoch(next(epochs))
+        training.validate()
+
+    return epoch
 
 
 def on_device(splits: FaceSplits, device: torch.device) -> FaceSplits:

@@ -100,7 +100,7 @@ class TrainLoader:
         self.batch_size = batch_size
         self.seed = seed
         self.minibatches_per_step = minibatches_per_step
-        self.epoch = epoch if reshuffles else 0
+        self.epoch = epoch
         self.share = share
         self.reshuffles = reshuffles
 
@@ -111,14 +111,14 @@ class TrainLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Use the order of this epoch from now on."""
-        if self.reshuffles:
-            self.epoch = epoch
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-len(self.faces) // (self.batch_size * self.minibatches_per_step))
 
     def __iter__(self) -> Iterator[Minibatches | Batch]:
-        order = epoch_order(len(self.faces), self.seed, self.epoch).to(self.faces.labels.device)
+        epoch = self.epoch if self.reshuffles else 0
+        order = epoch_order(len(self.faces), self.seed, epoch).to(self.faces.labels.device)
         if self.minibatches_per_step == 1 and self.share == WHOLE:
             yield from Minibatches(self.faces, order, self.batch_size)
         else:

@@ -107,7 +107,7 @@ def fused_cost(
 def _each_by_itself(members: Sequence[Member], batch_size: int) -> Callable[[], None]:
     """Return a function that trains each model for an epoch as a run of its own does.
 
-    That is with CUDA graphs on a GPU, and by Lightning elsewhere.
+    That is with CUDA graphs on a GPU; elsewhere a plain loop stands for Lightning's.
     """
     if not members[0].splits.train.labels.is_cuda:
         return lambda: _train_each(members, batch_size)
@@ -123,6 +123,7 @@ def _each_by_itself(members: Sequence[Member], batch_size: int) -> Callable[[], 
 
 
 def _train_each(members: Sequence[Member], batch_size: int) -> None:
+    """Train each model by itself for an epoch, on the CPU."""
     for member in members:
         optimizer = member.optimizer(member.network.parameters())
         for images, labels in in_order(member.splits.train, batch_size):

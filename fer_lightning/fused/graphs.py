@@ -9,14 +9,17 @@ from torch import Tensor
 
 from fer_lightning.fused.side_by_side import Minibatch, SideBySide
 
-# Steps of a graph. So many hide the time to launch it, and are captured in some tens of
-# milliseconds.
+# Steps of a graph: so many that launching it costs them nothing, so few that capturing it does not,
+# either.
 BUNDLED = 64
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
-    """Keep Python's garbage collector still: a graph that it frees would break a capture."""
+def _no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector still: a graph that it frees would break a capture.
+
+    `gmm/replay.py` has the same, as neither package knows the other.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -38,7 +41,7 @@ class Graph:
 
     def __init__(self, function: Callable[[], Tensor]) -> None:
         self._graph = torch.cuda.CUDAGraph()
-        with no_collection(), torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+        with _no_collection(), torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._result = function()
 
     def __call__(self) -> Tensor:

@@ -13,7 +13,7 @@ from fer_lightning.data import SIZE, Faces
 
 
 class SideBySide:
-    """Faces of G orders side by side, the shorter orders padded with their first face.
+    """Faces of G orders side by side, the shorter orders padded with the first face of all.
 
     The tensors keep their addresses when the order changes, as CUDA graphs need it.
 

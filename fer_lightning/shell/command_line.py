@@ -51,9 +51,10 @@ def gather_words(words: Sequence[str], name: str) -> list[str]:
 def with_integers(words: Sequence[str]) -> list[str]:
     """Return the command line with 1000 in place of 1e3, which Hydra takes for a float.
 
-    Left as they are: flags, and names of files and folders that look like such a number.
+    Left as they are: flags, Hydra's own settings, and names of files and folders that look like
+    such a number.
     """
-    return [word if word.startswith("-") else _with_integers(word) for word in words]
+    return [word if word.startswith(("-", "hydra.")) else _with_integers(word) for word in words]
 
 
 def _with_integers(override: str) -> str:

@@ -46,10 +46,8 @@ from fer_lightning.training.rules import check_settings
 ALL_THREADS = torch.get_num_threads()
 
 # Settings of Lightning's Trainer that count its steps, each of which is then one minibatch.
-COUNT_STEPS = (
-    *("limit_train_batches", "overfit_batches", "max_steps", "min_steps"),
-    "val_check_interval",
-)
+COUNT_STEPS = {"limit_train_batches", "overfit_batches", "max_steps", "min_steps"}
+COUNT_STEPS |= {"val_check_interval"}
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +166,7 @@ def _quieten_lightning() -> None:
 
 
 def _datamodule(config: DictConfig) -> FaceDataModule:
-    counts = any(name in config.trainer for name in COUNT_STEPS)
+    counts = not COUNT_STEPS.isdisjoint(config.trainer)
     with section("data"):
         return FaceDataModule(
             instantiate(config.data.source, _convert_="all"),
@@ -191,14 +189,14 @@ def _model(config: DictConfig) -> ExpressionClassifier:
 def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L.Trainer:
     make = instantiate(config.trainer, _convert_="all", _partial_=True)
     of_user = make.keywords.get("callbacks") or []
-    callbacks += of_user if isinstance(of_user, list) else [of_user]
-    make = functools.partial(make, logger=make.keywords.get("logger", False))
+    callbacks = [*callbacks, *(of_user if isinstance(of_user, list) else [of_user])]
+    logger = make.keywords.get("logger", False)
     if config.trainer.get("strategy") == "ddp":
         several = config.trainer.devices > 1
         make = functools.partial(make, strategy=LeaderWritesDDP() if several else "auto")
     try:
         with section("trainer"):
-            return make(callbacks=callbacks, default_root_dir=folder)
+            return make(logger=logger, callbacks=callbacks, default_root_dir=folder)
     except (MisconfigurationException, ValueError, TypeError) as error:
         if "backend found" in str(error):  # of an accelerator
             rule = "be one that PyTorch finds on this machine, such as cpu"

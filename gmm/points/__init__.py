@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from gmm.points.blocks import Batches, Block, Points, as_points, usable_device
+from gmm.points.blocks import Batches, Block, Points, as_points
+from gmm.points.devices import usable_device
 from gmm.points.distributed import Distributed
 from gmm.points.shards import Shards
 

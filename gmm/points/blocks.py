@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gmm.points.devices import bytes_of_block, float64_is_fast, free_bytes, usable_device
 from gmm.points.distributed import Alone
 
 Batches = Iterable[Any]
 
 _WIDE = 256
-# Compute capabilities of P100, V100, A100, H100 and B200.
-_FAST_FLOAT64 = {(6, 0), (7, 0), (8, 0), (9, 0), (10, 0)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +81,9 @@ class Points:
         others: The processes that hold more rows of a single data set; the sizes and the centre
             are then those of all.
 
+    Attributes:
+        keeps: Whether blocks are kept from one reading of the points to the next.
+
     Raises:
         ValueError: If a value is NaN or infinite, or the shapes do not agree.
     """
@@ -139,11 +141,6 @@ class Points:
         """Return whether this process has all points."""
         return type(self._others) is Alone
 
-    @property
-    def is_resident(self) -> bool:
-        """Return whether all blocks lie on the device and stay there."""
-        return len(self._kept) == len(self._plan)
-
     def total(self, x: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes that hold points."""
         return self._others.total(x)
@@ -155,7 +152,7 @@ class Points:
 
     def blocks(self) -> Iterator[Block]:
         """Yield blocks with every point of this process once, each data set's rows in order."""
-        if self.keeps and self.is_resident:
+        if self.keeps and len(self._kept) == len(self._plan):
             yield from self._kept
             return
         self._kept.clear()
@@ -256,44 +253,6 @@ class Points:
             position = torch.arange(start, start + rows.shape[1], device=self.device)
             valid = position < self._own_sizes[sets].unsqueeze(-1)
             yield sets, start, rows, valid
-
-
-def usable_device(name: torch.device | str) -> torch.device:
-    """Return the device of the given name.
-
-    Raises:
-        ValueError: PyTorch does not know it, or does not find it on this machine.
-    """
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:  # which of them differs by build
-        raise ValueError(
-            f"device must be one that PyTorch finds on this machine, such as cpu, got {str(name)!r}"
-        ) from error
-    return device
-
-
-def float64_is_fast(device: torch.device) -> bool:
-    """Return whether products in float64 take no more time than in float32.
-
-    They do on the GPUs of computing centres alone; there, float64 is used for all points.
-    """
-    if device.type != "cuda":
-        return False
-    return torch.cuda.get_device_capability(device) in _FAST_FLOAT64
-
-
-def bytes_of_block(device: torch.device) -> int:
-    """Return how much memory the work on a block may take."""
-    if device.type == "cpu":
-        return 64 << 20
-    return max(512 << 20, free_bytes(device) // 16)
-
-
-def free_bytes(device: torch.device) -> int:
-    """Return how much memory is free on a GPU; 0 where that is not known."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
 
 
 def as_points(item: Any) -> Tensor:

@@ -7,8 +7,9 @@ matrix products that EM spends its time in, `statistics.py` what makes them all 
 
 from gmm.structures.columns import Columns
 from gmm.structures.covariance import Covariance, Joint, Moments
-from gmm.structures.dense import Full, Tied, whitening
+from gmm.structures.dense import Full, Tied
 from gmm.structures.diagonal import Diag, Spherical
+from gmm.structures.factors import whitening
 from gmm.structures.products import project, weighted_sums
 
 __all__ = [

@@ -7,23 +7,45 @@ from torch import Tensor
 
 from gmm.points import Block
 from gmm.structures.columns import Columns
-from gmm.structures.covariance import LOG_2PI, NOISE, Joint, Moments
+from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Moments
+from gmm.structures.factors import inverse_root, log_det
 from gmm.structures.products import weighted_sums
 from gmm.structures.statistics import FEW_FEATURES, ExponentialFamily, padded
 
-# Features of the largest matrices that a GPU factors as they are.
-_SMALL = 256
-# And of those that are left when larger ones are taken apart: PyTorch takes up to 64 all at once.
-_TINY = 48
-# Matrices at once from which on it pays to take larger ones apart.
-_SEVERAL = 3
+
+class Dense(Covariance):
+    """What structures with correlations have in common."""
+
+    on_diagonal = False
+
+    def factor(self, covariances: Tensor) -> Tensor:
+        """Return upper triangular U with U U^T = Sigma^-1; NaN where Sigma is singular."""
+        return inverse_root(covariances).mT
+
+    def floor(self, covariances: Tensor, reg_covar: float, min_variance: float) -> Tensor:
+        """Add reg_covar to the diagonal, then raise every eigenvalue to min_variance."""
+        eye = torch.eye(covariances.shape[-1], dtype=covariances.dtype, device=covariances.device)
+        covariances = covariances + reg_covar * eye
+        if min_variance == 0:
+            return covariances
+        finite = torch.where(covariances.isfinite(), covariances, eye)
+        values, vectors = torch.linalg.eigh(finite)
+        raised = vectors * values.clamp_min(min_variance).unsqueeze(-2) @ vectors.mT
+        return torch.where(values[..., :1, None] < min_variance, raised, covariances)
+
+    def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
+        inverse, variances = factors.diagonal(0, -2, -1).square(), covariances.diagonal(0, -2, -1)
+        broken: Tensor = ~(inverse * variances < 4 / NOISE).all(-1)
+        return broken
+
+    def inverse(self, covariances: Tensor) -> Tensor:
+        return torch.cholesky_inverse(torch.linalg.cholesky(covariances))
 
 
-class Full(ExponentialFamily):
+class Full(Dense, ExponentialFamily):
     """A matrix per component, (K, D, D)."""
 
     name = "full"
-    on_diagonal = False
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         return (K, D, D)
@@ -35,15 +57,12 @@ class Full(ExponentialFamily):
     def n_parameters(self, K: int, D: int) -> int:
         return K * D * (D + 1) // 2
 
-    def factor(self, covariances: Tensor) -> Tensor:
-        """Return upper triangular U with U U^T = Sigma^-1; NaN where Sigma is singular."""
-        n = covariances.shape[:-2].numel()
-        if covariances.is_cpu or covariances.shape[-1] <= _SMALL or n < _SEVERAL:
-            return _small_inverse_root(covariances).mT
-        return _blocked_inverse_root(covariances).mT
-
     def statistics(self, x: Tensor) -> Tensor:
-        """Return x, all products of two of its features, and 1."""
+        """Return x, all products of two of its features, and 1.
+
+        As the squares of structures without correlations, products are relative to the centre of
+        all points: densities lose digits where a component is narrow and far from there.
+        """
         i, j = _pairs(x.shape[-1], x.device)
         products = x.index_select(-1, i) * x.index_select(-1, j)
         return padded(x, products, torch.ones_like(x[..., :1]))
@@ -52,7 +71,7 @@ class Full(ExponentialFamily):
         D = means.shape[-1]
         precisions = factors @ factors.mT
         linear = (precisions @ means.unsqueeze(-1)).squeeze(-1)
-        constant = log_weights - 0.5 * (D * LOG_2PI + _log_det(factors) + (means * linear).sum(-1))
+        constant = log_weights - 0.5 * (D * LOG_2PI + log_det(factors) + (means * linear).sum(-1))
         i, j = _pairs(D, means.device)
         # a product of two features stands for both of their places in the matrix
         products = precisions[..., i, j] * ((i == j).to(means.dtype) * 0.5 - 1)
@@ -71,9 +90,8 @@ class Full(ExponentialFamily):
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
         D = means.shape[-1]
-        whiten, log_det = factors, _log_det(factors)
-        constant = columns.pack(log_weights - 0.5 * (D * LOG_2PI + log_det))  # (G, P)
-        whiten, means = columns.pack(whiten, -3), columns.pack(means, -2)
+        constant = columns.pack(log_weights - 0.5 * (D * LOG_2PI + log_det(factors)))  # (G, P)
+        whiten, means = columns.pack(factors, -3), columns.pack(means, -2)
         whitened_means = torch.einsum("gpd,gpde->gpe", means, whiten)
 
         def joint(block: Block) -> Tensor:
@@ -101,25 +119,6 @@ class Full(ExponentialFamily):
         second = columns.unpack(moments[1], dim=-3, fill=0) / counts[..., None, None]
         return means + shift, _without_noise(second, outer(shift))
 
-    def floor(self, covariances: Tensor, reg_covar: float, min_variance: float) -> Tensor:
-        """Add reg_covar to the diagonal, then raise every eigenvalue to min_variance."""
-        eye = torch.eye(covariances.shape[-1], dtype=covariances.dtype, device=covariances.device)
-        covariances = covariances + reg_covar * eye
-        if min_variance == 0:
-            return covariances
-        finite = torch.where(covariances.isfinite(), covariances, eye)
-        values, vectors = torch.linalg.eigh(finite)
-        raised = vectors * values.clamp_min(min_variance).unsqueeze(-2) @ vectors.mT
-        return torch.where(values[..., :1, None] < min_variance, raised, covariances)
-
-    def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
-        inverse, variances = factors.diagonal(0, -2, -1).square(), covariances.diagonal(0, -2, -1)
-        broken: Tensor = ~(inverse * variances < 4 / NOISE).all(-1)
-        return broken
-
-    def inverse(self, covariances: Tensor) -> Tensor:
-        return torch.cholesky_inverse(torch.linalg.cholesky(covariances))
-
     def from_variances(self, variances: Tensor) -> Tensor:
         return torch.diag_embed(variances)
 
@@ -130,14 +129,11 @@ class Full(ExponentialFamily):
         return coloured
 
 
-class Tied(Full):
+class Tied(Dense):
     """One matrix for all components of a mixture, (D, D)."""
 
     name = "tied"
     is_shared = True
-
-    def keeps_statistics(self, block: Block) -> bool:
-        return False
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         return (D, D)
@@ -148,18 +144,17 @@ class Tied(Full):
     def n_parameters(self, K: int, D: int) -> int:
         return D * (D + 1) // 2
 
-    def direct_log_joint(
+    def log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
         D = means.shape[-1]
-        whiten, log_det = factors, _log_det(factors)  # (G, M, D, D), (G, M)
-        whitened_means = means @ whiten
+        whitened_means = means @ factors
         lengths = whitened_means.square().sum(-1)
-        constant = log_weights - 0.5 * (D * LOG_2PI + log_det.unsqueeze(-1) + lengths)
+        constant = log_weights - 0.5 * (D * LOG_2PI + log_det(factors).unsqueeze(-1) + lengths)
 
         def joint(block: Block) -> Tensor:
             s = block.sets
-            y = block.x.unsqueeze(1) @ whiten[s]  # (G, M, n, D)
+            y = block.x.unsqueeze(1) @ factors[s]  # (G, M, n, D)
             cross = whitened_means[s] @ y.mT  # (G, M, K, n)
             cross.sub_(squared_length(y).mul_(0.5).unsqueeze(-2))
             return cross.add_(constant[s].unsqueeze(-1)).movedim(-1, 1)
@@ -190,45 +185,10 @@ class Tied(Full):
         return noise @ root.mT
 
 
-def whitening(covariances: Tensor) -> tuple[Tensor, Tensor]:
-    """Return upper triangular U with U U^T = Sigma^-1, and log|Sigma|; NaN if Sigma is singular."""
-    factors = Full().factor(covariances)
-    return factors, _log_det(factors)
-
-
 def squared_length(y: Tensor) -> Tensor:
     """Return the squared lengths of vectors, (..., D), in one pass over them, (...)."""
     length: Tensor = torch.linalg.vector_norm(y, dim=-1)
     return length.square_()
-
-
-def _log_det(factors: Tensor) -> Tensor:
-    """Return log|Sigma| from U with U U^T = Sigma^-1."""
-    return -2 * factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-
-
-def _small_inverse_root(covariances: Tensor) -> Tensor:
-    """Return the inverse of the Cholesky factor; NaN where there is none."""
-    L, failed = torch.linalg.cholesky_ex(covariances)
-    L = L.masked_fill((failed > 0)[..., None, None], torch.nan)
-    eye = torch.eye(L.shape[-1], dtype=L.dtype, device=L.device)
-    inverse: Tensor = torch.linalg.solve_triangular(L, eye.expand_as(L), upper=False)
-    return inverse
-
-
-def _blocked_inverse_root(covariances: Tensor) -> Tensor:
-    """Return the same by halves, so that a GPU spends its time in matrix products."""
-    n = covariances.shape[-1]
-    if n <= _TINY:
-        return _small_inverse_root(covariances)
-    h = n // 2
-    first = _blocked_inverse_root(covariances[..., :h, :h])
-    below = covariances[..., h:, :h] @ first.mT  # of the Cholesky factor
-    second = _blocked_inverse_root(covariances[..., h:, h:] - below @ below.mT)
-    inverse = torch.zeros_like(covariances)
-    inverse[..., :h, :h], inverse[..., h:, h:] = first, second
-    inverse[..., h:, :h] = -(second @ (below @ first))
-    return inverse
 
 
 @cache

@@ -45,6 +45,7 @@ def test_a_path_with_an_equals_sign_is_plain_if_it_is_there(tmp_path, monkeypatc
         ("data.path='1e3'", "data.path='1e3'"),
         ("data.path=faces/1e3", "data.path=faces/1e3"),
         ("--config-dir=1e3", "--config-dir=1e3"),
+        ("hydra.run.dir=1e3", "hydra.run.dir=1e3"),
         ("1e3", "1e3"),
     ],
 )

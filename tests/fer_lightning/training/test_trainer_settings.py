@@ -7,6 +7,8 @@ import logging
 import pytest
 import torch
 
+from fer_lightning.errors import InputError
+
 CALLBACKS = "lightning.pytorch.callbacks"
 
 
@@ -71,3 +73,20 @@ def test_a_profiler_reports(train_here, caplog):
     caplog.set_level(logging.INFO)
     train_here("run", "+trainer.profiler=simple", "trainer.max_epochs=1")
     assert "Profiler Report" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "tf32"), [("highest", False), ("high", True)])
+def test_the_precision_of_float32_products_is_pytorchs(train_here, name, tf32, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not tf32)
+    train_here("run", f"float32_matmul_precision={name}", "trainer.max_epochs=1")
+    try:
+        assert torch.get_float32_matmul_precision() == name
+        assert torch.backends.cudnn.allow_tf32 == tf32
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_no_other_precision_is_taken(train_here):
+    told = "float32_matmul_precision must be one of highest, high, medium, got 'tf32'"
+    with pytest.raises(InputError, match=f"^{told}$"):
+        train_here("run", "float32_matmul_precision=tf32")

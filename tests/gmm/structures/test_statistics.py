@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import gmm
+from gmm.points import Block
 from gmm.structures import STRUCTURES
-from gmm.structures.dense import _blocked_inverse_root, _pairs, _places, _small_inverse_root
+from gmm.structures.dense import _pairs, _places
 from gmm.structures.statistics import ExponentialFamily
 
 KEEPING = ("diag", "spherical", "full")
@@ -13,10 +14,14 @@ KEEPING = ("diag", "spherical", "full")
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
-    """Let all structures keep their statistics on the CPU too."""
-    for name in KEEPING:
-        monkeypatch.setattr(type(STRUCTURES[name]), "keeps_statistics", lambda self, block: True)
-    monkeypatch.setattr(type(STRUCTURES["tied"]), "keeps_statistics", lambda self, block: False)
+    """Let all structures keep their statistics on the CPU too; count the blocks that do."""
+    kept = []
+    original = Block.kept
+    monkeypatch.setattr(ExponentialFamily, "keeps_statistics", lambda self, block: True)
+    monkeypatch.setattr(
+        Block, "kept", lambda self, name, make: kept.append(name) or original(self, name, make)
+    )
+    return kept
 
 
 def fits(name):
@@ -36,8 +41,9 @@ def fits(name):
 @pytest.mark.parametrize("name", KEEPING)
 def test_a_fit_by_statistics_is_the_fit_without(name, request):
     expected = fits(name)
-    request.getfixturevalue("as_on_a_gpu")
+    kept = request.getfixturevalue("as_on_a_gpu")
     got = fits(name)
+    assert set(kept) == {name}
     assert torch.equal(got.n_iter, expected.n_iter)
     torch.testing.assert_close(got.log_likelihood, expected.log_likelihood, rtol=1e-10, atol=0)
     for a, b in zip(got.mixture.tensors(), expected.mixture.tensors(), strict=True):
@@ -69,19 +75,3 @@ def test_a_pair_of_features_has_one_place():
     matrix = torch.arange(25.0).view(5, 5)
     matrix = matrix + matrix.T
     assert torch.equal(matrix[i, j][_places(5, torch.device("cpu"))].view(5, 5), matrix)
-
-
-@pytest.mark.parametrize("n", [300, 513])
-def test_the_inverse_root_by_halves_is_that_of_the_whole(n):
-    generator = torch.Generator().manual_seed(2)
-    roots = torch.randn(2, n, 2 * n, dtype=torch.float64, generator=generator)
-    covariances = roots @ roots.mT
-    whole = _small_inverse_root(covariances)
-    torch.testing.assert_close(_blocked_inverse_root(covariances), whole, rtol=1e-8, atol=1e-12)
-
-
-def test_a_singular_matrix_has_no_inverse_root():
-    covariances = torch.eye(300, dtype=torch.float64).repeat(2, 1, 1)
-    covariances[1, 280, 280] = 0
-    broken = _blocked_inverse_root(covariances).diagonal(dim1=-2, dim2=-1).isnan().any(-1)
-    assert broken.tolist() == [False, True]
