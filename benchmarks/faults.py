@@ -89,7 +89,7 @@ def cases(faces: Path, length: float = 1.0) -> list[Case]:
     run = (*data, "threads=1", "trainer.accelerator=cpu", "data.batch_size=20", "compile=false")
     sweep = ("-m", *run, "optim.momentum=0.5", "optim.lr=0.01,0.1,1e30")
     fused = ("hydra/launcher=fused", "hydra.launcher.threads=1", "hydra.launcher.measure=false")
-    within = ("data.batch_size=1", "data.minibatches_per_step=8", "checkpoint_every_seconds=0")
+    within = ("data.batch_size=1", "checkpoint_every_seconds=0")
     em = (*data, "mixture.n_init=3", "mixture.max_iter=400", "mixture.n_components=5")
     return [
         Case("training", train, (*run, epochs["training"], "optim=adamw", "optim.lr=1e-4")),

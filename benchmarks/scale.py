@@ -31,6 +31,7 @@ from fer_lightning.fused.single_run import train
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.plots.style import BLUE, DPI, INK, VERMILION, plain
 from fer_lightning.shell.configuration import CONF, project_root, register_resolvers
+from fer_lightning.training.optimizers import SGD
 
 TIMES = (1, 2, 5, 10)
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}  # those of FER2013
@@ -76,7 +77,7 @@ def train_on_faces(n: int) -> None:
 def train_models(n: int) -> None:
     """Train n MLPs together for two epochs."""
     splits = Noise(MODEL_FACES).read()
-    members = [Member(network, network.optimizer, splits, seed=0) for network in _networks(n)]
+    members = [Member(network, SGD(lr=0.01), splits, seed=0) for network in _networks(n)]
     training = FusedTraining(members, batch_size=100)
     for epoch in range(2):
         training.train_epoch(epoch)

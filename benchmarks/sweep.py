@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from benchmarks import fused_run, grids, joblib_runs, numpy_backprop, project_run
 from benchmarks.faces import ALL, SomeFaces, overrides_of
@@ -74,7 +75,9 @@ class Case:
         """Return the FLOPs that an epoch of all models needs."""
         run = self.first_run
         splits = run.datamodule.splits
-        return self.n_models * epoch_flops(run.model.layers, len(splits.train), len(splits.val))
+        layers = run.model.network.layers
+        assert isinstance(layers, nn.Sequential)
+        return self.n_models * epoch_flops(layers, len(splits.train), len(splits.val))
 
 
 def cases(models: Sequence[str], n_faces: int, accelerator: str) -> Iterator[Case]:

@@ -7,15 +7,12 @@ import sys
 
 TOY = """
 from torch import nn
-from fer_lightning.training import SGD, ExpressionClassifier
 
 
-class Toy(ExpressionClassifier):
-    def __init__(self, width=4, optimizer=SGD(lr=0.1)):
-        super().__init__(optimizer)
-        self.save_hyperparameters(ignore="optimizer", logger=False)
+class Toy(nn.Sequential):
+    def __init__(self, width=4):
         pool, first = nn.AvgPool2d(8), nn.Linear(36, width)
-        self.layers = nn.Sequential(pool, nn.Flatten(), first, nn.Tanh(), nn.Linear(width, 7))
+        super().__init__(pool, nn.Flatten(), first, nn.Tanh(), nn.Linear(width, 7))
 """
 CONFIGURATION = """
 # @package _global_

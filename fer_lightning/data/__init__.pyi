@@ -11,6 +11,8 @@ from .faces import (
 from .minibatches import (
     Batch as Batch,
     Minibatches as Minibatches,
+    ShareOfBatch as ShareOfBatch,
+    TrainLoader as TrainLoader,
     epoch_order as epoch_order,
     in_order as in_order,
 )

@@ -27,12 +27,12 @@ class FaceDataModule(L.LightningDataModule):
         batch_size: Faces in a training minibatch, over all processes.
         seed: Seed of the order of the training faces.
         cache_dir: Folder where decoded faces are kept, or None to decode them every time.
-        minibatches_per_step: Minibatches that a `training_step` receives at once. The networks of
-            this project loop over them; any other LightningModule works with 1, the default, and
-            receives (images, labels).
         cv_folds: Number of folds of cross-validation over training and validation faces together,
             or None for the splits that the source has.
         cv_fold: The fold that validates, from 0.
+
+    Attributes:
+        done: Minibatches that the next epoch to be loaded begins after, as they are done already.
 
     Raises:
         SettingError: A number breaks its rule.
@@ -44,20 +44,19 @@ class FaceDataModule(L.LightningDataModule):
         batch_size: int = 100,
         seed: int = 0,
         cache_dir: str | Path | None = None,
-        minibatches_per_step: int = 1,
         cv_folds: int | None = None,
         cv_fold: int | None = None,
     ) -> None:
         super().__init__()
         require_integer("seed", seed, 0)
-        require_loading(batch_size, minibatches_per_step, cv_folds, cv_fold)
+        require_loading(batch_size, cv_folds, cv_fold)
         self.source = source
         self.batch_size = batch_size
         self.seed = seed
         self.cache_dir = cache_dir
-        self.minibatches_per_step = minibatches_per_step
         self.cv_folds = cv_folds
         self.cv_fold = cv_fold
+        self.done = 0
         self._splits: FaceSplits | None = None
         self._resident: dict[tuple[str, torch.device], Faces] = {}
 
@@ -93,12 +92,13 @@ class FaceDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> TrainLoader:
         """Return the training minibatches in the random order that seed and epoch determine."""
+        done, self.done = self.done, 0
         return TrainLoader(
             self.resident("train"),
             self.batch_size,
             self.seed,
-            self.minibatches_per_step,
             epoch=self.trainer.current_epoch if self.trainer else 0,
+            done=done,
             share=self._share,
             # who overfits sees the same few faces in every epoch
             reshuffles=not getattr(self.trainer, "overfit_batches", 0),

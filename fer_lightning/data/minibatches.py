@@ -1,6 +1,5 @@
 """Minibatches of faces that live on one device."""
 
-import copy
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -30,6 +29,20 @@ def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(n, generator=generator)
 
 
+class ShareOfBatch(NamedTuple):
+    """What a process has of a minibatch that several share.
+
+    Attributes:
+        images: Its faces, (B, 1, 48, 48) uint8; of a small last minibatch there may be none.
+        labels: (B,) int64.
+        n: Number of faces in the whole minibatch.
+    """
+
+    images: Tensor
+    labels: Tensor
+    n: int
+
+
 class Minibatches:
     """An iterable of (images, labels): images (B, 1, 48, 48) uint8, labels (B,) int64.
 
@@ -37,7 +50,7 @@ class Minibatches:
         faces: Where the minibatches come from, on the device where they are wanted.
         order: Positions of the faces in the order of use, (n,), on the same device.
         batch_size: Faces in a minibatch, over all processes; the last one takes the remainder.
-        share: This process's share of them; of a small last minibatch, it may be empty.
+        share: This process's share of them.
     """
 
     def __init__(self, faces: Faces, order: Tensor, batch_size: int, share: Share = WHOLE) -> None:
@@ -51,18 +64,6 @@ class Minibatches:
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
 
-    def after(self, n: int) -> "Minibatches":
-        """Return the minibatches after the first n."""
-        left = copy.copy(self)
-        left.order = self.order[n * self.batch_size :]
-        return left
-
-    @property
-    def sizes(self) -> list[int]:
-        """Return the number of faces in each minibatch, over all processes."""
-        full, left = divmod(len(self.order), self.batch_size)
-        return [self.batch_size] * full + [left] * (left > 0)
-
     def __iter__(self) -> Iterator[Batch]:
         for all_rows in self.order.split(self.batch_size):
             rows = all_rows[self.share.rank :: self.share.n_processes]
@@ -73,17 +74,20 @@ class Minibatches:
 class TrainLoader:
     """An iterable of one epoch's minibatches, reshuffled for every epoch unless it is told not to.
 
+    It yields (images, labels), or to each of several processes its `ShareOfBatch`.
+
     Args:
         faces: Training faces on the device.
         batch_size: Faces in a minibatch, over all processes.
         seed: Seed of the order.
-        minibatches_per_step: How many minibatches come at once. 1 yields plain (images, labels);
-            more yield `Minibatches`, so that what a training loop does around each of its steps is
-            paid for once for all of them. Of several processes, each always has `Minibatches`,
-            which know how many faces a minibatch has in all.
         epoch: The epoch to begin with.
+        done: Minibatches of this epoch that are done: None is yielded in their place, which
+            Lightning counts and passes over.
         share: See `Minibatches`.
         reshuffles: Whether every epoch has an order of its own.
+
+    Attributes:
+        passes: Whether the last thing yielded was such a None.
     """
 
     def __init__(
@@ -91,18 +95,19 @@ class TrainLoader:
         faces: Faces,
         batch_size: int,
         seed: int,
-        minibatches_per_step: int,
         epoch: int = 0,
+        done: int = 0,
         share: Share = WHOLE,
         reshuffles: bool = True,
     ) -> None:
         self.faces = faces
         self.batch_size = batch_size
         self.seed = seed
-        self.minibatches_per_step = minibatches_per_step
         self.epoch = epoch
         self.share = share
         self.reshuffles = reshuffles
+        self.passes = False
+        self._done = done
 
     @property
     def sampler(self) -> "TrainLoader":
@@ -114,16 +119,38 @@ class TrainLoader:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.faces) // (self.batch_size * self.minibatches_per_step))
+        return -(-len(self.faces) // self.batch_size)
 
-    def __iter__(self) -> Iterator[Minibatches | Batch]:
-        epoch = self.epoch if self.reshuffles else 0
-        order = epoch_order(len(self.faces), self.seed, epoch).to(self.faces.labels.device)
-        if self.minibatches_per_step == 1 and self.share == WHOLE:
-            yield from Minibatches(self.faces, order, self.batch_size)
-        else:
-            for part in order.split(self.batch_size * self.minibatches_per_step):
-                yield Minibatches(self.faces, part, self.batch_size, self.share)
+    def __iter__(self) -> Iterator[Batch | ShareOfBatch | None]:
+        n, done, self._done = len(self.faces), self._done, 0
+        order = epoch_order(n, self.seed, self.epoch if self.reshuffles else 0)
+        order = order.to(self.faces.labels.device)
+        left = Minibatches(self.faces, order[done * self.batch_size :], self.batch_size, self.share)
+        self.passes = done > 0
+        for _ in range(done):
+            yield None
+        self.passes = False
+        if self.share == WHOLE:
+            yield from left
+            return
+        for i, (images, labels) in enumerate(left, done):
+            yield ShareOfBatch(images, labels, min(self.batch_size, n - i * self.batch_size))
+
+    def weight(self, batch_idx: int, n_batches: int, accumulated: int) -> float:
+        """Return the weight of a minibatch among those whose gradients are taken together.
+
+        The mean of their mean losses with these weights is the mean over all of their faces, also
+        where the last ones of an epoch are fewer or smaller.
+
+        Args:
+            batch_idx: Position of the minibatch in the epoch.
+            n_batches: Minibatches of an epoch.
+            accumulated: Minibatches that are taken together, k; Lightning divides each loss by it.
+        """
+        n = min(len(self.faces), n_batches * self.batch_size)
+        first = batch_idx - batch_idx % accumulated
+        own = min(self.batch_size, n - batch_idx * self.batch_size)
+        return accumulated * own / min(n - first * self.batch_size, accumulated * self.batch_size)
 
 
 def in_order(faces: Faces, batch_size: int, share: Share = WHOLE) -> Minibatches:

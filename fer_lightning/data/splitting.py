@@ -92,12 +92,9 @@ def _split_subjects(
     return part[subject]
 
 
-def require_loading(
-    batch_size: int, minibatches_per_step: int, cv_folds: int | None, cv_fold: int | None
-) -> None:
+def require_loading(batch_size: int, cv_folds: int | None, cv_fold: int | None) -> None:
     """Raise a `SettingError` if one of these settings of `FaceDataModule` breaks its rule."""
     require_integer("batch_size", batch_size, 1)
-    require_integer("minibatches_per_step", minibatches_per_step, 1)
     require_fold(cv_folds, cv_fold)
 
 

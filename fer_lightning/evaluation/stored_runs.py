@@ -19,18 +19,15 @@ from fer_lightning.data import (
     load,
 )
 from fer_lightning.errors import InputError
-from fer_lightning.networks import CNN, MLP
 from fer_lightning.runs import (
     _stored,
     read_checkpoint,
-    restored,
+    restored_network,
     run_settings,
     run_summary,
     section,
 )
 from fer_lightning.training import ExpressionClassifier
-
-NETWORKS: dict[str, type[ExpressionClassifier]] = {"MLP": MLP, "CNN": CNN}
 
 log = logging.getLogger(__name__)
 
@@ -124,12 +121,12 @@ def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
     """
     stored = read_checkpoint(path)
     try:
-        model = restored(NETWORKS[stored["network"]], stored)
+        model = ExpressionClassifier(restored_network(stored)).eval()
         epoch = _epoch(stored)
     except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
-        known = ", ".join(NETWORKS)
         raise InputError(
-            f"{path}: not a checkpoint of one of this project's networks ({known})"
+            f"{path}: not a checkpoint of one of this project's networks (MLP, CNN), nor of one "
+            "that can be made here"
         ) from error
     if not all(weights.isfinite().all() for weights in model.parameters()):
         raise InputError(f"{path}: this network has diverged: not all weights are finite numbers")

@@ -26,27 +26,27 @@ def free_bytes(device: torch.device) -> int:
     return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
-def bytes_of_model(network: ExpressionClassifier, batch_size: int) -> int:
+def bytes_of_model(model: ExpressionClassifier, batch_size: int) -> int:
     """Return an estimate of the memory that one model takes in a fused training, in bytes.
 
     It counts the weights, their gradients, the optimiser's state, the best weights so far and a
     copy while they are saved; and twice the activations of a minibatch.
     """
-    n_state = 2 if isinstance(network.optimizer, AdamW) else 1
-    n_weights = sum(p.numel() for p in network.parameters())
+    n_state = 2 if isinstance(model.optimizer, AdamW) else 1
+    n_weights = sum(p.numel() for p in model.parameters())
     batch = max(batch_size, EVALUATION_BATCH)
-    numbers = (4 + n_state) * n_weights + 2 * batch * _passed_on(network)
-    return numbers * next(network.parameters()).element_size()
+    numbers = (4 + n_state) * n_weights + 2 * batch * _passed_on(model.network)
+    return numbers * next(model.parameters()).element_size()
 
 
 @torch.no_grad()
-def _passed_on(network: ExpressionClassifier) -> int:
+def _passed_on(network: nn.Module) -> int:
     """Return the number of activations of a network for one face, its pixels included."""
     first = next(network.parameters())
     x: Tensor = torch.zeros(1, 1, SIZE, SIZE, dtype=first.dtype, device=first.device)
     total = x.numel()
+    assert isinstance(network.layers, nn.Sequential)
     for layer in network.layers:
-        assert isinstance(layer, nn.Module)
         x = layer(x)
         total += x.numel()
     return total
@@ -127,7 +127,8 @@ def _train_each(members: Sequence[Member], batch_size: int) -> None:
     for member in members:
         optimizer = member.optimizer(member.network.parameters())
         for images, labels in in_order(member.splits.train, batch_size):
-            loss = F.cross_entropy(member.network(images), labels)
+            dtype = next(member.network.parameters()).dtype
+            loss = F.cross_entropy(member.network(images.to(dtype).div_(255)), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -12,8 +12,8 @@ from fer_lightning.fused.gradients import Shares, gradients
 from fer_lightning.fused.graphs import Bundles, Graph
 from fer_lightning.fused.optimizers import stacked
 from fer_lightning.fused.side_by_side import Minibatch, SideBySide, gathered
-from fer_lightning.fused.stacking import StackedNetwork, cross_entropies
-from fer_lightning.training import ExpressionClassifier, OptimizerSettings
+from fer_lightning.fused.stacking import Network, StackedNetwork, cross_entropies
+from fer_lightning.training import OptimizerSettings
 
 # Takes a step: from pixels (N, 2304), rows (G, B) and labels (M, B) to logits (M, B, 7).
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -31,7 +31,7 @@ class Member:
         seed: Seed of the order of its minibatches.
     """
 
-    network: ExpressionClassifier
+    network: Network
     optimizer: OptimizerSettings
     splits: FaceSplits
     seed: int

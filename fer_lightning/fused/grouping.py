@@ -13,10 +13,12 @@ if TYPE_CHECKING:  # PyTorch takes a second to import
 OWN = {"optim.lr", "optim.momentum", "optim.weight_decay", "optim.nesterov", "optim.betas"}
 OWN |= {"optim.eps", "seed", "data.cv_fold"}
 # These concern a run that is trained alone, or how it is shown, and not what it computes.
-UNUSED = {"threads", "data.minibatches_per_step", "engine", "compile", "checkpoint_every_seconds"}
+UNUSED = {"threads", "engine", "compile", "checkpoint_every_seconds"}
 # What of Lightning's Trainer the fused training knows.
 TRAINER = {"max_epochs", "accelerator", "devices", "precision", "num_sanity_val_steps"}
 TRAINER |= {"log_every_n_steps", "enable_progress_bar", "enable_model_summary"}
+# Whose layers are applied one after another.
+NETWORKS = ("mlp", "cnn")
 # Whose steps are written for many models at once, in optimizers.py.
 OPTIMIZERS = ("sgd", "adamw")
 PRECISIONS = (None, 32, 64, "32", "64", "32-true", "64-true")
@@ -69,6 +71,8 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
         return f"trainer.precision={precision} is for Lightning's own loop"
     if settings.get("trainer.devices") != 1:
         return "it runs on several devices"
+    if settings["model"] not in NETWORKS:
+        return f"model={settings['model']} is for Lightning's own loop"
     if settings["optim"] not in OPTIMIZERS:
         return f"optim={settings['optim']} is for Lightning's own loop"
     return None

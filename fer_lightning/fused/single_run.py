@@ -12,6 +12,7 @@ from fer_lightning.errors import require
 from fer_lightning.fused.gradients import is_written_out
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.fused.together import train_together
+from fer_lightning.networks import MLP
 from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
 from fer_lightning.training import ALL_THREADS, Run, fit, leave_group
@@ -90,9 +91,12 @@ def chosen_engine(run: Run) -> str:
     if config.engine == "fused":
         require(reason is None, "engine", f"be lightning, as {reason}", config.engine)
         return "fused"
+    if reason is not None:
+        return "lightning"
     if run.trainer.strategy.root_device.type == "cuda":
-        return "fused" if reason is None else "lightning"
+        return "fused"
     n_faces = len(run.datamodule.splits.train)
     n_steps = config.trainer.max_epochs * n_faces / run.datamodule.batch_size
-    pays = n_steps >= MANY_STEPS and is_written_out(run.model.layers)
-    return "fused" if pays and reason is None else "lightning"
+    network = run.model.network
+    pays = isinstance(network, MLP) and n_steps >= MANY_STEPS and is_written_out(network.layers)
+    return "fused" if pays else "lightning"

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from fer_lightning.training import ExpressionClassifier
+from fer_lightning.networks import CNN, MLP
 
 Parameters = dict[str, Tensor]
+Network = MLP | CNN  # which have nothing but `layers`, applied one after another
 
 
 class StackedNetwork:
@@ -32,7 +33,7 @@ class StackedNetwork:
         first: Index of the first layer with parameters, whose input L models share.
     """
 
-    def __init__(self, networks: Sequence[ExpressionClassifier], n_shared: int) -> None:
+    def __init__(self, networks: Sequence[Network], n_shared: int) -> None:
         self.n_groups, self.n_shared = len(networks) // n_shared, n_shared
         self.layers = list(networks[0].layers)
         sizes = [sum(1 for _ in layer.parameters()) for layer in self.layers]

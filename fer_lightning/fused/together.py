@@ -14,8 +14,9 @@ from torch.utils._pytree import tree_map_only
 from fer_lightning.data import SPLITS, FaceSplits
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.engine import FusedTraining, Means, Member
+from fer_lightning.networks import CNN, MLP
 from fer_lightning.processes import signals_wait, stop_if_waiting
-from fer_lightning.runs import Stored
+from fer_lightning.runs import Stored, as_now
 from fer_lightning.training import EpochBar, Run
 
 
@@ -39,7 +40,6 @@ class Driver:
         trainer.datamodule = run.datamodule  # type: ignore[attr-defined]
         trainer.callbacks.append(_TensorsOfTheirOwn())  # type: ignore[attr-defined]
         self._steps = len(run.datamodule.train_dataloader())
-        self._updates = -(-len(run.datamodule.splits.train) // run.datamodule.batch_size)
         self._validations = len(run.datamodule.val_dataloader())
 
     @property
@@ -91,13 +91,14 @@ class Driver:
         loop = self.trainer.fit_loop
         steps = loop.epoch_loop.batch_progress
         validations = loop.epoch_loop.val_loop.batch_progress
-        updates = loop.epoch_loop.manual_optimization.optim_step_progress
+        updates = loop.epoch_loop.automatic_optimization.optim_progress.optimizer
         _set(loop.epoch_progress, epochs, epochs)
         loop.epoch_progress.total.completed -= 1
         loop.epoch_progress.current.completed -= 1
         _set(steps, epochs * self._steps, self._steps)
         _set(validations, self._validations, self._validations)
-        _set(updates, epochs * self._updates, epochs * self._updates)
+        for progress in (updates.step, updates.zero_grad):
+            _set(progress, epochs * self._steps, self._steps)
         steps.is_last_batch = validations.is_last_batch = True
         loop.epoch_loop._batches_that_stepped = epochs * self._steps
 
@@ -135,6 +136,7 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
     """
     for run in runs:
         if run.stored:
+            as_now(run.stored.content)
             run.model.load_state_dict(run.stored.content["state_dict"])
     training = FusedTraining(members(runs), runs[0].datamodule.batch_size)
     for m, run in enumerate(runs):
@@ -179,8 +181,10 @@ def members(runs: Sequence[Run]) -> list[Member]:
         faces = [run.datamodule.resident(split) for split in SPLITS]
         shared = splits.setdefault(id(faces[0]), FaceSplits(*faces))
         dtype = PRECISIONS[run.trainer.precision]
-        network = run.model.to(run.trainer.strategy.root_device, dtype)
-        made.append(Member(network, network.optimizer, shared, run.datamodule.seed))
+        model = run.model.to(run.trainer.strategy.root_device, dtype)
+        network = model.network
+        assert isinstance(network, MLP | CNN)
+        made.append(Member(network, model.optimizer, shared, run.datamodule.seed))
     return made
 
 
@@ -189,7 +193,7 @@ def _tie(training: FusedTraining, runs: Sequence[Run]) -> None:
     stacks = zip(training.network.names, training.network.parameters, strict=True)
     for name, stack in stacks:
         for m, run in enumerate(runs):
-            run.model.get_parameter(name).data = stack[m]
+            run.model.network.get_parameter(name).data = stack[m]
 
 
 def _untie(network: nn.Module) -> None:

@@ -1,7 +1,7 @@
-"""The networks, a file each, top to bottom.
+"""The networks, a file each: plain modules, top to bottom.
 
-In come faces (B, 1, 48, 48), out go logits (B, 7). Each is an `ExpressionClassifier`, which knows
-how to train it.
+In come faces in [0, 1], (B, 1, 48, 48), out go logits, (B, 7). How they are trained is said in
+`fer_lightning.training`.
 """
 
 import lazy_loader

@@ -3,21 +3,14 @@
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fer_lightning.data import CLASSES, SIZE
-from fer_lightning.training import (
-    SGD,
-    ExpressionClassifier,
-    OptimizerSettings,
-    initialise,
-    require_cnn,
-)
-
-CNN_OPTIMIZER = SGD(lr=0.1)
+from fer_lightning.networks.initial import initialise
+from fer_lightning.networks.shapes import require_cnn
 
 
-class CNN(ExpressionClassifier):
+class CNN(nn.Module):
     """Convolutions with ReLU and max-pooling, then a linear layer: 8 and 16 filters in the study.
 
     The first pooling is 3x3, the others 2x2, as long as there are pixels to pool: 48 - 16 - 8 - 4 -
@@ -26,22 +19,20 @@ class CNN(ExpressionClassifier):
     Args:
         filters: Filters of each convolution, at least one convolution.
         kernel_size: Side of the filters, odd, so that zero padding keeps the size.
-        optimizer: How to train; the study's settings by default.
+
+    Attributes:
+        settings: The arguments that it was made with.
+        layers: The layers, applied one after another.
 
     Raises:
         SettingError: A value breaks its rule.
     """
 
-    def __init__(
-        self,
-        filters: Sequence[int] = (8, 16),
-        kernel_size: int = 5,
-        optimizer: OptimizerSettings = CNN_OPTIMIZER,
-    ) -> None:
-        super().__init__(optimizer)
+    def __init__(self, filters: Sequence[int] = (8, 16), kernel_size: int = 5) -> None:
+        super().__init__()
         require_cnn(filters, kernel_size)
         filters = list(filters)
-        self.save_hyperparameters(ignore="optimizer", logger=False)
+        self.settings = {"filters": filters, "kernel_size": kernel_size}
         layers: list[nn.Module] = []
         side = SIZE
         for n_in, n_out in zip([1, *filters], filters, strict=False):
@@ -54,3 +45,7 @@ class CNN(ExpressionClassifier):
         # far faster on a CPU than channels first; what layers pass on follows their weights
         self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         initialise(self.layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits, (B, 7), of faces in [0, 1], (B, 1, 48, 48)."""
+        return self.layers(images)

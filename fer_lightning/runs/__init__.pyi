@@ -1,12 +1,14 @@
 from .checkpoint_files import (
     LAST as LAST,
     Stored as Stored,
+    as_now as as_now,
     begin_anew as begin_anew,
     goes_on_from as goes_on_from,
     growing_files as growing_files,
     in_place as in_place,
+    network_name as network_name,
     read_checkpoint as read_checkpoint,
-    restored as restored,
+    restored_network as restored_network,
     sweep_up as sweep_up,
     whole_checkpoints as whole_checkpoints,
 )

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from fer_lightning.data import CLASSES
 from fer_lightning.errors import InputError
 from fer_lightning.files import GrowingFiles, whole_generations
+from fer_lightning.networks import CNN, MLP
 from fer_lightning.processes import leads
+from fer_lightning.runs.classes import named_class
 
 DAMAGE = (
     *(OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError),
@@ -56,47 +58,84 @@ def _require_unpacked(path: Path) -> None:
         raise ValueError("its members are compressed")
 
 
-def restored(make: type[nn.Module], stored: Mapping[str, Any], **settings: Any) -> Any:
+NETWORKS: dict[str, type[nn.Module]] = {"MLP": MLP, "CNN": CNN}
+OF_NETWORK = "network."  # what the names of its weights begin with in a checkpoint
+
+
+def network_name(network: type[nn.Module]) -> str:
+    """Return the name of a class of networks in checkpoints: of this project's, the short one."""
+    name = network.__name__
+    return name if NETWORKS.get(name) is network else f"{network.__module__}.{name}"
+
+
+def restored_network(stored: Mapping[str, Any]) -> nn.Module:
     """Return the network in a checkpoint, in evaluation mode.
 
     Its size is compared with the weights before it takes memory: a few bytes can ask for any size.
 
     Args:
-        make: Class of the network.
         stored: Content of the checkpoint.
-        settings: Arguments of the class besides those in the checkpoint.
 
     Raises:
-        ValueError, TypeError, KeyError, RuntimeError: It holds another network, or none.
+        ValueError, TypeError, KeyError, RuntimeError: It holds no network that can be made here.
     """
-    arguments, weights = stored["hyper_parameters"], stored["state_dict"]
+    name, arguments = stored["network"], stored["hyper_parameters"]
+    weights = {n.removeprefix(OF_NETWORK): w for n, w in stored["state_dict"].items()}
     _require_plain(arguments, len(weights))
+    make = NETWORKS.get(name) or named_class(name, "torch.nn.Module")
     with torch.device("meta"):
-        expected = make(**arguments, **settings).state_dict()
-    if {name: w.shape for name, w in expected.items()} != {n: w.shape for n, w in weights.items()}:
+        expected = make(**arguments).state_dict()
+    if {n: w.shape for n, w in expected.items()} != {n: w.shape for n, w in weights.items()}:
         raise ValueError("weights of another network")
-    if not all(_is_whole(w) for w in weights.values()):
+    if not all(map(_is_whole, weights.values())):
         raise ValueError("weights without numbers of their own")
-    model = make(**arguments, **settings)
-    model.to(next(iter(weights.values())).dtype).load_state_dict(weights)
-    return model.eval()
+    network = make(**arguments)
+    floats = [w.dtype for w in weights.values() if w.is_floating_point()]
+    network.to(floats[0]).load_state_dict(weights)
+    return network.eval()
+
+
+def as_now(checkpoint: dict[str, Any]) -> None:
+    """Change a checkpoint of version 0.1, from which a run goes on, into what this version saves.
+
+    There a network was its own LightningModule, and took its optimiser steps itself, 32 of them in
+    a step of Lightning.
+    """
+    weights = checkpoint["state_dict"]
+    if any(name.startswith(OF_NETWORK) for name in weights):
+        return
+    checkpoint["state_dict"] = {f"{OF_NETWORK}{name}": w for name, w in weights.items()}
+    loop = checkpoint["loops"]["fit_loop"]
+    steps = loop["epoch_loop.manual_optimization.optim_step_progress"]
+    progress = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+    done = checkpoint.get("epoch_so_far", {}).get("minibatches", 0)
+    n_steps = steps["total"]["completed"]
+    for part in ("total", "current"):
+        progress["step"][part] |= dict.fromkeys(("ready", "completed"), n_steps)
+        progress["zero_grad"][part] |= dict.fromkeys(("ready", "started", "completed"), n_steps)
+    loop["epoch_loop.state_dict"]["_batches_that_stepped"] = n_steps - done
+    for part in ("total", "current"):
+        counts = loop["epoch_loop.batch_progress"][part]
+        counts.update(dict.fromkeys(counts, n_steps - done))
 
 
 def _require_plain(arguments: object, n_weights: int) -> None:
-    """Raise a `ValueError` unless all arguments are integers or short lists of integers."""
-    values = list(arguments.values()) if isinstance(arguments, dict) else [None]
+    """Raise a `ValueError` unless all arguments are plain values or short lists of them."""
+    values = list(arguments.values()) if isinstance(arguments, dict) else [[None]]
     for value in values:
-        numbers = value if isinstance(value, list) else [value]
-        if len(numbers) > n_weights or any(type(number) is not int for number in numbers):
+        each = value if isinstance(value, list) else [value]
+        if len(each) > max(n_weights, 8) or not all(type(one) in PLAIN for one in each):
             raise ValueError("settings of another network")
 
 
+PLAIN = (int, float, bool, str, type(None))
+
+
 def _is_whole(weights: object) -> bool:
-    """Return whether this is a dense float tensor on the CPU that stores each of its numbers."""
+    """Return whether this is a dense tensor on the CPU that stores each of its numbers."""
     if not isinstance(weights, Tensor) or weights.layout != torch.strided:
         return False
-    in_memory = weights.device.type == "cpu" and weights.is_floating_point()
-    return in_memory and weights.nbytes <= weights.untyped_storage().nbytes()
+    return weights.device.type == "cpu" and weights.nbytes <= weights.untyped_storage().nbytes()
 
 
 LAST = "last.ckpt"

@@ -31,7 +31,6 @@ PLUMBING = (
     "checkpoint_every_seconds",
     "data.path",
     "data.cache_dir",
-    "data.minibatches_per_step",
 )
 
 

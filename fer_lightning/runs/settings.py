@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from fer_lightning.errors import InputError, SettingError, one_line
 from fer_lightning.files import read_yaml, value_at
+from fer_lightning.runs.classes import FORMER_NAMES, is_allowed
 from fer_lightning.runs.summary import run_summary
 
 
@@ -62,35 +63,14 @@ def _flat(section: dict[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]
         if isinstance(value, dict):
             yield from _flat(value, f"{key}.")
         elif name == "_target_":
-            yield prefix.rstrip("."), value.rpartition(".")[2].lower()
+            # PyTorch's SGD is not this project's
+            short = value if value.startswith("torch.") else value.rpartition(".")[2].lower()
+            yield prefix.rstrip("."), short
         else:
             yield key, value
 
 
 RESUME = "resume="  # what goes on a command line before the folder of a run that goes on
-# The only classes that stored settings, which may come from anywhere, can name.
-STORED_CLASSES = {
-    "lightning.Trainer",
-    "fer_lightning.networks.MLP",
-    "fer_lightning.networks.CNN",
-    "fer_lightning.training.SGD",
-    "fer_lightning.training.AdamW",
-    "fer_lightning.data.Synthetic",
-    "fer_lightning.data.Tfd",
-    "fer_lightning.data.Fer2013",
-    "fer_lightning.data.ClassFolders",
-    "gmm.faces.settings.MixtureSettings",
-}
-# Under which names runs of version 0.1 stored some of them.
-FORMER_NAMES = {
-    "fer_lightning.optimizers.SGD": "fer_lightning.training.SGD",
-    "fer_lightning.optimizers.AdamW": "fer_lightning.training.AdamW",
-    "fer_lightning.data.synthetic.Synthetic": "fer_lightning.data.Synthetic",
-    "fer_lightning.data.tfd.Tfd": "fer_lightning.data.Tfd",
-    "fer_lightning.data.fer2013.Fer2013": "fer_lightning.data.Fer2013",
-    "fer_lightning.data.folder.ClassFolders": "fer_lightning.data.ClassFolders",
-    "gmm.settings.MixtureSettings": "gmm.faces.settings.MixtureSettings",
-}
 
 
 def stored_settings(folder: Path) -> tuple[DictConfig, list[str]]:
@@ -134,12 +114,12 @@ def _require_plain(folder: Path, key: str, value: Any) -> None:
     """Raise an `InputError` if a stored value names a class or resolver that is not allowed."""
     called = set(re.findall(r"\$\{([^${}]*):", str(value))) - {"project_root"}
     of_hydra = [name for name in key.split(".") if name.startswith("_")]
-    is_class = of_hydra == ["_target_"] and key.endswith("_target_") and value in STORED_CLASSES
+    is_class = of_hydra == ["_target_"] and key.endswith("_target_") and is_allowed(key, value)
     foreign = bool(of_hydra) and not is_class
     if foreign or called:
         raise InputError(
             f"{folder / '.hydra' / 'config.yaml'}: {key} must be a plain value or one of this "
-            f"project's classes, got {str(value)[:100]!r}"
+            f"project's classes, or one of the kind that belongs there, got {str(value)[:100]!r}"
         )
 
 

@@ -1,5 +1,5 @@
 from .callbacks.progress import EpochBar as EpochBar
-from .classifier import ExpressionClassifier as ExpressionClassifier, initialise as initialise
+from .classifier import ExpressionClassifier as ExpressionClassifier
 from .optimizers import SGD as SGD, AdamW as AdamW, OptimizerSettings as OptimizerSettings
 from .predictions import (
     COLUMNS as COLUMNS,
@@ -8,9 +8,13 @@ from .predictions import (
     predict as predict,
     uncertain_faces as uncertain_faces,
 )
-from .rules import (
-    check_settings as check_settings,
-    require_cnn as require_cnn,
-    require_mlp as require_mlp,
-)
+from .rules import check_settings as check_settings
 from .run import ALL_THREADS as ALL_THREADS, Run as Run, fit as fit, leave_group as leave_group
+from .schedules import (
+    Cosine as Cosine,
+    OneCycle as OneCycle,
+    Plateau as Plateau,
+    Schedule as Schedule,
+    Step as Step,
+    configured as configured,
+)

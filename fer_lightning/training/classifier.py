@@ -1,22 +1,28 @@
-"""What all networks share: the steps of training and evaluation."""
+"""How a network is trained and evaluated, whatever network it is."""
 
+import dataclasses
+import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import lightning as L
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torchmetrics import Metric
 
-from fer_lightning.data import Batch, Minibatches
+from fer_lightning.data import Batch, FaceDataModule, ShareOfBatch, TrainLoader
 from fer_lightning.errors import InputError
-from fer_lightning.runs import read_checkpoint, restored
-from fer_lightning.training.optimizers import OptimizerSettings
+from fer_lightning.runs import as_now, network_name, read_checkpoint, restored_network
+from fer_lightning.training.optimizers import SGD, OptimizerSettings
+from fer_lightning.training.schedules import Schedule, configured
+
+# From logits (B, 7) and labels (B,) to the mean over the faces.
+Loss = Callable[[Tensor, Tensor], Tensor]
+STUDY = SGD(lr=0.01)
 
 
 class EpochMeans(Metric):
@@ -42,35 +48,60 @@ class EpochMeans(Metric):
 
 
 class ExpressionClassifier(L.LightningModule):
-    """A network from faces to logits of the seven expressions, trained by cross-entropy.
+    """A network from faces to logits of the seven expressions, trained by any loss and optimiser.
 
     Logs `train/ce`, `train/acc`, `val/ce`, `val/acc`, `test/ce` and `test/acc`, each the mean over
     the faces of an epoch. Training means are taken while the weights change, minibatch after
     minibatch.
 
     Args:
-        optimizer: Settings of the optimiser.
+        network: From faces in [0, 1], (B, 1, 48, 48), to logits, (B, 7).
+        optimizer: From parameters to an optimiser, as `SGD(lr=0.1)` of this package or
+            `functools.partial(torch.optim.NAdam, lr=0.001)`.
+        schedule: How its learning rate changes, as `Cosine()` of this package or a partial of a
+            scheduler of PyTorch that steps once an epoch; None for a constant one.
+        loss: What is minimised, from logits and labels to the mean over a minibatch.
+        log_steps: Whether to log the loss of a minibatch too, as `train/loss_step`, each time that
+            `Trainer(log_every_n_steps=...)` says.
 
     Attributes:
-        layers: The network itself.
+        settings: The arguments that the class of the network was made with, for checkpoints.
     """
 
-    layers: nn.Sequential
-
-    def __init__(self, optimizer: OptimizerSettings) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: OptimizerSettings = STUDY,
+        schedule: Schedule | None = None,
+        loss: Loss = F.cross_entropy,
+        log_steps: bool = True,
+    ) -> None:
         super().__init__()
-        self.optimizer = optimizer
-        # One training step loops over many minibatches: Lightning's work around a step, which
-        # rivals that of a small network, is then paid for once for all of them.
-        self.automatic_optimization = False
+        self.network = network
+        self.optimizer, self.schedule, self.loss = optimizer, schedule, loss
+        self.log_steps = log_steps
+        self.settings: dict[str, Any] = getattr(network, "settings", {})
         self._outputs: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        self._n_done = 0  # minibatches of this epoch
-        self._n_to_pass = 0  # those of them that were done before the run was cut off
+        self._weighs = False
+        self._plateau: Tensor | None = None  # what a schedule has not heard of yet
         self._means = EpochMeans()
 
-    def logits(self, images: Tensor) -> Tensor:
-        """Return the logits, (B, 7), of faces in [0, 1], (B, 1, 48, 48)."""
-        return self.layers(images)
+    @property
+    def lr(self) -> float:
+        """The learning rate, which Lightning's `LearningRateFinder` sets.
+
+        Raises:
+            AttributeError: The optimiser has none of its own.
+        """
+        found = getattr(self.optimizer, "keywords", None)
+        return float(self.optimizer.lr if found is None else found["lr"])  # type: ignore[attr-defined]
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        if isinstance(self.optimizer, functools.partial):
+            self.optimizer = functools.partial(self.optimizer, lr=lr)
+        else:
+            self.optimizer = dataclasses.replace(self.optimizer, lr=lr)  # type: ignore[type-var]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of faces.
@@ -83,79 +114,62 @@ class ExpressionClassifier(L.LightningModule):
         """
         if not images.is_floating_point():
             images = images.to(self.dtype).div_(255)
-        return self.logits(images)
+        return self.network(images)
 
-    def configure_optimizers(self) -> Optimizer:
-        return self.optimizer(self.parameters())
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self.optimizer(self.parameters())
+        if self.schedule is None:
+            return optimizer
+        # the steps of all epochs, for which Lightning asks the data
+        n_steps, trainer = self.trainer.estimated_stepping_batches, self.trainer
+        steps_per_epoch = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
+        scheduler = configured(self.schedule, optimizer, steps_per_epoch, n_steps)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}  # type: ignore[return-value]
 
-    def training_step(self, batch: Minibatches | Batch, batch_idx: int) -> None:
-        """Take one optimiser step for each minibatch of a batch."""
-        n_minibatches = len(batch) if isinstance(batch, Minibatches) else 1
-        passed = min(self._n_to_pass, n_minibatches)
-        if passed:
-            self._n_to_pass -= passed
-            logits, labels = self._outputs["train"][0]
-            self._outputs["train"][0] = (logits.to(self.device), labels.to(self.device))
-            if passed == n_minibatches:
-                return
-            assert isinstance(batch, Minibatches)
-            batch = batch.after(passed)
-        backward, step = self._backward_and_step()
-        parameters = list(self.parameters())
-        minibatches: Iterable[Batch] = batch if isinstance(batch, Minibatches) else [batch]
-        sizes = batch.sizes if isinstance(batch, Minibatches) else [len(batch[1])]
-        for (images, labels), n in zip(minibatches, sizes, strict=True):
-            logits = self(images)
-            for parameter in parameters:
-                parameter.grad = None
-            backward(self._loss(logits, labels, n))
-            step()
-            self._outputs["train"].append((logits.detach(), labels))
-            self._n_done += 1
+    def on_train_epoch_start(self) -> None:
+        trainer = self.trainer
+        of_faces = isinstance(trainer.train_dataloader, TrainLoader)
+        self._weighs = of_faces and trainer.accumulate_grad_batches * trainer.world_size > 1
+        self._outputs["train"] = [
+            (logits.to(self.device), labels.to(self.device))
+            for logits, labels in self._outputs["train"]
+        ]
 
-    def _loss(self, logits: Tensor, labels: Tensor, n: int) -> Tensor:
-        """Return a loss whose mean over all processes is the mean cross-entropy of n faces.
+    def training_step(self, batch: Batch | ShareOfBatch, batch_idx: int) -> Tensor:
+        images, labels = batch[:2]
+        logits = self(images)
+        self._outputs["train"].append((logits.detach(), labels))
+        loss = (
+            self._weighted(logits, batch, batch_idx) if self._weighs else self.loss(logits, labels)
+        )
+        if self.log_steps and self.trainer._logger_connector.should_update_logs:
+            self.log("train/loss_step", loss)
+        return loss
 
-        The n faces are the whole minibatch, of which each process has a part.
-        """
-        n_processes = self.trainer.world_size
-        if n_processes == 1:
-            return F.cross_entropy(logits, labels)
-        # DDP takes the mean of the gradients over the processes, however few faces one has.
-        return F.cross_entropy(logits, labels, reduction="sum") * (n_processes / n)
-
-    def _backward_and_step(self) -> tuple[Callable[[Tensor], None], Callable[[], object]]:
-        """Return the functions that compute gradients and take an optimiser step.
-
-        They are PyTorch's own, or Lightning's where the loss is scaled or several processes train:
-        Lightning's call hooks of all callbacks, which slows a small network down.
-        """
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer)
-        scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        if scales or self.trainer.world_size > 1:
-            return self.manual_backward, optimizer.step
-        take_step = optimizer.optimizer.step
-        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-
-        def step() -> None:
-            progress.increment_ready()  # what `trainer.global_step` counts
-            take_step()
-            progress.increment_completed()
-
-        return Tensor.backward, step
+    def _weighted(self, logits: Tensor, batch: Batch | ShareOfBatch, batch_idx: int) -> Tensor:
+        """Return a loss so that each face counts the same, however minibatches are divided."""
+        trainer, labels = self.trainer, batch[1]
+        loader = trainer.train_dataloader
+        assert isinstance(loader, TrainLoader)
+        n_batches, accumulated = int(trainer.num_training_batches), trainer.accumulate_grad_batches
+        weight = loader.weight(batch_idx, n_batches, accumulated)
+        if isinstance(batch, ShareOfBatch):  # DDP takes the mean over the processes
+            weight *= len(labels) * trainer.world_size / batch.n
+        # the loss of no faces is no number
+        return self.loss(logits, labels) * weight if len(labels) else logits.sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        images, labels = batch
-        self._outputs["val"].append((self(images), labels))
+        self._evaluate("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("test", batch)
+
+    def _evaluate(self, split: str, batch: Batch) -> None:
         images, labels = batch
-        self._outputs["test"].append((self(images), labels))
+        self._outputs[split].append((self(images), labels))
 
     def on_train_epoch_end(self) -> None:
         self._log_epoch("train")
-        self._n_done = 0
 
     def on_validation_epoch_end(self) -> None:
         self._log_epoch("val")
@@ -170,10 +184,19 @@ class ExpressionClassifier(L.LightningModule):
         self._means.update(logits, labels)
         means = {f"{split}/{name}": mean for name, mean in self._means.compute().items()}
         self._means.reset()
-        if self.trainer.loggers:
-            self.log_dict(means)
-        else:  # what `log` does for callbacks alone, at a fraction of its cost
-            self.trainer.callback_metrics.update(means)
+        self.log_dict(means)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        if not getattr(self.trainer.train_dataloader, "passes", False):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def on_train_start(self) -> None:
+        """Tell a schedule that waits for a metric of the epoch after which the run goes on."""
+        plateau, self._plateau = self._plateau, None
+        if plateau is not None:
+            for config in self.trainer.lr_scheduler_configs:
+                if config.reduce_on_plateau:
+                    self.lr_scheduler_step(config.scheduler, plateau)
 
     def epoch_so_far(self) -> dict[str, Any]:
         """Return the state, beside the weights, that a run needs to go on within this epoch.
@@ -181,16 +204,22 @@ class ExpressionClassifier(L.LightningModule):
         It is the number of minibatches that are done, and the logits and labels of their faces.
         """
         logits, labels = map(torch.cat, zip(*self._outputs["train"], strict=True))
-        return {"minibatches": self._n_done, "logits": logits, "labels": labels}
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        return {"minibatches": done, "logits": logits, "labels": labels}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        as_now(checkpoint)
         so_far = checkpoint.get("epoch_so_far")
         if so_far:
             self._outputs["train"] = [(so_far["logits"], so_far["labels"])]
-            self._n_done = self._n_to_pass = so_far["minibatches"]
+            datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+            assert isinstance(datamodule, FaceDataModule)
+            datamodule.done = so_far["minibatches"]
+        self._plateau = checkpoint.get("plateau")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["network"] = type(self).__name__
+        checkpoint["network"] = network_name(type(self.network))
+        checkpoint["hyper_parameters"] = self.settings
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # Lightning's takes addresses and unpickles
@@ -203,20 +232,11 @@ class ExpressionClassifier(L.LightningModule):
             settings: Arguments of the class that are not stored, such as `optimizer`.
 
         Raises:
-            InputError: It cannot be read, or holds another network.
+            InputError: It cannot be read, or holds no network that can be made here.
         """
         stored = read_checkpoint(Path(checkpoint_path))
         try:
-            return restored(cls, stored, **settings)
+            return cls(restored_network(stored), **settings).eval()
         except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
-            rule = f"must hold a {cls.__name__}"
+            rule = "must hold a network that can be made here"
             raise InputError(f"{checkpoint_path}: the checkpoint {rule}") from error
-
-
-@torch.no_grad()
-def initialise(layers: nn.Sequential) -> None:
-    """Draw weights as in the study: Normal(0, 0.1^2), in the last layer 0.01^2; biases are 0."""
-    weighted = [layer for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
-    for layer in weighted:
-        layer.weight.normal_(0, 0.01 if layer is weighted[-1] else 0.1)
-        layer.bias.zero_()  # type: ignore[union-attr]

@@ -1,6 +1,5 @@
 """The rules of the settings of a run, checked before PyTorch and Lightning are imported."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from hydra.utils import instantiate
@@ -8,32 +7,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.data import require_loading
 from fer_lightning.errors import require, require_integer, require_number
+from fer_lightning.networks import SHAPES
 from fer_lightning.processes import require_processes
 from fer_lightning.runs import section
-
-
-def require_mlp(hidden: Sequence[int]) -> None:
-    """Raise a `SettingError` unless these can be the units of hidden layers."""
-    _require_widths("hidden", hidden)
-
-
-def require_cnn(filters: Sequence[int], kernel_size: int) -> None:
-    """Raise a `SettingError` unless these can be the filters of convolutions and their side."""
-    _require_widths("filters", filters)
-    require_integer("kernel_size", kernel_size, 1)
-    require(kernel_size % 2 == 1, "kernel_size", "be odd", kernel_size)
-
-
-def _require_widths(name: str, widths: Sequence[int]) -> None:
-    rule = "be a list of at least one positive integer"
-    fits = not isinstance(widths, str) and isinstance(widths, Sequence) and len(widths) > 0
-    require(fits and all(type(w) is int and w > 0 for w in widths), name, rule, widths)
-
-
-SHAPES: dict[str, Callable[..., None]] = {
-    "fer_lightning.networks.MLP": require_mlp,
-    "fer_lightning.networks.CNN": require_cnn,
-}
 
 
 def check_settings(config: DictConfig) -> None:
@@ -47,7 +23,7 @@ def check_settings(config: DictConfig) -> None:
         _check_shape(OmegaConf.to_container(config.model, resolve=True))
     with section("data"):
         data = config.data
-        require_loading(data.batch_size, data.minibatches_per_step, data.cv_folds, data.cv_fold)
+        require_loading(data.batch_size, data.cv_folds, data.cv_fold)
     for name, part in (("optim", config.optim), ("data", config.data.source)):
         with section(name):
             instantiate(part, _convert_="all")

@@ -9,11 +9,12 @@ from typing import Any
 import lightning as L
 import torch
 import torch.distributed
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from torch.optim import Optimizer
 
 from fer_lightning.data import FaceDataModule
 from fer_lightning.errors import InputError, SettingError
@@ -44,10 +45,6 @@ from fer_lightning.training.predictions import scores_of
 from fer_lightning.training.rules import check_settings
 
 ALL_THREADS = torch.get_num_threads()
-
-# Settings of Lightning's Trainer that count its steps, each of which is then one minibatch.
-COUNT_STEPS = {"limit_train_batches", "overfit_batches", "max_steps", "min_steps"}
-COUNT_STEPS |= {"val_check_interval"}
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +155,9 @@ def fit(run: Run) -> None:
 def _quieten_lightning() -> None:
     """Silence Lightning's advertisements, notes on devices, and a warning on its use of PyTorch."""
     warnings.filterwarnings("ignore", "GPU available but not used")  # who says cpu means it
+    warnings.filterwarnings("ignore", "train_dataloader yielded None")  # of a run that goes on
+    warnings.filterwarnings("ignore", ".*not resumable")  # it is, see data
+    warnings.filterwarnings("ignore", ".*sync_dist")  # a metric synchronises itself
     warnings.filterwarnings("ignore", "You requested to overfit but")  # the order stays, see data
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -166,24 +166,39 @@ def _quieten_lightning() -> None:
 
 
 def _datamodule(config: DictConfig) -> FaceDataModule:
-    counts = not COUNT_STEPS.isdisjoint(config.trainer)
     with section("data"):
         return FaceDataModule(
             instantiate(config.data.source, _convert_="all"),
             batch_size=config.data.batch_size,
             seed=config.seed,
             cache_dir=config.data.cache_dir,
-            minibatches_per_step=1 if counts else config.data.minibatches_per_step,
             cv_folds=config.data.cv_folds,
             cv_fold=config.data.cv_fold,
         )
 
 
 def _model(config: DictConfig) -> ExpressionClassifier:
-    with section("optim"):
-        optimizer = instantiate(config.optim, _convert_="all")
     with section("model"):
-        return instantiate(config.model, _convert_="all", _partial_=True)(optimizer=optimizer)
+        network = instantiate(config.model, _convert_="all")
+    with section("optim"):
+        optimizer = _or_partial(config.optim, Optimizer)
+    model = ExpressionClassifier(network, optimizer, log_steps=False)
+    model.settings = {
+        name: value for name, value in _plain(config.model).items() if name != "_target_"
+    }
+    return model
+
+
+def _or_partial(part: DictConfig, *of_pytorch: type) -> Any:
+    """Return the object of a section; of a class of PyTorch, what makes one from what it is of."""
+    made_later = issubclass(get_class(part._target_), of_pytorch)
+    return instantiate(part, _convert_="all", _partial_=made_later or part.get("_partial_", False))
+
+
+def _plain(part: DictConfig) -> dict[str, Any]:
+    plain = OmegaConf.to_container(part, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(name): value for name, value in plain.items()}
 
 
 def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L.Trainer:
@@ -211,7 +226,7 @@ def _announce(
         sizes = datamodule.splits.sizes()
     log.info(
         "%s with %s parameters on %s; %s: %s; %s",
-        type(model).__name__,
+        type(model.network).__name__,
         f"{sum(p.numel() for p in model.parameters()):,}",
         trainer.strategy.root_device,
         datamodule.source.name,

@@ -37,7 +37,7 @@ def members(network, optimizers, sets, device, dtype=torch.float64):
     for i, (its_splits, seed) in enumerate(sets):
         torch.manual_seed(i)
         optimizer = optimizers[i % len(optimizers)]
-        net = network(optimizer=optimizer).to(device, dtype)
+        net = network().to(device, dtype)
         made.append(Member(net, optimizer, there[id(its_splits)], seed))
     return made
 

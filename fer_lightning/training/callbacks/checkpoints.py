@@ -112,9 +112,11 @@ class Checkpoints(Checkpoint):
             assert isinstance(pl_module, ExpressionClassifier)
             checkpoint["epoch_so_far"] = pl_module.epoch_so_far()
             steps = loop["epoch_loop.batch_progress"]
+            # all of which are counted again when the minibatches that are done are passed over,
+            # except that these are not started
             loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= steps["current"]["completed"]
             for name, n in steps["current"].items():
-                steps["total"][name] -= n
+                steps["total"][name] -= n if name != "started" else 0
 
     def drop_the_one_before(self) -> None:
         """Delete the checkpoint before the last one, as the run is done."""
@@ -127,7 +129,6 @@ class Checkpoints(Checkpoint):
             "global_step": trainer.global_step,
             "pytorch-lightning_version": L.__version__,
             "state_dict": {name: w.clone() for name, w in pl_module.state_dict().items()},
-            pl_module.CHECKPOINT_HYPER_PARAMS_KEY: dict(pl_module.hparams),
         }
         pl_module.on_save_checkpoint(checkpoint)
         return checkpoint

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.minibatches import Minibatches, Share, TrainLoader, epoch_order, in_order
+from fer_lightning.data.minibatches import Share, TrainLoader, epoch_order, in_order
 
 
 def numbered(n):
@@ -16,10 +16,6 @@ def labels_of(loader):
     return [labels.tolist() for _, labels in loader]
 
 
-def flat(loader):
-    return [[label for part in labels_of(step) for label in part] for step in loader]
-
-
 def test_the_order_is_a_function_of_seed_and_epoch_alone():
     torch.manual_seed(1)
     first = epoch_order(50, seed=3, epoch=4)
@@ -31,7 +27,7 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone():
 
 
 def test_an_epoch_has_every_face_once_and_its_last_minibatch_takes_what_is_left():
-    loader = TrainLoader(numbered(25), batch_size=10, seed=0, minibatches_per_step=1)
+    loader = TrainLoader(numbered(25), batch_size=10, seed=0)
     labels = labels_of(loader)
     assert list(map(len, labels)) == [10, 10, 5]
     assert len(loader) == 3
@@ -39,28 +35,18 @@ def test_an_epoch_has_every_face_once_and_its_last_minibatch_takes_what_is_left(
 
 
 def test_pictures_stay_with_their_labels():
-    for images, labels in TrainLoader(numbered(25), 10, seed=0, minibatches_per_step=1):
+    for images, labels in TrainLoader(numbered(25), 10, seed=0):
         assert images.shape == (len(labels), 1, 48, 48)
         assert images.dtype == torch.uint8
         assert torch.equal(images[:, 0, 20, 30].long(), labels)
 
 
-def test_many_minibatches_at_once_are_the_same_minibatches():
-    single = labels_of(TrainLoader(numbered(95), 10, seed=1, minibatches_per_step=1))
-    loader = TrainLoader(numbered(95), 10, seed=1, minibatches_per_step=4)
-    steps = list(loader)
-    assert len(loader) == len(steps) == 3
-    assert all(isinstance(step, Minibatches) for step in steps)
-    assert [len(step) for step in steps] == [4, 4, 2]
-    assert [labels for step in steps for labels in labels_of(step)] == single
-
-
 def test_each_epoch_has_an_order_of_its_own():
-    loader = TrainLoader(numbered(20), 10, seed=0, minibatches_per_step=2)
+    loader = TrainLoader(numbered(20), 10, seed=0)
     epochs = []
     for epoch in (0, 1, 0):
         loader.sampler.set_epoch(epoch)
-        epochs.append(flat(loader))
+        epochs.append(labels_of(loader))
     assert epochs[0] == epochs[2] != epochs[1]
 
 
@@ -68,18 +54,47 @@ def test_evaluation_takes_faces_in_their_order():
     assert labels_of(in_order(numbered(5), 2)) == [[0, 1], [2, 3], [4]]
 
 
-@pytest.mark.parametrize(("n_processes", "per_step"), [(2, 1), (2, 4), (3, 2)])
-def test_processes_share_every_minibatch_without_a_face_twice_or_left_out(n_processes, per_step):
-    whole = labels_of(TrainLoader(numbered(41), 10, seed=1, minibatches_per_step=1))
+@pytest.mark.parametrize("n_processes", [2, 3])
+def test_processes_share_every_minibatch_without_a_face_twice_or_left_out(n_processes):
+    whole = labels_of(TrainLoader(numbered(41), 10, seed=1))
     shares = []
     for rank in range(n_processes):
-        share = Share(rank, n_processes)
-        steps = list(TrainLoader(numbered(41), 10, 1, per_step, share=share))
-        assert [n for step in steps for n in step.sizes] == list(map(len, whole))
-        shares.append([labels for step in steps for labels in labels_of(step)])
+        batches = list(TrainLoader(numbered(41), 10, 1, share=Share(rank, n_processes)))
+        assert [batch.n for batch in batches] == list(map(len, whole))
+        shares.append([batch.labels.tolist() for batch in batches])
     for minibatch, *parts in zip(whole, *shares, strict=True):
         assert sorted(label for part in parts for label in part) == sorted(minibatch)
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_minibatches_that_are_done_are_passed_over_once(n_processes):
+    share = Share(0, n_processes)
+    whole = TrainLoader(numbered(41), 10, 1, epoch=3, share=share)
+    loader = TrainLoader(numbered(41), 10, 1, epoch=3, done=2, share=share)
+    seen = [(loader.passes, batch) for batch in loader]
+    assert [passes for passes, _ in seen] == [True, True, False, False, False]
+    assert [batch for _, batch in seen[:2]] == [None, None]
+    for (_, batch), expected in zip(seen[2:], list(whole)[2:], strict=True):
+        assert all(
+            torch.equal(torch.as_tensor(a), torch.as_tensor(b))
+            for a, b in zip(batch, expected, strict=True)
+        )
+    assert all(batch is not None for batch in loader)
+
+
+@pytest.mark.parametrize("limit", [9, 7])
+@pytest.mark.parametrize("accumulated", [1, 2, 4])
+def test_weights_make_the_mean_of_a_step_that_of_all_its_faces(accumulated, limit):
+    n_batches = min(9, limit)  # of 5, the last one of 1
+    loader = TrainLoader(numbered(41), 5, seed=0)
+    sizes = [5] * 8 + [1]
+    for first in range(0, n_batches, accumulated):
+        together = range(first, min(first + accumulated, n_batches))
+        n = sum(sizes[i] for i in together)
+        for i in together:
+            weight = loader.weight(i, n_batches, accumulated)
+            assert weight / accumulated == pytest.approx(sizes[i] / n)
 
 
 def test_processes_share_the_faces_of_an_evaluation():
@@ -88,9 +103,9 @@ def test_processes_share_the_faces_of_an_evaluation():
 
 
 def test_who_overfits_sees_the_same_faces_in_every_epoch():
-    loader = TrainLoader(numbered(25), 10, seed=0, minibatches_per_step=1, reshuffles=False)
+    loader = TrainLoader(numbered(25), 10, seed=0, reshuffles=False)
     first = labels_of(loader)
     loader.set_epoch(3)
     assert labels_of(loader) == first
-    again = TrainLoader(numbered(25), 10, 0, minibatches_per_step=1, epoch=2, reshuffles=False)
+    again = TrainLoader(numbered(25), 10, 0, epoch=2, reshuffles=False)
     assert labels_of(again) == first

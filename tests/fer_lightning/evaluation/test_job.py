@@ -7,7 +7,7 @@ import torch
 
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.errors import InputError
-from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.classifier import ExpressionClassifier
 
 
 def read(folder):
@@ -60,7 +60,7 @@ def test_predictions_are_those_of_the_network_for_the_rows_of_the_source(
     rows = rows_of(run / "evaluation" / "val" / "predictions.csv")
     faces = Fer2013(csv_path).read().val  # in the order of the file
     assert [int(row["index"]) for row in rows] == faces.index.tolist()
-    model = MLP.load_from_checkpoint(run / "checkpoints" / "last.ckpt").eval()
+    model = ExpressionClassifier.load_from_checkpoint(run / "checkpoints" / "last.ckpt").eval()
     with torch.no_grad():
         proba = model(faces.images).softmax(-1)
     shown = np.array([[float(score) for score in list(row.values())[3:]] for row in rows])

@@ -8,6 +8,7 @@ from fer_lightning.evaluation.measuring import measure
 from fer_lightning.evaluation.output import evaluation_figures
 from fer_lightning.evaluation.stored_runs import DataSet
 from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.classifier import ExpressionClassifier
 
 
 def faces_of(n, seed):
@@ -25,7 +26,7 @@ def data():
 @pytest.fixture
 def model():
     torch.manual_seed(5)
-    return MLP([20])
+    return ExpressionClassifier(MLP([20]))
 
 
 def scores_of(model, faces):

@@ -10,7 +10,7 @@ from fer_lightning.networks.mlp import MLP
 
 
 def stored(model, **changes):
-    content = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
+    content = {"state_dict": model.state_dict(), "hyper_parameters": model.settings}
     return {**content, "network": type(model).__name__, "epoch": 4} | changes
 
 

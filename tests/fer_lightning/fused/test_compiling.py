@@ -22,7 +22,7 @@ def training(n_models: int = 2, device: str = "cpu") -> FusedTraining:
     splits = FaceSplits(faces, faces, faces)
     torch.manual_seed(0)
     optimizers = [SGD(0.01 * (m + 1), momentum=0.5) for m in range(n_models)]
-    networks = [MLP((5,), o).to(device, torch.float64) for o in optimizers]
+    networks = [MLP((5,)).to(device, torch.float64) for o in optimizers]
     members = [Member(n, o, splits, seed=0) for n, o in zip(networks, optimizers, strict=True)]
     return FusedTraining(members, batch_size=4)  # two whole minibatches and a short one
 

@@ -28,7 +28,7 @@ def splits(n_train: int, n_val: int = 9, seed: int = 0) -> FaceSplits:
 
 def member(network, optimizer, its_splits, seed=0, dtype=torch.float64, init=0) -> Member:
     torch.manual_seed(init)
-    return Member(network(optimizer=optimizer).to(dtype), optimizer, its_splits, seed)
+    return Member(network().to(dtype), optimizer, its_splits, seed)
 
 
 def trained_alone(m: Member) -> tuple[list[list[float]], dict[str, torch.Tensor]]:

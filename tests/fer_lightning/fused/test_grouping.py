@@ -17,7 +17,7 @@ def settings(composed):
 def test_jobs_that_differ_in_numbers_of_their_own_are_one_group(settings):
     lrs, momenta = ("0.1", "0.01"), ("0", "0.9")
     jobs = [settings(f"optim.lr={lr}", f"optim.momentum={m}") for lr in lrs for m in momenta]
-    jobs += [settings("optim.weight_decay=0.1", "threads=2", "data.minibatches_per_step=1")]
+    jobs += [settings("optim.weight_decay=0.1", "threads=2", "compile=false")]
     assert grouped(jobs) == [Group((0, 1, 2, 3, 4))]
 
 

@@ -4,6 +4,7 @@ import torch
 
 from fer_lightning.fused.cost import bytes_of_model, free_bytes
 from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.classifier import ExpressionClassifier
 from fer_lightning.training.optimizers import SGD, AdamW
 
 
@@ -12,7 +13,9 @@ def test_a_model_takes_its_weights_a_few_times_and_what_its_layers_pass_on():
     passed_on = 2304 + 2304 + 3 + 3 + 7  # the face, flattened, the units before and after ReLU
     for optimizer, copies in ((SGD(0.1), 5), (AdamW(0.1), 6)):
         expected = 4 * (copies * weights + 2 * 1000 * passed_on)
-        assert bytes_of_model(MLP((3,), optimizer), batch_size=1000) == expected
+        assert (
+            bytes_of_model(ExpressionClassifier(MLP((3,)), optimizer), batch_size=1000) == expected
+        )
 
 
 def test_half_of_what_is_free_may_be_taken():

@@ -14,6 +14,7 @@ from fer_lightning.fused.together import train_together
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.runs.checkpoint_files import newest_checkpoint
+from fer_lightning.training.classifier import ExpressionClassifier
 from fer_lightning.training.run import Run
 
 DIFFERENT = {"seconds", "overrides", "files", "share"}
@@ -98,8 +99,8 @@ def test_files_are_those_of_separate_runs(both, model, jobs):
             files = [f / "checkpoints" / name for f in (alone, together)]
             assert_alike(*(torch.load(file, weights_only=True) for file in files))
             assert files[0].stat().st_size == pytest.approx(files[1].stat().st_size, rel=0.05)
-        network = {"mlp": MLP, "cnn": CNN}[model]
-        network.load_from_checkpoint(together / "checkpoints" / "best.ckpt")
+        loaded = ExpressionClassifier.load_from_checkpoint(together / "checkpoints" / "best.ckpt")
+        assert isinstance(loaded.network, {"mlp": MLP, "cnn": CNN}[model])
 
 
 def test_float64_curves_agree_to_1e_9(both):

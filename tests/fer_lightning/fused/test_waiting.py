@@ -29,7 +29,7 @@ def splits(n: int) -> FaceSplits:
 def test_a_step_waits_for_no_value(network, optimizers, sizes):
     sets = {n: splits(n) for n in sizes}
     its = zip(OPTIMIZERS[optimizers], [sets[n] for n in sizes], strict=False)
-    members = [Member(network(optimizer=o), o, faces, seed=0) for o, faces in its]
+    members = [Member(network(), o, faces, seed=0) for o, faces in its]
     on_cpu = FusedTraining(members, batch_size=4)  # of 8 and 9 faces, the last step is for one
     on_cpu.arrange(0)
     elsewhere = on_meta(on_cpu)
@@ -41,6 +41,6 @@ def test_a_step_waits_for_no_value(network, optimizers, sizes):
 
 
 def test_means_are_waited_for():
-    members = [Member(MLP(optimizer=SGD(0.1)), SGD(0.1), splits(8), seed=0)]
+    members = [Member(MLP(), SGD(0.1), splits(8), seed=0)]
     with pytest.raises(NotImplementedError, match="meta"):
         on_meta(FusedTraining(members, batch_size=4)).validate()

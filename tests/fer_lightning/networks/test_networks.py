@@ -13,6 +13,7 @@ from fer_lightning.data.minibatches import epoch_order
 from fer_lightning.errors import InputError, SettingError
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.classifier import ExpressionClassifier
 from fer_lightning.training.optimizers import SGD
 
 
@@ -57,7 +58,7 @@ def noticeable(model):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_loss_and_gradients_equal_the_equations_of_the_study(name):
     network, by_hand = NETWORKS[name]
-    model = noticeable(network())
+    model = ExpressionClassifier(noticeable(network())).double()
     faces = Few().read().train
     loss = F.cross_entropy(model(faces.images), faces.labels)
     loss.backward()
@@ -69,14 +70,11 @@ def test_loss_and_gradients_equal_the_equations_of_the_study(name):
         np.testing.assert_allclose(parameter.grad, gradients[key], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("minibatches_per_step", [1, 2, 32])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_two_epochs_of_training_equal_the_updates_of_the_study(
-    name, momentum, minibatches_per_step
-):
+def test_two_epochs_of_training_equal_the_updates_of_the_study(name, momentum):
     network, by_hand = NETWORKS[name]
-    model = noticeable(network(optimizer=SGD(lr=0.05, momentum=momentum)))
+    model = ExpressionClassifier(noticeable(network()), SGD(lr=0.05, momentum=momentum)).double()
     weights = weights_of(model)
     faces = Few().read().in_canonical_order().train
     x, labels = faces.images.squeeze(1).numpy() / 255, faces.labels.numpy()
@@ -89,9 +87,7 @@ def test_two_epochs_of_training_equal_the_updates_of_the_study(
                 velocity[key] = momentum * velocity[key] - 0.05 * gradients[key]
                 weights[key] = weights[key] + velocity[key]
 
-    datamodule = FaceDataModule(
-        Few(), batch_size=10, seed=8, minibatches_per_step=minibatches_per_step
-    )
+    datamodule = FaceDataModule(Few(), batch_size=10, seed=8)
     trainer_of(max_epochs=2).fit(model, datamodule=datamodule)
     for key, weight in weights_of(model).items():
         np.testing.assert_allclose(weight, weights[key], rtol=1e-9, atol=1e-11)
@@ -145,7 +141,7 @@ def test_weights_start_as_in_the_study(model):
 
 def test_grey_levels_and_their_fractions_are_the_same_picture():
     images = torch.randint(0, 256, (3, 1, 48, 48), dtype=torch.uint8)
-    model = CNN()
+    model = ExpressionClassifier(CNN())
     assert torch.equal(model(images), model(images.float() / 255))
 
 
@@ -167,13 +163,14 @@ def test_impossible_shapes_are_refused(network, settings, words):
 
 
 @pytest.mark.parametrize(
-    "model", [MLP(hidden=(5, 6)), CNN(filters=(3,), kernel_size=3)], ids=["mlp", "cnn"]
+    "network", [MLP(hidden=(5, 6)), CNN(filters=(3,), kernel_size=3)], ids=["mlp", "cnn"]
 )
-def test_a_checkpoint_is_restored_in_a_line(model, tmp_path):
+def test_a_checkpoint_is_restored_in_a_line(network, tmp_path):
+    model = ExpressionClassifier(network)
     trainer = trainer_of(max_epochs=1)
     trainer.fit(model, datamodule=FaceDataModule(Few(), batch_size=10))
     trainer.save_checkpoint(tmp_path / "model.ckpt")
-    restored = type(model).load_from_checkpoint(tmp_path / "model.ckpt")
+    restored = ExpressionClassifier.load_from_checkpoint(tmp_path / "model.ckpt")
     assert n_parameters(restored) == n_parameters(model)
     images = torch.randint(0, 256, (3, 1, 48, 48), dtype=torch.uint8)
     assert torch.equal(restored.eval()(images), model.eval()(images))
@@ -186,23 +183,26 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
 
     torch.save({"state_dict": CNN().state_dict(), "bomb": Bomb()}, tmp_path / "model.ckpt")
     with pytest.raises(InputError, match=r"model\.ckpt: .*which could run code"):
-        CNN.load_from_checkpoint(tmp_path / "model.ckpt")
+        ExpressionClassifier.load_from_checkpoint(tmp_path / "model.ckpt")
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     stored = {"state_dict": MLP().state_dict(), "hyper_parameters": {"hidden": [16, 32]}}
-    torch.save(stored, tmp_path / "model.ckpt")
-    assert MLP.load_from_checkpoint(tmp_path / "model.ckpt", optimizer=SGD(lr=7)).optimizer.lr == 7
-    with pytest.raises(InputError, match=r"model\.ckpt: the checkpoint must hold a CNN"):
-        CNN.load_from_checkpoint(tmp_path / "model.ckpt")
+    path, load = tmp_path / "model.ckpt", ExpressionClassifier.load_from_checkpoint
+    torch.save(stored | {"network": "MLP"}, path)
+    assert load(path, optimizer=SGD(lr=7)).optimizer.lr == 7
+    for name in ("CNN", "subprocess.Popen", "nowhere.Net", "torch.optim.SGD"):
+        torch.save(stored | {"network": name}, path)
+        with pytest.raises(InputError, match=r"model\.ckpt: the checkpoint must hold a network"):
+            load(path)
 
 
 @pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning")
 def test_another_loader_of_pictures_and_labels_works_too():
     faces = Few().read().train
     pairs = torch.utils.data.TensorDataset(faces.images, faces.labels)
-    model = MLP()
+    model = ExpressionClassifier(MLP())
     before = weights_of(model)
     trainer = trainer_of(max_epochs=1)
     trainer.fit(model, torch.utils.data.DataLoader(pairs, batch_size=10))

@@ -127,17 +127,16 @@ def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
 
 
 # The 16 faces are four minibatches.
-@pytest.mark.parametrize("per_step", [1, 3])
-@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 def test_a_run_cut_off_within_epochs_goes_on_there(
-    run_here, cut_off, tmp_path, model, steps, per_step, caplog
+    run_here, cut_off, tmp_path, model, steps, caplog
 ):
-    settings = [f"model={model}", f"data.minibatches_per_step={per_step}"]
+    settings = [f"model={model}"]
     whole = run_here("whole", *settings)
     cut_off("cut", *settings, epochs=(1, 4), steps=steps)
     stored = torch.load(tmp_path / "cut" / "checkpoints" / "last.ckpt", weights_only=True)
-    assert stored["epoch_so_far"]["minibatches"] == min(4, steps * per_step)
+    assert stored["epoch_so_far"]["minibatches"] == steps
     caplog.set_level(logging.INFO)
     assert run_here("cut", *settings, resume=True) == whole
     assert "goes on within epoch 4 of 6" in caplog.text
@@ -163,7 +162,7 @@ def test_a_run_cut_off_within_epochs_goes_on_there(
 def test_a_part_of_an_epoch_that_is_none_is_damage(
     run_here, cut_off, tmp_path, caplog, name, value
 ):
-    cut_off("cut", "data.minibatches_per_step=1", epochs=(2,), steps=1)
+    cut_off("cut", epochs=(2,), steps=1)
     last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
     content = torch.load(last, weights_only=True)
     content["epoch_so_far"][name] = value
@@ -185,7 +184,7 @@ def test_a_long_epoch_is_saved_within(run_here, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints.Checkpoints, "_write", write)
     seconds = iter(range(10_000))  # one at each look
     monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-    long = ["data.minibatches_per_step=1", "trainer.max_epochs=1", "checkpoint_every_seconds=1.5"]
+    long = ["trainer.max_epochs=1", "checkpoint_every_seconds=1.5"]
     run_here("long", *long)
     assert written == [(0, True), (1, False)]
 

@@ -30,7 +30,7 @@ def test_a_group_that_fails_leaves_its_jobs_failed_and_the_others_to_go_on(
     composed, csv_path, tmp_path, monkeypatch, capsys
 ):
     def broken(runs):
-        if type(runs[0].model).__name__ == "CNN":
+        if type(runs[0].model.network).__name__ == "CNN":
             raise RuntimeError("out of memory")
 
     def run_job(job, task):

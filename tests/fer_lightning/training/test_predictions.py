@@ -3,6 +3,7 @@ import torch
 
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.classifier import ExpressionClassifier
 from fer_lightning.training.predictions import COLUMNS, predict
 
 
@@ -15,7 +16,7 @@ def faces():
 
 
 def test_rows_are_in_the_order_of_the_index_with_softmax_scores(faces):
-    model = MLP()
+    model = ExpressionClassifier(MLP())
     rows = list(predict(model, faces).rows())
     assert [row[0] for row in rows] == [7, 9, 12, 25, 40]
     assert [row[1] for row in rows] == ["anger", "happy", "happy", "disgust", "neutral"]
@@ -28,7 +29,7 @@ def test_rows_are_in_the_order_of_the_index_with_softmax_scores(faces):
 
 
 def test_a_network_in_training_stays_so(faces):
-    model = MLP().train()
+    model = ExpressionClassifier(MLP()).train()
     predict(model, faces)
     assert model.training
     assert all(layer.training for layer in model.modules())

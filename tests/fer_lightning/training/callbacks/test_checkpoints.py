@@ -6,12 +6,13 @@ from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.callbacks.checkpoints import Checkpoints
+from fer_lightning.training.classifier import ExpressionClassifier
 from fer_lightning.training.optimizers import SGD
 
 
 def fit(csv_path, max_epochs, folder, last=None, every_seconds=10.0):
     torch.manual_seed(0)
-    model = MLP(optimizer=SGD(lr=0.05, momentum=0.9))
+    model = ExpressionClassifier(MLP(), SGD(lr=0.05, momentum=0.9))
     trainer = L.Trainer(
         max_epochs=max_epochs,
         accelerator="cpu",

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fer_lightning.networks.mlp import MLP
 from fer_lightning.plots.sheets import first_layer
 from fer_lightning.plots.style import pixels
+from fer_lightning.training.classifier import ExpressionClassifier
 
 
 def images_in(folder):
@@ -51,7 +51,9 @@ def test_no_pictures_are_drawn_if_there_shall_be_none(train_here, tmp_path):
 
 def test_the_last_picture_is_that_of_the_last_network(train_here, tmp_path):
     train_here("run", "image_every_n_epochs=2", "optim.lr=0.1")
-    model = MLP.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    model = ExpressionClassifier.load_from_checkpoint(
+        tmp_path / "run" / "checkpoints" / "last.ckpt"
+    )
     _, (epoch, picture) = images_in(tmp_path / "run")["first_layer"]
     assert epoch == 3
     np.testing.assert_array_equal(picture, pixels(first_layer(model)))

@@ -1,0 +1,30 @@
+"""The rules of the networks' shapes, which are checked before PyTorch is imported."""
+
+from collections.abc import Callable, Sequence
+
+from fer_lightning.errors import require, require_integer
+
+
+def require_mlp(hidden: Sequence[int]) -> None:
+    """Raise a `SettingError` unless these can be the units of hidden layers."""
+    _require_widths("hidden", hidden)
+
+
+def require_cnn(filters: Sequence[int], kernel_size: int) -> None:
+    """Raise a `SettingError` unless these can be the filters of convolutions and their side."""
+    _require_widths("filters", filters)
+    require_integer("kernel_size", kernel_size, 1)
+    require(kernel_size % 2 == 1, "kernel_size", "be odd", kernel_size)
+
+
+def _require_widths(name: str, widths: Sequence[int]) -> None:
+    rule = "be a list of at least one positive integer"
+    fits = not isinstance(widths, str) and isinstance(widths, Sequence) and len(widths) > 0
+    require(fits and all(type(w) is int and w > 0 for w in widths), name, rule, widths)
+
+
+# By the name under which a configuration asks for the network.
+SHAPES: dict[str, Callable[..., None]] = {
+    "fer_lightning.networks.MLP": require_mlp,
+    "fer_lightning.networks.CNN": require_cnn,
+}
