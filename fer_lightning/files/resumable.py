@@ -78,11 +78,11 @@ class GrowingFiles:
         self.folder, self.patterns = folder, patterns
 
     def sizes(self) -> dict[str, int]:
-        """Flush the files to the disk, and return the size of each in bytes, by name."""
+        """Flush the files to the disk, and return the size of each in bytes, by relative path."""
         found = sorted(self._found())
         for path in found:
             sync(path)
-        return {path.name: path.stat().st_size for path in found}
+        return {self._name(path): path.stat().st_size for path in found}
 
     def cut(self, sizes: dict[str, int]) -> None:
         """Cut the files back to the sizes that they had, and remove files that have no size here.
@@ -92,20 +92,23 @@ class GrowingFiles:
         """
         found = self._found()
         for path in found:
-            if path.stat().st_size < sizes.get(path.name, 0):
+            if path.stat().st_size < sizes.get(self._name(path), 0):
                 raise InputError(f"{path}: damaged (it is shorter than its checkpoint says)")
-        missing = sizes.keys() - {path.name for path in found}
+        missing = sizes.keys() - set(map(self._name, found))
         if missing:
             raise InputError(f"{self.folder / min(missing)}: no longer there")
         for path in found:
-            if path.name in sizes:
-                os.truncate(path, sizes[path.name])
+            if self._name(path) in sizes:
+                os.truncate(path, sizes[self._name(path)])
             else:
                 path.unlink()
 
     def remove(self) -> None:
         """Remove all of the files."""
         self.cut({})
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
 
     def _found(self) -> set[Path]:
         return {path for pattern in self.patterns for path in self.folder.glob(pattern)}

@@ -85,7 +85,7 @@ class Compilation:
 
 def _milliseconds(training: FusedTraining, step: Step | None) -> float:
     """Return the median time of a step; the state of the training is restored afterwards."""
-    tensors = training.tensors()
+    tensors = training.changing()
     kept = [t.clone() for t in tensors]
     training.use(step)
     training.arrange(0)

@@ -82,12 +82,17 @@ class FusedTraining:
         self.optimizer = stacked([m.optimizer for m in members], self.network)
         self.compiled: Step | None = None
         self.use_graphs = False
-        self.bundles = Bundles(self.step, self.tensors)
+        self.bundles = Bundles(self.step, self.changing)
         self._validation: Graph | None = None
         self.train = SideBySide([member.splits.train for member in self.orders], self.n_shared)
         self.val = SideBySide([member.splits.val for member in self.orders], self.n_shared)
         self.val.arrange([torch.arange(n) for n in self.val.lengths])
         self._minibatches = self.train.minibatches(batch_size)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type of the weights."""
+        return self.network.chunks[0].dtype
 
     @property
     def in_graphs(self) -> bool:
@@ -125,6 +130,10 @@ class FusedTraining:
     def tensors(self) -> list[Tensor]:
         """Return all tensors that a step changes: weights and optimiser state, (M, ...) each."""
         return [*self.network.chunks, *self.optimizer.tensors()]
+
+    def changing(self) -> list[Tensor]:
+        """Return all that a step changes: `tensors`, and where the learning rates are found."""
+        return [*self.tensors(), self.optimizer.at]
 
     def validate(self) -> Means:
         """Return the means of all models on their validation faces."""

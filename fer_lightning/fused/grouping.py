@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fer_lightning.runs import CURVES
+
 if TYPE_CHECKING:  # PyTorch takes a second to import
     from fer_lightning.runs import Stored
 
@@ -14,9 +16,13 @@ OWN = {"optim.lr", "optim.momentum", "optim.weight_decay", "optim.nesterov", "op
 OWN |= {"optim.eps", "seed", "data.cv_fold"}
 # These concern a run that is trained alone, or how it is shown, and not what it computes.
 UNUSED = {"threads", "engine", "compile", "checkpoint_every_seconds"}
+# In these, too, with all that is set of them.
+OF_EACH = {"schedule", "checkpoint", "logger"}
 # What of Lightning's Trainer the fused training knows.
 TRAINER = {"max_epochs", "accelerator", "devices", "precision", "num_sanity_val_steps"}
 TRAINER |= {"log_every_n_steps", "enable_progress_bar", "enable_model_summary"}
+SCHEDULES = (None, "cosine", "onecycle", "step", "plateau")
+LOSS = "torch.nn.CrossEntropyLoss"
 # Whose layers are applied one after another.
 NETWORKS = ("mlp", "cnn")
 # Whose steps are written for many models at once, in optimizers.py.
@@ -71,6 +77,17 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
         return f"trainer.precision={precision} is for Lightning's own loop"
     if settings.get("trainer.devices") != 1:
         return "it runs on several devices"
+    if settings.get("trainer.log_every_n_steps") is not None and "logger" in _rooms(settings):
+        return "trainer.log_every_n_steps is for Lightning's own loop"
+    if "callbacks" in _rooms(settings):
+        return "callbacks are for Lightning's own loop"
+    if settings.get("schedule") not in SCHEDULES:
+        return f"schedule={settings['schedule']} is for Lightning's own loop"
+    if settings.get("loss") not in (None, LOSS) or settings.get("loss.label_smoothing"):
+        return "loss is for Lightning's own loop"
+    monitor = settings.get("checkpoint.monitor", "val/acc")
+    if monitor not in CURVES:
+        return f"checkpoint.monitor={monitor} is for Lightning's own loop"
     if settings["model"] not in NETWORKS:
         return f"model={settings['model']} is for Lightning's own loop"
     if settings["optim"] not in OPTIMIZERS:
@@ -78,9 +95,15 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _rooms(settings: Mapping[str, Any]) -> set[str]:
+    """Return what settings are of: the first parts of their names."""
+    return {key.split(".")[0] for key in settings}
+
+
 def _shape(settings: Mapping[str, Any]) -> str:
     """Return, as text, the settings that must be equal for jobs to be trained together."""
-    return repr(sorted((k, v) for k, v in settings.items() if k not in OWN and k not in UNUSED))
+    told = {k: v for k, v in settings.items() if k not in OWN and k not in UNUSED}
+    return repr(sorted((k, v) for k, v in told.items() if k.split(".")[0] not in OF_EACH))
 
 
 def _order(settings: Mapping[str, Any]) -> tuple[int, int]:

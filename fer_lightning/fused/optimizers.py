@@ -27,11 +27,37 @@ class StackedOptimizer(ABC):
     def __init__(self, settings: Sequence[OptimizerSettings], network: StackedNetwork) -> None:
         self.settings = settings
         self._like = network.chunks[0]
+        self._rates: Tensor | None = None
+        self._at = torch.zeros(1, dtype=torch.int64, device=self._like.device)
 
     def column(self, name: str) -> Tensor:
         """Return the values of one setting for all models, (M, ...)."""
         values = [getattr(settings, name) for settings in self.settings]
         return torch.tensor(values, dtype=self._like.dtype, device=self._like.device)
+
+    @property
+    def at(self) -> Tensor:
+        """Return the step of the epoch that comes next, (1,), by which rates are found."""
+        return self._at
+
+    def use_rates(self, rates: Tensor) -> None:
+        """Use these learning rates in the steps of the epoch that begins.
+
+        Args:
+            rates: Of each step and model, (steps, M); always as many.
+        """
+        if self._rates is None:
+            self._rates = torch.empty_like(rates, device=self._like.device)
+        self._rates.copy_(rates)  # graphs know its address
+        self._at.zero_()
+
+    def scheduled(self) -> Tensor | None:
+        """Return the learning rates of the step that is taken, (M,), or None: those of settings."""
+        if self._rates is None:
+            return None
+        rates = self._rates.index_select(0, self._at).squeeze(0)
+        self._at.add_(1).clamp_(max=len(self._rates) - 1)
+        return rates
 
     @abstractmethod
     def step(self, chunks: list[Tensor], gradients: list[Tensor]) -> None:
@@ -88,10 +114,12 @@ class StackedSGD(StackedOptimizer):
 
     @torch.no_grad()
     def step(self, chunks: list[Tensor], gradients: list[Tensor]) -> None:
+        scheduled = self.scheduled()
         for i, (p, g) in enumerate(zip(chunks, gradients, strict=True)):
             if self._decays:
                 g.addcmul_(p, self._weight_decay[i])
-            p.addcmul_(self._direction(i, g) if self._velocities else g, self._lr[i], value=-1)
+            lr = self._lr[i] if scheduled is None else _beside(scheduled, p)
+            p.addcmul_(self._direction(i, g) if self._velocities else g, lr, value=-1)
 
     def _direction(self, i: int, g: Tensor) -> Tensor:
         """Update the velocities of a chunk, and return the directions of all models.
@@ -111,7 +139,8 @@ class StackedAdamW(StackedOptimizer):
     def __init__(self, settings: Sequence[AdamW], network: StackedNetwork) -> None:
         super().__init__(settings, network)
         self._lr, self._eps = self.column("lr"), self.column("eps")
-        self._kept = 1 - self._lr * self.column("weight_decay")
+        self._weight_decay = self.column("weight_decay")
+        self._kept = 1 - self._lr * self._weight_decay
         self._betas = self.column("betas").unbind(1)
         # As PyTorch has it, a float32 count, which is the same for each parameter.
         self._steps = torch.zeros(len(settings), device=self._like.device)
@@ -133,12 +162,16 @@ class StackedAdamW(StackedOptimizer):
         beta1, beta2 = self._betas
         rest1, rest2 = (1 - beta ** self._steps.to(beta.dtype) for beta in self._betas)
         root = rest2.sqrt()
-        lr, eps = self._lr * root / rest1, self._eps * root
+        rate, kept = self._lr, self._kept
+        scheduled = self.scheduled()
+        if scheduled is not None:
+            rate, kept = scheduled, 1 - scheduled * self._weight_decay
+        lr, eps = rate * root / rest1, self._eps * root
         for p, g, first, second in zip(chunks, gradients, self._first, self._second, strict=True):
             first.lerp_(g, _beside(1 - beta1, p))
             second.lerp_(g.mul_(g), _beside(1 - beta2, p))
             spread = second.sqrt().add_(_beside(eps, p))
-            p.mul_(_beside(self._kept, p))
+            p.mul_(_beside(kept, p))
             p.addcmul_(torch.div(first, spread, out=spread), _beside(lr, p), value=-1)
 
 

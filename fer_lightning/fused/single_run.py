@@ -1,5 +1,6 @@
 """One run from its settings to its summary, trained by Lightning or by the fused loop."""
 
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -17,9 +18,11 @@ from fer_lightning.processes import joined_by_others, leads, place_of_run, requi
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
 from fer_lightning.training import ALL_THREADS, Run, fit, leave_group
 
-# From this number of steps of linear layers on, the work of Lightning and autograd around them
-# takes longer than compiling a step. On a GPU, CUDA graphs are captured in less than a second.
-MANY_STEPS = 200_000
+log = logging.getLogger(__name__)
+
+# Up to this number of faces a minibatch, the work of Lightning and autograd around the step of an
+# MLP takes longer than the step itself.
+SMALL_BATCH = 10
 
 
 def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
@@ -68,13 +71,19 @@ def _train(config: DictConfig, folder: Path, overrides: list[str], stored: Store
     torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
     if not leads():
         fit(run)
-        return run.checkpoints.best_acc
+        return 0.0
     run.begin()
     started = time.perf_counter()
-    if chosen_engine(run) == "fused":
-        train_together([run])
-    else:
-        fit(run)
+    engine, reason = engine_and_reason(run)
+    log.info("engine: %s (%s)", engine, reason)
+    try:
+        if engine == "fused":
+            train_together([run])
+        else:
+            fit(run)
+    except BaseException:
+        run.loggers.close(None)
+        raise
     return run.finish(time.perf_counter() - started)
 
 
@@ -84,19 +93,29 @@ def chosen_engine(run: Run) -> str:
     Raises:
         InputError: The fused loop is asked for, and cannot do what the settings want.
     """
+    return engine_and_reason(run)[0]
+
+
+def engine_and_reason(run: Run) -> tuple[str, str]:
+    """Return the engine that trains a run, and why it does.
+
+    Raises:
+        InputError: The fused loop is asked for, and cannot do what the settings want.
+    """
     config = run.config
     if config.engine == "lightning":
-        return "lightning"
+        return "lightning", "asked for"
     reason = obstacle(flat_settings(config))
     if config.engine == "fused":
         require(reason is None, "engine", f"be lightning, as {reason}", config.engine)
-        return "fused"
+        return "fused", "asked for"
     if reason is not None:
-        return "lightning"
+        return "lightning", reason
     if run.trainer.strategy.root_device.type == "cuda":
-        return "fused"
-    n_faces = len(run.datamodule.splits.train)
-    n_steps = config.trainer.max_epochs * n_faces / run.datamodule.batch_size
-    network = run.model.network
-    pays = isinstance(network, MLP) and n_steps >= MANY_STEPS and is_written_out(network.layers)
-    return "fused" if pays else "lightning"
+        return "fused", "steps are launched as CUDA graphs"
+    network, batch_size = run.model.network, run.datamodule.batch_size
+    if not (isinstance(network, MLP) and is_written_out(network.layers)):
+        return "lightning", "the fused loop would hardly be faster"
+    if batch_size > SMALL_BATCH:
+        return "lightning", f"the fused loop pays up to {SMALL_BATCH} faces a minibatch"
+    return "fused", f"minibatches have {SMALL_BATCH} faces at most"

@@ -6,7 +6,9 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.core.optimizer import _configure_schedulers_automatic_opt
 from lightning.pytorch.loops.progress import _Progress
+from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map_only
@@ -17,7 +19,7 @@ from fer_lightning.fused.engine import FusedTraining, Means, Member
 from fer_lightning.networks import CNN, MLP
 from fer_lightning.processes import signals_wait, stop_if_waiting
 from fer_lightning.runs import Stored, as_now
-from fer_lightning.training import EpochBar, Run
+from fer_lightning.training import EpochBar, Run, configured, log_epoch
 
 
 class Driver:
@@ -36,11 +38,19 @@ class Driver:
         trainer = run.trainer
         trainer.strategy.connect(run.model)
         trainer.strategy.optimizers = [optimizer]
+        optimizer._opt_called = True  # type: ignore[attr-defined]  # what schedulers look for
         run.model.trainer = trainer
         trainer.datamodule = run.datamodule  # type: ignore[attr-defined]
         trainer.callbacks.append(_TensorsOfTheirOwn())  # type: ignore[attr-defined]
         self._steps = len(run.datamodule.train_dataloader())
         self._validations = len(run.datamodule.val_dataloader())
+        self._scheduler: LRSchedulerConfig | None = None
+        schedule = run.model.schedule
+        if schedule is not None:
+            n_steps = self._steps * (trainer.max_epochs or 0)
+            told = configured(schedule, optimizer, self._steps, n_steps)
+            (self._scheduler,) = _configure_schedulers_automatic_opt([told], None)
+            trainer.strategy.lr_scheduler_configs = [self._scheduler]
 
     @property
     def epoch(self) -> int:
@@ -64,12 +74,31 @@ class Driver:
         """Begin an epoch."""
         self._call("on_train_epoch_start")
 
+    @property
+    def is_scheduled(self) -> bool:
+        """Return whether the learning rate changes."""
+        return self._scheduler is not None
+
+    def rates(self) -> list[float]:
+        """Return the learning rates of the steps of the epoch that begins, and go on in them."""
+        (group,) = self.trainer.optimizers[0].param_groups
+        if self._scheduler is None or self._scheduler.interval == "epoch" or self.has_ended:
+            return [group["lr"]] * self._steps
+        rates = []
+        for _ in range(self._steps):
+            rates.append(group["lr"])
+            self._scheduler.scheduler.step()  # type: ignore[call-arg]
+        return rates
+
     def end_epoch(self, metrics: dict[str, Tensor]) -> None:
         """End an epoch with its metrics, such as `val/ce`."""
-        self.trainer.callback_metrics.update(metrics)
-        self._stand_at(self.epoch + 1)
+        epoch = self.epoch
+        self._stand_at(epoch + 1)
+        log_epoch(self.trainer, metrics, epoch)
         self._call("on_validation_end")
         self._call("on_train_epoch_end")
+        if self._scheduler is not None and self._scheduler.reduce_on_plateau:
+            self._scheduler.scheduler.step(metrics[str(self._scheduler.monitor)])  # type: ignore[arg-type]
         self.trainer.fit_loop.epoch_progress.increment_completed()
         if self.has_ended:
             self._call("on_train_end")
@@ -81,6 +110,14 @@ class Driver:
                 callback.load_state_dict(stored.of_callback(callback.state_key))
         self._stand_at(stored.epoch)
         self.trainer.fit_loop.epoch_progress.increment_completed()
+        if self._scheduler is not None:
+            scheduler, (state,) = self._scheduler.scheduler, stored.content["lr_schedulers"]
+            scheduler.load_state_dict(state)
+            groups = self.trainer.optimizers[0].param_groups
+            for group, lr in zip(groups, state["_last_lr"], strict=True):
+                group["lr"] = lr
+            if "plateau" in stored.content:  # what it had not heard of yet
+                scheduler.step(stored.content["plateau"])
 
     def _call(self, hook: str) -> None:
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
@@ -99,6 +136,10 @@ class Driver:
         _set(validations, self._validations, self._validations)
         for progress in (updates.step, updates.zero_grad):
             _set(progress, epochs * self._steps, self._steps)
+        if self._scheduler is not None:
+            n = 1 if self._scheduler.interval == "epoch" else self._steps
+            done = epochs - self._scheduler.reduce_on_plateau  # it hears of the epoch after this
+            _set(loop.epoch_loop.scheduler_progress, done * n, n)
         steps.is_last_batch = validations.is_last_batch = True
         loop.epoch_loop._batches_that_stepped = epochs * self._steps
 
@@ -207,6 +248,9 @@ def _epoch(training: FusedTraining, drivers: Sequence[Driver]) -> bool:
     alive = [m for m, driver in enumerate(drivers) if not driver.has_ended]
     for m in alive:
         drivers[m].start_epoch()
+    if any(driver.is_scheduled for driver in drivers):
+        rates = [torch.tensor(driver.rates(), dtype=torch.float64) for driver in drivers]
+        training.optimizer.use_rates(torch.nn.utils.rnn.pad_sequence(rates).to(training.dtype))
     train, val = training.train_epoch(drivers[alive[0]].epoch), training.validate()
     due = drivers[alive[0]].run.checkpoints.is_due
     for m in alive:
@@ -226,9 +270,12 @@ def _metrics(train: Means, val: Means, m: int) -> dict[str, torch.Tensor]:
 
 
 def _figures(drivers: Sequence[Driver]) -> str:
-    best = max(driver.run.checkpoints.best_acc for driver in drivers)
+    first = drivers[0].run.checkpoints
+    values = [driver.run.checkpoints.best_value for driver in drivers]
+    found = [first.sign * value for value in values if value is not None]
+    best = f"{first.sign * max(found):.4f}" if found else "none"
     n_training = sum(not driver.has_ended for driver in drivers)
     diverged = sum(driver.run.epoch_log.diverged_at is not None for driver in drivers)
     together = f"{n_training or len(drivers)} models at once  " if len(drivers) > 1 else ""
-    told = f"{together}best val acc {best:.1%}"
+    told = f"{together}best {first.monitor} {best}"
     return f"{told}  {diverged} diverged" if diverged else told

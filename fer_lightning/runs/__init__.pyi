@@ -12,6 +12,7 @@ from .checkpoint_files import (
     sweep_up as sweep_up,
     whole_checkpoints as whole_checkpoints,
 )
+from .event_file import EventFile as EventFile
 from .hparams import close_row as close_row, open_row as open_row
 from .metrics import (
     COLUMNS as COLUMNS,

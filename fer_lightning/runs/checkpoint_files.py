@@ -17,6 +17,7 @@ from fer_lightning.files import GrowingFiles, whole_generations
 from fer_lightning.networks import CNN, MLP
 from fer_lightning.processes import leads
 from fer_lightning.runs.classes import named_class
+from fer_lightning.runs.event_file import PATTERN
 
 DAMAGE = (
     *(OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError),
@@ -238,4 +239,4 @@ def sweep_up(folder: Path) -> None:
 
 def growing_files(folder: Path) -> GrowingFiles:
     """Return the files of a run that grow with each epoch."""
-    return GrowingFiles(folder, ("metrics.csv", "events.out.tfevents.*"))
+    return GrowingFiles(folder, ("metrics.csv", PATTERN, f"*/{PATTERN}"))

@@ -16,6 +16,7 @@ STORED_CLASSES = {
     "fer_lightning.training.OneCycle",
     "fer_lightning.training.Step",
     "fer_lightning.training.Plateau",
+    "fer_lightning.training.TensorBoard",
     "fer_lightning.data.Synthetic",
     "fer_lightning.data.Tfd",
     "fer_lightning.data.Fer2013",

@@ -7,17 +7,18 @@ runs, and keys that only others have would be missing.
 
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from tensorboard.compat.proto.summary_pb2 import Summary as Event
 from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import text
 
-from fer_lightning.runs.settings import flat_settings, override_values
+from fer_lightning.runs.event_file import EventFile
+from fer_lightning.runs.settings import override_values
 from fer_lightning.runs.summary import Summary
 
 # They decide where and how fast a run goes rather than what comes of it.
@@ -28,33 +29,46 @@ PLUMBING = (
     "compile",
     "float32_matmul_precision",
     "image_every_n_epochs",
+    "callbacks",
+    "logger",
+    "checkpoint",
     "checkpoint_every_seconds",
     "data.path",
     "data.cache_dir",
 )
 
 
-def open_row(board: SummaryWriter, config: DictConfig, overrides: Sequence[str]) -> None:
-    """Write the settings of a new run: its row, and the whole configuration as text."""
+def open_row(
+    events: EventFile, config: dict[str, Any], settings: Mapping[str, Any], overrides: Sequence[str]
+) -> None:
+    """Write the settings of a new run: its row, and the whole configuration as text.
+
+    Args:
+        events: Where.
+        config: The configuration.
+        settings: The same as `flat_settings` returns it.
+        overrides: What the user changed.
+    """
     # TensorBoard shows Markdown, where only an indented block takes every text for what it is
-    board.add_text("config", textwrap.indent(OmegaConf.to_yaml(config, resolve=True), "    "))
+    told = textwrap.indent(OmegaConf.to_yaml(config), "    ")
+    events.add(text("config", told))
     # without a name for its group, a run has a row of its own even if another has its settings
-    row = hparams_pb(row_settings(flat_settings(config), overrides), trial_id="")
-    board._get_file_writer().add_summary(row)
+    events.add(hparams_pb(row_settings(dict(settings), overrides), trial_id=""))
 
 
-def close_row(board: SummaryWriter, summary: Summary) -> None:
+def close_row(events: EventFile, summary: Summary) -> None:
     """Write the results of a run that has ended, and whether it diverged.
 
     Results of the last epoch are in the curves already; numbers that do not exist are left out.
+    They stand last among the tags.
     """
-    figures = {f"test/{name}": value for name, value in summary.final.test.items()}
-    _add_scalars(board, figures, summary.final.epoch)
-    best: dict[str, float | None] = {"best/epoch": summary.best.epoch}
+    figures = {f"test_{name}": value for name, value in summary.final.test.items()}
+    _add_scalars(events, figures, summary.final.epoch)
+    best: dict[str, float | None] = {"best_epoch": summary.best.epoch}
     for split in ("train", "val"):
-        best |= {f"best/{split}_{name}": v for name, v in getattr(summary.best, split).items()}
-    _add_scalars(board, best, summary.best.epoch)
-    board._get_file_writer().add_summary(_session_end(summary.diverged))
+        best |= {f"best_{split}_{name}": v for name, v in getattr(summary.best, split).items()}
+    _add_scalars(events, best, summary.best.epoch)
+    events.add(_session_end(summary.diverged))
 
 
 def row_settings(settings: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -70,10 +84,10 @@ def row_settings(settings: dict[str, Any], overrides: Sequence[str]) -> dict[str
     }
 
 
-def _add_scalars(board: SummaryWriter, figures: dict[str, float | None], epoch: int | None) -> None:
-    for tag, value in figures.items():
+def _add_scalars(events: EventFile, figures: Mapping[str, float | None], epoch: int | None) -> None:
+    for name, value in figures.items():
         if value is not None:
-            board.add_scalar(tag, value, epoch)
+            events.add_scalar(f"summary/{name}", value, epoch or 0)
 
 
 def _session_end(diverged: bool) -> Event:

@@ -87,8 +87,19 @@ def stored_settings(folder: Path) -> tuple[DictConfig, list[str]]:
             value = FORMER_NAMES[value]
             OmegaConf.update(config, key, value)
         _require_plain(folder, key, value)
+    if "trainer" in config and "logger" not in config:
+        _of_version_0_1(config)
     _locate_faces(config, folder)
     return config, [str(override) for override in overrides]
+
+
+def _of_version_0_1(config: DictConfig) -> None:
+    """Change the settings of a run of version 0.1 into those that train it as then."""
+    board = {"tensorboard": {"_target_": "fer_lightning.training.TensorBoard"}}
+    OmegaConf.update(config, "logger", board, force_add=True)
+    OmegaConf.update(config, "trainer.enable_progress_bar", True, force_add=True)
+    OmegaConf.update(config, "trainer.log_every_n_steps", None, force_add=True)
+    config.get("data", {}).pop("minibatches_per_step", None)
 
 
 def _load(path: Path) -> Any:

@@ -67,7 +67,8 @@ def score_table(summary: Summary) -> str:
     """Return a table of cross-entropy and accuracy on all splits, of the last and best epoch."""
     columns = [f"{split} {name}" for split in SPLITS for name in ("ce", "acc")]
     table = plain_table("", "epoch", *columns)
-    for name, scores in (("last epoch", summary.final), ("best by val acc", summary.best)):
+    by = str(summary.settings.get("checkpoint.monitor", "val/acc")).replace("/", " ")
+    for name, scores in (("last epoch", summary.final), (f"best by {by}", summary.best)):
         cells = [
             shown
             for split in SPLITS

@@ -64,6 +64,46 @@ def _with_integers(override: str) -> str:
     return key + "=" + _POWER_OF_TEN.sub(lambda m: str(int(m[1]) * 10 ** int(m[2])), value)
 
 
+OF_CLASSES = ("model", "optim", "schedule")  # groups of settings that one's own class can be in
+
+
+def with_own_classes(words: Sequence[str]) -> list[str]:
+    """Return the command line so that a class of one's own has the settings that are given, alone.
+
+    `optim._target_=torch.optim.NAdam` would else come with the settings of the default optimiser. A
+    group that is chosen as well (`optim=adamw optim._target_=...`) keeps its own.
+    """
+    told = list(words)
+    for group in OF_CLASSES:
+        keys = [re.match(r"\+{0,2}([\w./]+)=", word) for word in told]
+        given = [key[1] if key else "" for key in keys]
+        if f"{group}._target_" not in given or group in given:
+            continue
+        told = [
+            f"++{word.lstrip('+')}" if key.startswith(f"{group}.") and key.count(".") else word
+            for key, word in zip(given, told, strict=True)
+        ]
+        told.append(f"{group}=custom")
+    return told
+
+
+def of_a_trial(words: Sequence[str]) -> list[str]:
+    """Return the command line of a run that writes nothing, if it is one, so that Hydra does not.
+
+    Raises:
+        InputError: It is a sweep.
+    """
+    trial = re.compile(r"trainer=debug|\+{0,2}trainer\.fast_dev_run=(?!false|False|0$|null)")
+    if not any(trial.match(word) for word in words):
+        return list(words)
+    if any(word in SWEEP_FLAGS for word in words):
+        raise InputError("trainer.fast_dev_run must be of one run, got -m")
+    nowhere = ("hydra.output_subdir=null", "hydra/job_logging=terminal")
+    place = "hydra.run.dir=${project_root:}/multirun"
+    given = any(word.startswith("hydra.run.dir=") for word in words)
+    return [*words, *nowhere, *([] if given else [place])]
+
+
 def _is_flag(words: Sequence[str], i: int) -> bool:
     """Return whether a word is a flag, or the value of the flag before it."""
     return words[i].startswith("-") or (i > 0 and words[i - 1] in FLAGS_WITH_A_VALUE)

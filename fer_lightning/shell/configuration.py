@@ -1,6 +1,7 @@
 """The shipped configuration: where it lies, what its YAML files can ask for, and mistakes in it."""
 
 import difflib
+import functools
 import re
 import warnings
 from pathlib import Path
@@ -9,6 +10,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.files import new_folder
+from fer_lightning.runs import swept_keys
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # A wheel has the configuration inside the package; a clone has it beside the package.
@@ -34,14 +36,23 @@ def register_resolvers() -> None:
 def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
     """Return a name from a job's number and overrides, safe for shells and Hydra's grammar."""
     sweep = Path(_root_.hydra.sweep.dir).name  # the experiment is in there already
+    varying = _varying(_root_.hydra.sweep.dir)
     told = [
         override
         for override in overrides
-        if not override.startswith(("data.path=", "data.cache_dir=", "resume="))
+        if (varying is None or override.split("=")[0].lstrip("+~") in varying)
+        and not override.startswith(("data.path=", "data.cache_dir=", "resume="))
         and not (override.startswith("experiment=") and override[11:] in sweep)
     ]
     safe = (re.sub(r"[^\w.+-]+", "-", override, flags=re.ASCII).strip("-") for override in told)
     return "_".join([str(job + 1), *safe])[:150]
+
+
+@functools.cache
+def _varying(sweep: str) -> frozenset[str] | None:
+    """Return the keys that vary in a sweep, or None if Hydra has not written them yet."""
+    folder = Path(sweep)
+    return frozenset(swept_keys(folder)) if (folder / "multirun.yaml").exists() else None
 
 
 def _experiment_or(default: str, *, _root_: DictConfig) -> str:

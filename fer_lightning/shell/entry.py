@@ -26,9 +26,11 @@ from fer_lightning.runs import stored_settings, without_resume
 from fer_lightning.shell.command_line import (
     flags_first,
     gather_words,
+    of_a_trial,
     resumed,
     resuming_command,
     with_integers,
+    with_own_classes,
 )
 from fer_lightning.shell.configuration import CONF, explain, register_resolvers
 from fer_lightning.shell.jobs import Jobs, begun_sweep
@@ -67,6 +69,7 @@ def command(
     # shells leave the ~ of `data.path=~/faces.zip` alone, and Hydra's grammar does not know it
     words = [re.sub(r"(?<==)~(?=/)", str(Path.home()), word) for word in sys.argv[1:]]
     register_resolvers()
+    sys.path.append(str(Path.cwd()))  # where classes of one's own are found
     jobs = Jobs(full_error)
     run = _SingleRun(job, full_error)
 
@@ -83,7 +86,10 @@ def command(
     stopped: Interrupted | None = None
     try:
         given = gather_words(words, arguments) if arguments else words
-        sys.argv[1:] = resumed(flags_first(with_integers(given)))
+        given = with_integers(given)
+        if config_name == "train":
+            given = of_a_trial(with_own_classes(given))
+        sys.argv[1:] = resumed(flags_first(given))
         if not leads():
             _step_back()
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()

@@ -1,5 +1,6 @@
 from .callbacks.progress import EpochBar as EpochBar
 from .classifier import ExpressionClassifier as ExpressionClassifier
+from .loggers import TensorBoard as TensorBoard, log_epoch as log_epoch
 from .optimizers import SGD as SGD, AdamW as AdamW, OptimizerSettings as OptimizerSettings
 from .predictions import (
     COLUMNS as COLUMNS,

@@ -10,6 +10,7 @@ from typing import Any, Self
 import lightning as L
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -17,6 +18,8 @@ from torchmetrics import Metric
 from fer_lightning.data import Batch, FaceDataModule, ShareOfBatch, TrainLoader
 from fer_lightning.errors import InputError
 from fer_lightning.runs import as_now, network_name, read_checkpoint, restored_network
+from fer_lightning.training.lean import remember_signature
+from fer_lightning.training.loggers import log_epoch
 from fer_lightning.training.optimizers import SGD, OptimizerSettings
 from fer_lightning.training.schedules import Schedule, configured
 
@@ -82,9 +85,25 @@ class ExpressionClassifier(L.LightningModule):
         self.log_steps = log_steps
         self.settings: dict[str, Any] = getattr(network, "settings", {})
         self._outputs: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        self._weighs = False
+        self._weighs = self._resident = False
         self._plateau: Tensor | None = None  # what a schedule has not heard of yet
         self._means = EpochMeans()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # which Lightning sets dozens of times in a step
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
+        return batch if self._resident else super()._on_before_batch_transfer(batch, dataloader_idx)
+
+    def _apply_batch_transfer_handler(
+        self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0
+    ) -> Any:
+        if self._resident:  # on the device already, where Lightning would look for it at each step
+            return batch
+        return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
 
     @property
     def lr(self) -> float:
@@ -129,12 +148,14 @@ class ExpressionClassifier(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         trainer = self.trainer
         of_faces = isinstance(trainer.train_dataloader, TrainLoader)
+        self._resident = of_faces and isinstance(trainer.datamodule, FaceDataModule)  # type: ignore[attr-defined]
         self._weighs = of_faces and trainer.accumulate_grad_batches * trainer.world_size > 1
         self._outputs["train"] = [
             (logits.to(self.device), labels.to(self.device))
             for logits, labels in self._outputs["train"]
         ]
 
+    @remember_signature
     def training_step(self, batch: Batch | ShareOfBatch, batch_idx: int) -> Tensor:
         images, labels = batch[:2]
         logits = self(images)
@@ -158,6 +179,7 @@ class ExpressionClassifier(L.LightningModule):
         # the loss of no faces is no number
         return self.loss(logits, labels) * weight if len(labels) else logits.sum()
 
+    @remember_signature
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate("val", batch)
 
@@ -184,7 +206,10 @@ class ExpressionClassifier(L.LightningModule):
         self._means.update(logits, labels)
         means = {f"{split}/{name}": mean for name, mean in self._means.compute().items()}
         self._means.reset()
-        self.log_dict(means)
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            log_epoch(self.trainer, means, self.trainer.current_epoch)
+        else:
+            self.log_dict(means)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         if not getattr(self.trainer.train_dataloader, "passes", False):

@@ -24,9 +24,15 @@ def check_settings(config: DictConfig) -> None:
     with section("data"):
         data = config.data
         require_loading(data.batch_size, data.cv_folds, data.cv_fold)
-    for name, part in (("optim", config.optim), ("data", config.data.source)):
-        with section(name):
-            instantiate(part, _convert_="all")
+    schedule = config.get("schedule")  # older runs do not have it
+    for name, part in (
+        ("optim", config.optim),
+        ("data", config.data.source),
+        ("schedule", schedule),
+    ):
+        if part and str(part.get("_target_")).startswith("fer_lightning."):
+            with section(name):
+                instantiate(part, _convert_="all")
 
 
 def _check_run(config: DictConfig) -> None:
@@ -43,6 +49,11 @@ def _check_run(config: DictConfig) -> None:
     precisions = ("highest", "high", "medium")
     rule = f"be one of {', '.join(precisions)}"
     require(precision in precisions, "float32_matmul_precision", rule, precision)
+    best = config.get("checkpoint")
+    if best:
+        modes = ("max", "min")
+        require(best.mode in modes, "checkpoint.mode", "be max or min", best.mode)
+        require_integer("checkpoint.save_top_k", best.save_top_k, 1)
     if config.image_every_n_epochs is not None:
         require_integer("image_every_n_epochs", config.image_every_n_epochs, 0)
 

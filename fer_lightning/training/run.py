@@ -1,6 +1,5 @@
 """A run before and after its training: its faces, network, Trainer, and what it leaves."""
 
-import functools
 import logging
 import warnings
 from pathlib import Path
@@ -9,15 +8,13 @@ from typing import Any
 import lightning as L
 import torch
 import torch.distributed
-from hydra.utils import get_class, instantiate
-from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.strategies import DDPStrategy
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig, OmegaConf
-from torch.optim import Optimizer
+from omegaconf import DictConfig
 
 from fer_lightning.data import FaceDataModule
-from fer_lightning.errors import InputError, SettingError
+from fer_lightning.errors import InputError, one_line
 from fer_lightning.processes import (
     leads,
     signals_wait,
@@ -36,11 +33,14 @@ from fer_lightning.runs import (
     section,
     versions,
 )
+from fer_lightning.training.assembly import loggers, made, plain, told, trainer_of
 from fer_lightning.training.callbacks.checkpoints import Checkpoints, StopOnSignal
 from fer_lightning.training.callbacks.epoch_log import EpochLog
 from fer_lightning.training.callbacks.image_log import ImageLog
 from fer_lightning.training.callbacks.progress import EpochProgress
 from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.lean import make_lean
+from fer_lightning.training.loggers import Loggers
 from fer_lightning.training.predictions import scores_of
 from fer_lightning.training.rules import check_settings
 
@@ -73,13 +73,17 @@ class Run:
         L.seed_everything(config.seed, verbose=False)
         self.datamodule = _datamodule(config)
         self.model = _model(config)
-        self.epoch_log = EpochLog(folder)
-        self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint_every_seconds)
-        self.image_log = ImageLog(lambda: self.epoch_log.board, config.image_every_n_epochs)
-        callbacks: list[L.Callback] = [self.epoch_log]
+        self.writes = not config.trainer.get("fast_dev_run")
+        self.loggers = Loggers(loggers(config, folder) if self.writes else [])
+        self.epoch_log = EpochLog(folder, self.loggers.flush)
+        self.checkpoints = Checkpoints(
+            folder / "checkpoints", config.checkpoint_every_seconds, **_best_by(config)
+        )
+        self.image_log = ImageLog(self.loggers.boards, config.image_every_n_epochs)
+        own: list[L.Callback] = [self.epoch_log]
         if leads():
-            callbacks += [self.image_log, self.checkpoints]
-        self.trainer = _trainer(config, folder, callbacks)
+            own += [self.image_log, self.checkpoints]
+        self.trainer = trainer_of(config, folder, own if self.writes else [], self.loggers)
 
     def begin(self) -> None:
         """Read the faces, say what is trained on them, and open the run's row in TensorBoard.
@@ -90,6 +94,13 @@ class Run:
             InputError: The faces cannot be read.
         """
         _announce(self.model, self.datamodule, self.trainer, self.folder)
+        if not self.writes:
+            return
+        settings = flat_settings(self.config)
+        self._begin(settings)
+        self.loggers.open(settings, goes_on=self.stored is not None)
+
+    def _begin(self, settings: dict[str, Any]) -> None:
         if self.stored:
             where = "within epoch" if self.stored.is_within else "after epoch"
             epoch = self.stored.epoch + self.stored.is_within
@@ -98,7 +109,8 @@ class Run:
         if self.config.resume is not None:
             log.info("begins anew: there is no checkpoint to go on from")
             begin_anew(self.folder)
-        open_row(self.epoch_log.board, self.config, self.overrides)
+        for board in self.loggers.boards:
+            open_row(board.events, plain(self.config), settings, self.overrides)
 
     def finish(self, seconds: float) -> float:
         """Evaluate the network, write the summary, and return the best validation accuracy.
@@ -107,6 +119,9 @@ class Run:
             seconds: Seconds that the training took; of a resumed run, since it went on.
         """
         trainer = self.trainer
+        if not self.writes:
+            log.info("all of a training went through once; nothing was written")
+            return 0.0
         final = scores_of(self.model, self.datamodule, trainer.current_epoch)
         summary = Summary(
             final=final,
@@ -124,15 +139,16 @@ class Run:
             versions=versions(),
             commit=commit(),
         )
-        close_row(self.epoch_log.board, summary)
-        self.epoch_log.board.close()
+        for board in self.loggers.boards:
+            close_row(board.events, summary)
+        self.loggers.close(summary)
         self.checkpoints.drop_the_one_before()  # a run with a summary is not looked at again
         summary.write(self.folder / "summary.json")
         log.info("%s", score_table(summary))
         if summary.diverged:
             told = "diverged: the training loss of epoch %s is not finite"
             log.warning(told, summary.diverged_epoch)
-        return self.checkpoints.best_acc
+        return summary.best.val["acc"] or 0.0
 
 
 def _set_precision(name: str) -> None:
@@ -142,14 +158,23 @@ def _set_precision(name: str) -> None:
 
 
 def fit(run: Run) -> None:
-    run.trainer.callbacks += [EpochProgress()] if leads() else []  # type: ignore[attr-defined]
-    run.trainer.callbacks += [StopOnSignal()]  # type: ignore[attr-defined]
+    """Train the network of a run by Lightning's Trainer.
+
+    Raises:
+        InputError: Lightning cannot do what the settings want.
+    """
+    callbacks: list[L.Callback] = run.trainer.callbacks  # type: ignore[attr-defined]
+    shown = run.config.trainer.enable_progress_bar and run.writes
+    if leads() and shown and not any(isinstance(each, ProgressBar) for each in callbacks):
+        callbacks.append(EpochProgress())
+    callbacks.append(StopOnSignal())
+    make_lean(run.trainer, run.model)
     last = run.stored.path if run.stored else None
     try:
         with signals_wait():
             run.trainer.fit(run.model, datamodule=run.datamodule, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:
-        raise InputError(f"trainer: {error}") from error
+        raise InputError(f"trainer: {one_line(error)}") from error
 
 
 def _quieten_lightning() -> None:
@@ -162,6 +187,7 @@ def _quieten_lightning() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # who asks is told
+    warnings.filterwarnings("ignore", ".*is smaller than the logging interval")
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
 
 
@@ -178,45 +204,24 @@ def _datamodule(config: DictConfig) -> FaceDataModule:
 
 
 def _model(config: DictConfig) -> ExpressionClassifier:
-    with section("model"):
+    with told("model"):
         network = instantiate(config.model, _convert_="all")
-    with section("optim"):
-        optimizer = _or_partial(config.optim, Optimizer)
-    model = ExpressionClassifier(network, optimizer, log_steps=False)
-    model.settings = {
-        name: value for name, value in _plain(config.model).items() if name != "_target_"
-    }
+    with told("optim"):
+        optimizer = made(config.optim, "torch.optim.Optimizer")
+    with told("loss"):
+        loss = instantiate(config.get("loss"), _convert_="all") or torch.nn.CrossEntropyLoss()
+    schedule = None
+    if config.get("schedule"):
+        with told("schedule"):
+            schedule = made(config.schedule, "torch.optim.lr_scheduler.LRScheduler")
+    log_steps = config.trainer.get("log_every_n_steps") is not None
+    model = ExpressionClassifier(network, optimizer, schedule, loss, log_steps)
+    model.settings = {k: value for k, value in plain(config.model).items() if k != "_target_"}
     return model
 
 
-def _or_partial(part: DictConfig, *of_pytorch: type) -> Any:
-    """Return the object of a section; of a class of PyTorch, what makes one from what it is of."""
-    made_later = issubclass(get_class(part._target_), of_pytorch)
-    return instantiate(part, _convert_="all", _partial_=made_later or part.get("_partial_", False))
-
-
-def _plain(part: DictConfig) -> dict[str, Any]:
-    plain = OmegaConf.to_container(part, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(name): value for name, value in plain.items()}
-
-
-def _trainer(config: DictConfig, folder: Path, callbacks: list[L.Callback]) -> L.Trainer:
-    make = instantiate(config.trainer, _convert_="all", _partial_=True)
-    of_user = make.keywords.get("callbacks") or []
-    callbacks = [*callbacks, *(of_user if isinstance(of_user, list) else [of_user])]
-    logger = make.keywords.get("logger", False)
-    if config.trainer.get("strategy") == "ddp":
-        several = config.trainer.devices > 1
-        make = functools.partial(make, strategy=LeaderWritesDDP() if several else "auto")
-    try:
-        with section("trainer"):
-            return make(logger=logger, callbacks=callbacks, default_root_dir=folder)
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        if "backend found" in str(error):  # of an accelerator
-            rule = "be one that PyTorch finds on this machine, such as cpu"
-            raise SettingError("trainer.accelerator", rule, config.trainer.accelerator) from error
-        raise InputError(f"trainer: {error}") from error  # Lightning checks its own settings
+def _best_by(config: DictConfig) -> dict[str, Any]:
+    return plain(config.checkpoint) if "checkpoint" in config else {}
 
 
 def _announce(
@@ -248,22 +253,6 @@ def _best(
         return final
     model.load_state_dict(torch.load(checkpoints.best_path, weights_only=True)["state_dict"])
     return scores_of(model, datamodule, checkpoints.best_epoch)
-
-
-class LeaderWritesDDP(DDPStrategy):
-    """DDP whose first process writes checkpoints without the others waiting for it.
-
-    The processes exist already, and the environment variables tell which one this is, even inside
-    a job of Slurm, which Lightning would else ask first.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(cluster_environment=LightningEnvironment())
-
-    def barrier(self, name: str | None = None, *args: Any, **kwargs: Any) -> None:
-        """Wait for the other processes, except at a checkpoint that only the first one writes."""
-        if name != "Trainer.save_checkpoint":
-            super().barrier(name, *args, **kwargs)
 
 
 def leave_group() -> None:

@@ -1,15 +1,15 @@
-"""The curves of a run: a row of `metrics.csv` and a point of each TensorBoard scalar per epoch."""
+"""The curves of a run: a row of `metrics.csv` per epoch."""
 
 import csv
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
-from torch.utils.tensorboard import SummaryWriter
 
 from fer_lightning.processes import leads
 from fer_lightning.runs import COLUMNS, CURVES, growing_files
@@ -22,7 +22,8 @@ class EpochLog(Checkpoint):
     all other callbacks before.
 
     Args:
-        folder: Folder of the run, where `metrics.csv` and the TensorBoard events are written.
+        folder: Folder of the run, where `metrics.csv` is written.
+        flush: Writes what other files of the run have not got yet.
 
     Attributes:
         share: The run's share of the time of an epoch, where several are trained together.
@@ -30,8 +31,8 @@ class EpochLog(Checkpoint):
         seconds_before: Seconds of the epochs done before the run went on from a checkpoint.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, flush: Callable[[], None]) -> None:
+        self.folder, self.flush = folder, flush
         self.share = 1.0
         self.diverged_at: int | None = None
         self.seconds_before = 0.0
@@ -39,14 +40,6 @@ class EpochLog(Checkpoint):
         self._validated = False
         self._started: float | None = None
         self._seconds_so_far = 0.0  # of an epoch that goes on
-        self._board: SummaryWriter | None = None
-
-    @property
-    def board(self) -> SummaryWriter:
-        """Return the writer of TensorBoard events, which the first call makes."""
-        if self._board is None:
-            self._board = SummaryWriter(str(self.folder))
-        return self._board
 
     @property
     def path(self) -> Path:
@@ -54,7 +47,7 @@ class EpochLog(Checkpoint):
         return self.folder / "metrics.csv"
 
     def state_dict(self) -> dict[str, Any]:
-        self.board.flush()
+        self.flush()
         sizes = self._files.sizes()
         so_far = 0.0 if self._started is None else time.perf_counter() - self._started
         kept = {"diverged_at": self.diverged_at, "share": self.share, "seconds_so_far": so_far}
@@ -95,9 +88,6 @@ class EpochLog(Checkpoint):
         cells = [f"{values[tag]:.9g}" if tag in values else "" for tag in CURVES]
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow([epoch, *cells, f"{seconds:.4f}"])
-        for tag, value in values.items():
-            if math.isfinite(value):  # TensorBoard's tables cannot sort by a column with others
-                self.board.add_scalar(tag, value, epoch)
         if not math.isfinite(values["train/ce"]):
             self.diverged_at = epoch
             trainer.should_stop = True

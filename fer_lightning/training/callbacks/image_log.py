@@ -1,16 +1,18 @@
 """The pictures of a run in TensorBoard: what its network looks for and gets wrong, over time."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from matplotlib.figure import Figure
-from torch.utils.tensorboard import SummaryWriter
+from torch import nn
+from torch.utils.tensorboard.summary import image
 
 from fer_lightning.data import CLASSES, FaceDataModule
 from fer_lightning.plots import contingency, count_table, first_layer, pixels
 from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.loggers import TensorBoard
 from fer_lightning.training.predictions import Predictions, predict, uncertain_faces
 
 TIMES = 5  # a time costs what a few epochs do
@@ -23,7 +25,7 @@ class ImageLog(Checkpoint):
     It is a `Checkpoint` because Lightning calls those after the network has logged its epoch.
 
     Args:
-        board: Gives the run's writer of TensorBoard events.
+        boards: Where they are shown.
         every_n_epochs: Epochs between two pictures; 0 for none at all, None for `times` a run. The
             last epoch has its pictures too.
 
@@ -31,8 +33,8 @@ class ImageLog(Checkpoint):
         times: About how often pictures are made if `every_n_epochs` is None.
     """
 
-    def __init__(self, board: Callable[[], SummaryWriter], every_n_epochs: int | None) -> None:
-        self.board = board
+    def __init__(self, boards: Sequence[TensorBoard], every_n_epochs: int | None) -> None:
+        self.boards = boards
         self.every_n_epochs = every_n_epochs
         self.times = TIMES
         self._shown_at = 0
@@ -68,7 +70,8 @@ class ImageLog(Checkpoint):
         if predictions is None:
             return
         assert isinstance(model, ExpressionClassifier)
-        self._add("first_layer", first_layer(model), epoch)
+        if any(isinstance(part, nn.Linear | nn.Conv2d) for part in model.modules()):
+            self._add("first_layer", first_layer(model), epoch)
         n = len(CLASSES)
         counts = contingency(predictions.faces.labels, predictions.predicted, n, n)
         title = f"Validation faces after epoch {epoch}"
@@ -76,7 +79,9 @@ class ImageLog(Checkpoint):
         self._add("confusion/val", table, epoch)
 
     def _add(self, tag: str, figure: Figure, epoch: int) -> None:
-        self.board().add_image(tag, pixels(figure), epoch, dataformats="HWC")
+        summary = image(tag, pixels(figure), dataformats="HWC")
+        for board in self.boards:
+            board.events.add(summary, epoch)
 
 
 def _validation(trainer: L.Trainer, model: L.LightningModule) -> Predictions | None:

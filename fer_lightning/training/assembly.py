@@ -1,0 +1,200 @@
+"""The parts of a run that its settings name: callbacks, loggers, and Lightning's Trainer."""
+
+import functools
+import inspect
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lightning.errors import InputError, SettingError, one_line, require
+from fer_lightning.runs import section
+from fer_lightning.training.lean import NoProfiler
+from fer_lightning.training.loggers import (
+    EXTRAS,
+    Loggers,
+    OwnWandbLogger,
+    arguments_of,
+)
+
+# What of Lightning's Trainer a run decides by itself, and what to type instead.
+REFUSED = {
+    "default_root_dir": "hydra.run.dir=FOLDER",
+    "barebones": "engine=fused, which is faster",
+    "model_registry": "the checkpoints in its folder",
+}
+
+
+def plain(part: DictConfig) -> dict[str, Any]:
+    """Return a section of the configuration as a dictionary."""
+    container = OmegaConf.to_container(part, resolve=True)
+    assert isinstance(container, dict)
+    return {str(name): value for name, value in container.items()}
+
+
+def made(part: DictConfig, of_pytorch: str) -> Any:
+    """Return the object of a section; of a class of PyTorch, a partial that waits for the rest.
+
+    Args:
+        part: With `_target_`.
+        of_pytorch: Name of the class whose subclasses are made later.
+    """
+    base, target = get_class(of_pytorch), get_class(part._target_)
+    is_partial = issubclass(target, base) or part.get("_partial_", False)
+    if is_partial:
+        known = inspect.signature(target).parameters
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in known.values())
+        for name in map(str, part):
+            if not name.startswith("_") and name not in known and not open_ended:
+                raise TypeError(f"{target.__name__}() got an unexpected keyword argument '{name}'")
+    return instantiate(part, _convert_="all", _partial_=is_partial)
+
+
+def callbacks(config: DictConfig) -> list[L.Callback]:
+    """Return the callbacks that the settings name."""
+    found = []
+    for name, part in (config.get("callbacks") or {}).items():
+        if part is not None:
+            with told(f"callbacks.{name}"):
+                found.append(instantiate(part, _convert_="all"))
+    return found
+
+
+def loggers(config: DictConfig, folder: Path) -> list[Logger]:
+    """Return the loggers that the settings name.
+
+    Args:
+        config: The composed configuration.
+        folder: Folder of the run.
+    """
+    found = []
+    goes_on = config.get("resume") is not None
+    for name, part in (config.get("logger") or {}).items():
+        if part is None:
+            continue
+        with told(f"logger.{name}"):
+            kind = get_class(part._target_)
+            given = {**arguments_of(kind, folder, goes_on=goes_on), **plain(part)}
+            if kind is WandbLogger:
+                given["_target_"] = f"{OwnWandbLogger.__module__}.{OwnWandbLogger.__name__}"
+            found.append(instantiate(given, _convert_="all"))
+    return found
+
+
+def trainer_of(
+    config: DictConfig, folder: Path, own: list[L.Callback], its_loggers: Loggers
+) -> L.Trainer:
+    """Return the Trainer of a run.
+
+    Args:
+        config: The composed configuration.
+        folder: Folder of the run.
+        own: The callbacks that every run has.
+        its_loggers: Its loggers, to which those of `trainer.logger` are added.
+
+    Raises:
+        InputError: Lightning refuses its settings.
+    """
+    for name, instead in REFUSED.items():
+        if config.trainer.get(name) not in (None, False):
+            rule = f"be left alone, as the run decides it; use {instead}"
+            raise SettingError(f"trainer.{name}", rule, config.trainer[name])
+    checkpoints = config.trainer.get("enable_checkpointing")
+    rule = "be true, as a run goes on from its checkpoints; trainer=debug writes nothing"
+    require(checkpoints is not False, "trainer.enable_checkpointing", rule, checkpoints)
+    with told("trainer"):
+        make = instantiate(config.trainer, _convert_="all", _partial_=True)
+    given = make.keywords
+    of_user = [*callbacks(config), *_listed(given.get("callbacks"))]
+    its_loggers.each += _loggers_of_trainer(given.get("logger"), folder)
+    settings = {
+        "callbacks": [*own, *of_user],
+        "logger": its_loggers.of_trainer,
+        "default_root_dir": folder,
+        "profiler": given.get("profiler") or NoProfiler(),
+        # this project's bar is added when the training begins
+        "enable_progress_bar": any(isinstance(each, ProgressBar) for each in of_user),
+    }
+    if not own:  # of a run that writes nothing
+        settings["enable_checkpointing"] = False
+    if config.trainer.get("strategy") == "ddp":
+        settings["strategy"] = LeaderWritesDDP() if config.trainer.devices > 1 else "auto"
+    try:
+        with told("trainer"):
+            return functools.partial(make, **settings)()
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        if "backend found" in str(error):  # of an accelerator
+            rule = "be one that PyTorch finds on this machine, such as cpu"
+            raise SettingError("trainer.accelerator", rule, config.trainer.accelerator) from error
+        raise InputError(f"trainer: {one_line(error)}") from error  # Lightning checks its own
+
+
+def _listed(found: Any) -> list[Any]:
+    if found is None:
+        return []
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
+def _loggers_of_trainer(given: Any, folder: Path) -> list[Logger]:
+    """Return the loggers of `trainer.logger`, where true stands for Lightning's default one."""
+    if given is True:
+        return [TensorBoardLogger(folder)]
+    return [] if given is False else _listed(given)
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """Tell in one line what is wrong with a section that names a class.
+
+    Args:
+        name: Of the section.
+
+    Raises:
+        InputError: The class cannot be found, or refuses its arguments.
+    """
+    try:
+        with section(name):
+            yield
+    except (InstantiationException, ImportError) as error:
+        cause = error.__cause__ or error
+        missing = re.search(r"Error locating target '([^']+)'|locating '([^']+)'", str(error))
+        if missing:
+            value = missing[1] or missing[2]
+            extra = next((extra for kind, extra in EXTRAS.items() if extra in str(cause)), None)
+            rule = "be a class that Python finds"
+            rule += f" (pip install 'fer-lightning[{extra}]')" if extra else ""
+            raise SettingError(f"{name}._target_", rule, value) from error
+        if isinstance(cause, ModuleNotFoundError | MisconfigurationException | ValueError):
+            package = next((extra for extra in EXTRAS.values() if extra in str(cause)), None)
+            hint = f"; pip install 'fer-lightning[{package}]'" if package else ""
+            raise InputError(f"{name}: {one_line(cause)[:200]}{hint}") from error
+        raise
+
+
+class LeaderWritesDDP(DDPStrategy):
+    """DDP whose first process writes checkpoints without the others waiting for it.
+
+    The processes exist already, and the environment variables tell which one this is, even inside
+    a job of Slurm, which Lightning would else ask first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(cluster_environment=LightningEnvironment())
+
+    def barrier(self, name: str | None = None, *args: Any, **kwargs: Any) -> None:
+        """Wait for the other processes, except at a checkpoint that only the first one writes."""
+        if name != "Trainer.save_checkpoint":
+            super().barrier(name, *args, **kwargs)
