@@ -99,6 +99,7 @@ class Driver:
         self._call("on_train_epoch_end")
         if self._scheduler is not None and self._scheduler.reduce_on_plateau:
             self._scheduler.scheduler.step(metrics[str(self._scheduler.monitor)])  # type: ignore[arg-type]
+            _set(self.trainer.fit_loop.epoch_loop.scheduler_progress, epoch + 1, 1)
         self.trainer.fit_loop.epoch_progress.increment_completed()
         if self.has_ended:
             self._call("on_train_end")
@@ -138,8 +139,8 @@ class Driver:
             _set(progress, epochs * self._steps, self._steps)
         if self._scheduler is not None:
             n = 1 if self._scheduler.interval == "epoch" else self._steps
-            done = epochs - self._scheduler.reduce_on_plateau  # it hears of the epoch after this
-            _set(loop.epoch_loop.scheduler_progress, done * n, n)
+            late = self._scheduler.reduce_on_plateau  # which hears of the epoch after this
+            _set(loop.epoch_loop.scheduler_progress, (epochs - late) * n, n - late)
         steps.is_last_batch = validations.is_last_batch = True
         loop.epoch_loop._batches_that_stepped = epochs * self._steps
 

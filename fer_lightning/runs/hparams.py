@@ -31,6 +31,7 @@ PLUMBING = (
     "image_every_n_epochs",
     "callbacks",
     "logger",
+    "loss",
     "checkpoint",
     "checkpoint_every_seconds",
     "data.path",

@@ -64,26 +64,33 @@ def _with_integers(override: str) -> str:
     return key + "=" + _POWER_OF_TEN.sub(lambda m: str(int(m[1]) * 10 ** int(m[2])), value)
 
 
-OF_CLASSES = ("model", "optim", "schedule")  # groups of settings that one's own class can be in
+# What stands in the place of a group of settings where a class of one's own is named.
+OWN_CLASSES: dict[str, dict[str, str]] = {
+    "model": {"threads": "null", "study.lr": "0.01", "study.max_epochs": "30"},
+    "optim": {"optim.lr": "${study.lr}"},
+    "schedule": {},
+}
 
 
 def with_own_classes(words: Sequence[str]) -> list[str]:
     """Return the command line so that a class of one's own has the settings that are given, alone.
 
     `optim._target_=torch.optim.NAdam` would else come with the settings of the default optimiser. A
-    group that is chosen as well (`optim=adamw optim._target_=...`) keeps its own.
+    group that is chosen as well, itself or by an experiment (`optim=adamw optim._target_=...`),
+    keeps its own.
     """
     told = list(words)
-    for group in OF_CLASSES:
+    for group, others in OWN_CLASSES.items():
         keys = [re.match(r"\+{0,2}([\w./]+)=", word) for word in told]
         given = [key[1] if key else "" for key in keys]
-        if f"{group}._target_" not in given or group in given:
+        if f"{group}._target_" not in given or {group, "experiment"} & set(given):
             continue
         told = [
-            f"++{word.lstrip('+')}" if key.startswith(f"{group}.") and key.count(".") else word
+            f"++{word.lstrip('+')}" if key.startswith(f"{group}.") else word
             for key, word in zip(given, told, strict=True)
         ]
-        told.append(f"{group}=custom")
+        told += [f"++{key}={value}" for key, value in others.items() if key not in given]
+        told.append(f"~{group}")
     return told
 
 

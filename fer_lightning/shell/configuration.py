@@ -10,7 +10,6 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.files import new_folder
-from fer_lightning.runs import swept_keys
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # A wheel has the configuration inside the package; a clone has it beside the package.
@@ -51,6 +50,8 @@ def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
 @functools.cache
 def _varying(sweep: str) -> frozenset[str] | None:
     """Return the keys that vary in a sweep, or None if Hydra has not written them yet."""
+    from fer_lightning.runs import swept_keys  # which imports Hydra, and not every command needs
+
     folder = Path(sweep)
     return frozenset(swept_keys(folder)) if (folder / "multirun.yaml").exists() else None
 

@@ -168,9 +168,12 @@ def told(name: str) -> Iterator[None]:
     try:
         with section(name):
             yield
-    except (InstantiationException, ImportError) as error:
+    except (InstantiationException, ImportError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         cause = error.__cause__ or error
-        missing = re.search(r"Error locating target '([^']+)'|locating '([^']+)'", str(error))
+        text = str(error)
+        missing = re.search(r"locating target '([^']+)'|loading '([^']+)'", text)
         if missing:
             value = missing[1] or missing[2]
             extra = next((extra for kind, extra in EXTRAS.items() if extra in str(cause)), None)

@@ -60,6 +60,8 @@ class EpochLog(Checkpoint):
             return
         self._files.cut(state_dict["files"])
         self._seconds_so_far = state_dict["seconds_so_far"]
+        if not self.path.exists():  # Lightning tries learning rates out before a training
+            return
         with self.path.open(newline="") as file:
             self.seconds_before = sum(float(row["seconds"]) for row in csv.DictReader(file))
 

@@ -12,14 +12,21 @@ GROUPS = {
     "sliceSize": 100,
 }
 CURVES = {"train/ce", "train/acc", "val/ce", "val/acc"}
-FIGURES = {f"best/{name}" for name in ("epoch", "train_ce", "train_acc", "val_ce", "val_acc")}
-FIGURES |= {"test/ce", "test/acc"}
+FIGURES = {
+    f"summary/best_{name}" for name in ("epoch", "train_ce", "train_acc", "val_ce", "val_acc")
+}
+FIGURES |= {"summary/test_ce", "summary/test_acc"}
 RUNS = {
     "1": ["optim.lr=0.1", "model.hidden=[4]"],
     "2": ["optim.lr=1", "model.hidden=[4,8]", "optim.nesterov=true", "optim.momentum=0.5"],
     "3": ["optim.lr=1e30", "model.hidden=[4]", "data.batch_size=2"],
     "4": ["optim.lr=0.1", "model.hidden=[4]"],  # the first again
 }
+
+
+def named(metric):
+    """A metric under its group, the sub-run, and its tag."""
+    return f"{metric['group']}/{metric['tag']}".lstrip("/")
 
 
 @pytest.fixture
@@ -44,7 +51,7 @@ def test_the_hparams_tab_has_a_row_for_each_run_and_numbers_in_numeric_columns(s
     differing = {name for name, info in columns.items() if info["differs"]}
     swept = {"optim.lr", "model.hidden", "optim.momentum", "optim.nesterov", "data.batch_size"}
     assert differing == swept
-    tags = {info["name"]["tag"] for info in experiment["metricInfos"]}
+    tags = {named(info["name"]) for info in experiment["metricInfos"]}
     assert tags == CURVES | FIGURES
 
     rows = {row["name"]: row for row in shown("hparams/session_groups", GROUPS)["sessionGroups"]}
@@ -57,11 +64,13 @@ def test_the_hparams_tab_has_a_row_for_each_run_and_numbers_in_numeric_columns(s
 
     for name in ("1", "2", "4"):
         summary = json.loads((tmp_path / name / "summary.json").read_text())
-        figures = {m["name"]["tag"]: m["value"] for m in rows[name]["metricValues"]}
+        figures = {named(m["name"]): m["value"] for m in rows[name]["metricValues"]}
         assert figures.keys() == CURVES | FIGURES
-        assert figures["best/epoch"] == summary["best"]["epoch"]
+        assert figures["summary/best_epoch"] == summary["best"]["epoch"]
         for split, key in (("train", "ce"), ("train", "acc"), ("val", "ce"), ("val", "acc")):
-            assert figures[f"best/{split}_{key}"] == pytest.approx(summary["best"][split][key])
+            assert figures[f"summary/best_{split}_{key}"] == pytest.approx(
+                summary["best"][split][key]
+            )
         assert figures["val/ce"] == pytest.approx(summary["final"]["val"]["ce"])
         assert rows[name]["sessions"][0]["status"] == "STATUS_SUCCESS"
 
@@ -70,7 +79,7 @@ def test_a_diverged_run_has_a_row_without_what_does_not_exist(shown):
     groups = shown("hparams/session_groups", GROUPS)["sessionGroups"]
     (row,) = [group for group in groups if group["name"] == "3"]
     assert row["sessions"][0]["status"] == "STATUS_FAILURE"
-    figures = {m["name"]["tag"]: m["value"] for m in row["metricValues"]}
+    figures = {named(m["name"]): m["value"] for m in row["metricValues"]}
     assert figures.keys() == {"train/acc", "val/acc"}  # no loss was ever finite
     assert all(isinstance(value, float) for value in figures.values())
 

@@ -30,7 +30,12 @@ def run_here(csv_path, composed, tmp_path):
         folder.mkdir(exist_ok=True)
         given = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null", "threads=1"]
         given += ["trainer.accelerator=cpu", f"trainer.max_epochs={EPOCHS}", "data.batch_size=4"]
-        given += ["optim.lr=0.05", "optim.momentum=0.9", "image_every_n_epochs=2"]
+        given += [
+            "optim.lr=0.05",
+            "optim.momentum=0.9",
+            "image_every_n_epochs=2",
+            "engine=lightning",
+        ]
         given += [f"resume={folder}"] if resume else []
         return train(composed("train", *given, *overrides), folder, list(overrides))
 
@@ -80,7 +85,11 @@ def left(folder):
     with (folder / "metrics.csv").open(newline="") as file:
         rows = [row[:-1] for row in csv.reader(file)]
     summary = json.loads((folder / "summary.json").read_text())
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0}).Reload()
+    shown = [
+        EventAccumulator(str(place), size_guidance={"scalars": 0, "images": 0}).Reload()
+        for place in (folder, folder / "train", folder / "val")
+    ]
+    events = shown[0]
     tags = events.Tags()
     return {
         "files": {
@@ -89,9 +98,10 @@ def left(folder):
         "rows": rows,
         "summary": {key: value for key, value in summary.items() if key not in TODAYS},
         # of files that began in one second, the later may be read first
-        "scalars": {
-            t: sorted((e.step, e.value) for e in events.Scalars(t)) for t in tags["scalars"]
-        },
+        "scalars": [
+            {t: sorted((e.step, e.value) for e in of.Scalars(t)) for t in of.Tags()["scalars"]}
+            for of in shown
+        ],
         "images": {tag: sorted(e.step for e in events.Images(tag)) for tag in tags["images"]},
         "texts": {tag: len(events.Tensors(tag)) for tag in tags["tensors"]},
     }
@@ -257,5 +267,5 @@ def test_checkpoints_hold_the_best_network_so_that_both_files_are_of_one_epoch(c
     folder = tmp_path / "cut" / "checkpoints"
     best = torch.load(folder / "best.ckpt", weights_only=True)
     last = torch.load(folder / "last.ckpt", weights_only=True)
-    state = last["callbacks"][checkpoints.Checkpoints.__name__]["best"]["state_dict"]
+    state = last["callbacks"][checkpoints.Checkpoints.__name__]["best"][0]["content"]["state_dict"]
     assert all(torch.equal(w, state[name]) for name, w in best["state_dict"].items())

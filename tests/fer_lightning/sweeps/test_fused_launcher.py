@@ -21,7 +21,7 @@ def test_a_sweep_under_the_fused_launcher(shell, csv_path, tmp_path):
     for row in rows[:4]:
         run = folder / row["run"]
         names = {path.name.split(".")[0] for path in run.iterdir()}
-        assert names == {"", "checkpoints", "events", "metrics", "summary", "train"}
+        assert names == {"", "checkpoints", "events", "metrics", "summary", "train", "val"}
         assert {p.name for p in (run / ".hydra").iterdir()} == {
             "config.yaml",
             "hydra.yaml",

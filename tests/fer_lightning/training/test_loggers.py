@@ -1,4 +1,4 @@
-"""What Weights & Biases, MLflow and Lightning's csv hold of a sweep, as their own readers see it."""
+"""What Weights & Biases, MLflow and Lightning's csv hold of a sweep, by their own readers."""
 
 import csv
 import json
@@ -31,25 +31,39 @@ def sweep(csv_path, shell, tmp_path):
     return run
 
 
+def records_in(path):
+    """The records of a file of Weights & Biases, which is a log of LevelDB after seven bytes."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    content, at, parts, found = path.read_bytes(), 7, b"", []
+    while at + 7 <= len(content):
+        left = 32768 - at % 32768
+        if left < 7:  # the end of a block is filled with zeros
+            at += left
+            continue
+        length, kind = int.from_bytes(content[at + 4 : at + 6], "little"), content[at + 6]
+        parts += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            record = Record()
+            record.ParseFromString(parts)
+            found.append(record)
+            parts = b""
+    return found
+
+
 TOGETHER = ("hydra/launcher=fused", "hydra.launcher.measure=false")
 
 
 @pytest.mark.parametrize("launcher", [(), TOGETHER], ids=["one by one", "together"])
 def test_wandb_has_a_run_for_each(sweep, launcher):
     pytest.importorskip("wandb")
-    from wandb.proto.wandb_internal_pb2 import Record
-    from wandb.sdk.internal.datastore import DataStore
 
     for folder in sweep(
         "logger=[wandb,tensorboard]", "logger.wandb.offline=true", launcher=launcher
     ):
         (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-        store, records = DataStore(), []
-        store.open_for_scan(str(path))
-        while (data := store.scan_data()) is not None:
-            record = Record()
-            record.ParseFromString(data)
-            records.append(record)
+        records = records_in(path)
         (run,) = [r.run for r in records if r.WhichOneof("record_type") == "run"][:1]
         assert (run.display_name, run.run_group) == (folder.name, "swept")
         updates = [run.config.update, *(r.config.update for r in records if r.HasField("config"))]

@@ -114,10 +114,9 @@ SETTINGS = {
 
 def curve(run):
     with (run / "metrics.csv").open() as file:
-        rows = [
+        return [
             {k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)
         ]
-    return rows
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -137,5 +136,6 @@ def test_both_engines_take_the_same_steps(train_here, tmp_path, name):
     states = [last["lr_schedulers"][0]["_last_lr"] for last in lasts]
     assert states[0] == pytest.approx(states[1], rel=1e-12)
     assert lasts[0]["loops"] == lasts[1]["loops"]
-    train_here("constant", "engine=lightning", *common, "schedule=constant")
+    others = [setting for setting in common if not setting.startswith("schedule")]
+    train_here("constant", "engine=lightning", *others)
     assert curve(tmp_path / "constant") != curve(tmp_path / "lightning")

@@ -71,7 +71,7 @@ def test_early_stopping_stops_where_it_does_in_a_plain_script(train_here, tmp_pa
             return 4
 
         def __iter__(self):
-            for rows in epoch_order(16, 0, self.epoch).split(4):
+            for rows in epoch_order(14, 0, self.epoch).split(4):
                 yield splits.train.images[rows], splits.train.labels[rows]
 
     torch.manual_seed(0)
@@ -99,7 +99,7 @@ def test_the_learning_rate_is_logged(train_here, tmp_path):
 
 
 def test_the_learning_rate_finder_sets_it(train_here, tmp_path):
-    finder = mine("LearningRateFinder", num_training_steps=20)
+    finder = mine("LearningRateFinder", num_training_steps=60)
     train_here("run", finder, "data.batch_size=4", "optim.lr=0.0001")
     assert last(tmp_path / "run")["optimizer_states"][0]["param_groups"][0]["lr"] != 0.0001
 
@@ -131,8 +131,8 @@ def test_stochastic_weight_averaging_ends_with_the_average(train_here, tmp_path)
 
 
 def test_a_timer_ends_a_run(train_here, tmp_path):
-    train_here("run", mine("Timer", duration="'00:00:00:00'"), "trainer.max_epochs=50")
-    assert len(rows_of(tmp_path / "run")) < 50
+    train_here("run", mine("Timer", duration="'00:00:00:01'"), "trainer.max_epochs=5000")
+    assert 0 < len(rows_of(tmp_path / "run")) < 5000
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_gradients_are_clipped_as_by_hand(train_here, tmp_path, csv_path):
     model = ExpressionClassifier(MLP()).double()
     norms = []
     for epoch in range(2):
-        for rows in epoch_order(16, 0, epoch).split(4):
+        for rows in epoch_order(14, 0, epoch).split(4):
             model.zero_grad()
             loss = torch.nn.functional.cross_entropy(model(faces.images[rows]), faces.labels[rows])
             loss.backward()
