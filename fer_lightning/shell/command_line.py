@@ -86,7 +86,7 @@ def with_own_classes(words: Sequence[str]) -> list[str]:
         if f"{group}._target_" not in given or {group, "experiment"} & set(given):
             continue
         told = [
-            f"++{word.lstrip('+')}" if key.startswith(f"{group}.") else word
+            f"++{word.lstrip('+')}" if key.startswith(f"{group}.") or key in others else word
             for key, word in zip(given, told, strict=True)
         ]
         told += [f"++{key}={value}" for key, value in others.items() if key not in given]

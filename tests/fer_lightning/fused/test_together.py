@@ -63,10 +63,12 @@ def curves(folder):
 
 
 def scalars(folder):
-    events = EventAccumulator(str(folder)).Reload()
-    return {
-        tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]
-    }
+    found = {}
+    for place in ("", "train", "val"):
+        events = EventAccumulator(str(folder / place)).Reload()
+        for tag in events.Tags()["scalars"]:
+            found[f"{place}/{tag}"] = [(e.step, e.value) for e in events.Scalars(tag)]
+    return found
 
 
 def assert_alike(a, b, path=""):

@@ -100,7 +100,8 @@ def test_the_learning_rate_is_logged(train_here, tmp_path):
 
 def test_the_learning_rate_finder_sets_it(train_here, tmp_path):
     finder = mine("LearningRateFinder", num_training_steps=60)
-    train_here("run", finder, "data.batch_size=4", "optim.lr=0.0001")
+    settings = ("data.batch_size=4", "optim.lr=0.0001", "trainer.max_epochs=20")
+    train_here("run", finder, *settings)
     assert last(tmp_path / "run")["optimizer_states"][0]["param_groups"][0]["lr"] != 0.0001
 
 
