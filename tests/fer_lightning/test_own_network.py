@@ -76,8 +76,8 @@ def test_it_is_trained_resumed_evaluated_and_reported(command, csv_path, tmp_pat
     rows = (folder / "metrics.csv").read_text().splitlines()[1:]
     assert [int(row.split(",")[0]) for row in rows] == list(range(1, done + 4))
     command("fer_lightning.evaluate", str(folder), "split=val")
-    found = json.loads((folder / "evaluation" / "val" / "summary.json").read_text())
-    assert found["n"] == 7
+    found = json.loads((folder / "evaluation" / "val" / "evaluation.json").read_text())
+    assert found["split"] == "val"
     command("fer_lightning.report", str(tmp_path / "runs"))
     assert "torch.optim.NAdam" in (tmp_path / "runs" / "report.html").read_text()
 
