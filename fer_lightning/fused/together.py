@@ -195,7 +195,7 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
             driver.run.image_log.times = 1
         driver.start()
     compilation = Compilation(training, COMPILE[runs[0].config.compile])
-    bar = EpochBar(runs[0].trainer.max_epochs or 0)
+    bar = EpochBar(runs[0].trainer.max_epochs or 0, runs[0].config.trainer.enable_progress_bar)
     try:
         with signals_wait():
             while not all(driver.has_ended for driver in drivers):

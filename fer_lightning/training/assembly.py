@@ -79,13 +79,12 @@ def loggers(config: DictConfig, folder: Path) -> list[Logger]:
         folder: Folder of the run.
     """
     found = []
-    goes_on = config.get("resume") is not None
     for name, part in (config.get("logger") or {}).items():
         if part is None:
             continue
         with told(f"logger.{name}"):
             kind = get_class(part._target_)
-            given = {**arguments_of(kind, folder, goes_on=goes_on), **plain(part)}
+            given = {**arguments_of(kind, folder), **plain(part)}
             if kind is WandbLogger:
                 given["_target_"] = f"{OwnWandbLogger.__module__}.{OwnWandbLogger.__name__}"
             found.append(instantiate(given, _convert_="all"))

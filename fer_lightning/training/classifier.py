@@ -112,8 +112,10 @@ class ExpressionClassifier(L.LightningModule):
         Raises:
             AttributeError: The optimiser has none of its own.
         """
-        found = getattr(self.optimizer, "keywords", None)
-        return float(self.optimizer.lr if found is None else found["lr"])  # type: ignore[attr-defined]
+        found = getattr(self.optimizer, "keywords", None) or vars(self.optimizer)
+        if "lr" not in found:
+            raise AttributeError("the optimiser has no learning rate of its own")
+        return float(found["lr"])
 
     @lr.setter
     def lr(self, lr: float) -> None:

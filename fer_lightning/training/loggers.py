@@ -97,13 +97,12 @@ class OwnWandbLogger(WandbLogger):
         return self._experiment
 
 
-def arguments_of(logger: type, folder: Path, *, goes_on: bool) -> dict[str, Any]:
+def arguments_of(logger: type, folder: Path) -> dict[str, Any]:
     """Return the arguments of a logger that only the run knows.
 
     Args:
         logger: Its class.
         folder: Folder of the run.
-        goes_on: Whether the run goes on from a checkpoint.
     """
     sweep = sweep_of(folder)
     if issubclass(logger, TensorBoard):

@@ -18,14 +18,15 @@ class EpochBar:
 
     Args:
         epochs: Number of epochs.
+        shows: Whether anything is drawn at all.
     """
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self, epochs: int, shows: bool = True) -> None:
+        self.epochs, self.shows = epochs, shows
         self.console = Console(stderr=True)
         self._drawn = time.monotonic()
         self._bar: Progress | None = None
-        if self.console.is_terminal:
+        if self.console.is_terminal and shows:
             self._bar = Progress(
                 TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
                 BarColumn(bar_width=None),
@@ -46,6 +47,8 @@ class EpochBar:
     def draw(self, done: float, figures: str) -> None:
         """Show the number of epochs done, which may be a fraction, and a text of figures."""
         self._drawn = time.monotonic()
+        if not self.shows:
+            return
         if self._bar:
             epoch = min(int(done) + 1, self.epochs)
             self._bar.update(self._bar.task_ids[0], completed=done, epoch=epoch, figures=figures)
