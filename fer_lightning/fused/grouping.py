@@ -77,9 +77,9 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
         return f"trainer.precision={precision} is for Lightning's own loop"
     if settings.get("trainer.devices") != 1:
         return "it runs on several devices"
-    if settings.get("trainer.log_every_n_steps") is not None and "logger" in _rooms(settings):
+    if settings.get("trainer.log_every_n_steps") is not None:
         return "trainer.log_every_n_steps is for Lightning's own loop"
-    if "callbacks" in _rooms(settings):
+    if any(key.startswith("callbacks.") for key in settings):
         return "callbacks are for Lightning's own loop"
     if settings.get("schedule") not in SCHEDULES:
         return f"schedule={settings['schedule']} is for Lightning's own loop"
@@ -93,11 +93,6 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
     if settings["optim"] not in OPTIMIZERS:
         return f"optim={settings['optim']} is for Lightning's own loop"
     return None
-
-
-def _rooms(settings: Mapping[str, Any]) -> set[str]:
-    """Return what settings are of: the first parts of their names."""
-    return {key.split(".")[0] for key in settings}
 
 
 def _shape(settings: Mapping[str, Any]) -> str:

@@ -168,7 +168,7 @@ class FusedSweep:
         started = time.perf_counter()
         try:
             with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):
-                train_together(list(runs.values()))
+                _train_or_close(list(runs.values()))
         except InputError as error:
             return self._failed(runs, str(error))
         except Exception as error:  # the other groups go on
@@ -193,6 +193,16 @@ class FusedSweep:
 def _order(run: Run) -> tuple[int, int | None]:
     """Return seed and fold, which decide the minibatches of a run within its group."""
     return run.datamodule.seed, run.datamodule.cv_fold
+
+
+def _train_or_close(runs: list[Run]) -> None:
+    """Train runs together; if that fails or is interrupted, end them in their loggers."""
+    try:
+        train_together(runs)
+    except BaseException:  # Ctrl-C, too
+        for run in runs:
+            run.loggers.close(None)
+        raise
 
 
 def _fail(error: InputError) -> float:

@@ -174,14 +174,11 @@ def told(name: str) -> Iterator[None]:
         text = str(error)
         missing = re.search(r"locating target '([^']+)'|loading '([^']+)'", text)
         if missing:
-            value = missing[1] or missing[2]
-            extra = next((extra for kind, extra in EXTRAS.items() if extra in str(cause)), None)
             rule = "be a class that Python finds"
-            rule += f" (pip install 'fer-lightning[{extra}]')" if extra else ""
-            raise SettingError(f"{name}._target_", rule, value) from error
+            raise SettingError(f"{name}._target_", rule, missing[1] or missing[2]) from error
         if isinstance(cause, ModuleNotFoundError | MisconfigurationException | ValueError):
-            package = next((extra for extra in EXTRAS.values() if extra in str(cause)), None)
-            hint = f"; pip install 'fer-lightning[{package}]'" if package else ""
+            extra = next((extra for extra in EXTRAS if extra in str(cause)), None)
+            hint = f"; pip install 'fer-lightning[{extra}]'" if extra else ""
             raise InputError(f"{name}: {one_line(cause)[:200]}{hint}") from error
         raise
 

@@ -255,7 +255,8 @@ class ExpressionClassifier(L.LightningModule):
         """Return the network in a checkpoint file, on the CPU, in evaluation mode.
 
         Args:
-            checkpoint_path: The file; nothing in it can run code.
+            checkpoint_path: The file; nothing in it can run code. A network that is none of this
+                project's is made by the class that it names, as Python finds it.
             settings: Arguments of the class that are not stored, such as `optimizer`.
 
         Raises:

@@ -4,6 +4,7 @@ A step of a small network takes less time than Lightning's calls of hooks that d
 is there to be called, is called, and what a run computes is the same.
 """
 
+import functools
 import inspect
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
@@ -70,6 +71,13 @@ def make_lean(trainer: L.Trainer, model: L.LightningModule) -> None:
         trainer.fit_loop.epoch_loop.automatic_optimization = LeanOptimization(trainer)
 
 
+@functools.cache
+def _asks_for_losses(kind: Any) -> bool:
+    """Return whether a step of this kind of optimiser computes losses itself, as that of LBFGS does."""
+    closure = inspect.signature(kind.step).parameters.get("closure")
+    return closure is not None and closure.default is closure.empty
+
+
 class LeanOptimization(_AutomaticOptimization):
     """Takes a plain step as Lightning does, without the hooks in it, of which there are none."""
 
@@ -77,7 +85,8 @@ class LeanOptimization(_AutomaticOptimization):
         self, optimizer: Optimizer, batch_idx: int, kwargs: "OrderedDict[str, Any]"
     ) -> dict[str, Any]:
         trainer = self.trainer
-        if self._skip_backward or trainer.accumulate_grad_batches != 1:
+        several = trainer.accumulate_grad_batches != 1 or _asks_for_losses(type(optimizer))
+        if self._skip_backward or several:
             return super().run(optimizer, batch_idx, kwargs)
         progress = self.optim_progress.optimizer
         progress.step.increment_ready()

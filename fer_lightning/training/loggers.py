@@ -22,7 +22,7 @@ from fer_lightning.errors import InputError, one_line
 from fer_lightning.processes import leads
 from fer_lightning.runs import EventFile, Summary
 
-EXTRAS = {WandbLogger: "wandb", MLFlowLogger: "mlflow"}
+EXTRAS = ("wandb", "mlflow")  # of this project, which install what the loggers need
 
 
 class TensorBoard(Logger):
@@ -168,7 +168,8 @@ class Loggers:
                     if logger._run_id is not None:  # parameters cannot be written again
                         continue
                 logger.log_hyperparams(dict(settings))
-            except Exception as error:
+            except Exception as error:  # each of them has its own
+                self.close(None)
                 name = type(logger).__name__
                 if isinstance(logger, WandbLogger | MLFlowLogger):
                     hint = "; logger.wandb.offline=true needs no account" * isinstance(

@@ -113,7 +113,7 @@ class Run:
             open_row(board.events, plain(self.config), settings, self.overrides)
 
     def finish(self, seconds: float) -> float:
-        """Evaluate the network, write the summary, and return the best validation accuracy.
+        """Evaluate the network, write the summary, and return the best one's validation accuracy.
 
         Args:
             seconds: Seconds that the training took; of a resumed run, since it went on.
@@ -186,7 +186,8 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", "You requested to overfit but")  # the order stays, see data
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # who asks is told
+    for name in ("lightning.pytorch.profilers", "lightning.pytorch.callbacks"):
+        logging.getLogger(name).setLevel(logging.INFO)  # who asks is told
     warnings.filterwarnings("ignore", ".*is smaller than the logging interval")
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
 
@@ -246,7 +247,7 @@ def _best(
     model: ExpressionClassifier,
     datamodule: FaceDataModule,
 ) -> Scores:
-    """Return the scores of the best network by validation accuracy."""
+    """Return the scores of the best network by the metric that is monitored."""
     if checkpoints.best_epoch is None:
         return Scores.none()
     if checkpoints.best_epoch == final.epoch:

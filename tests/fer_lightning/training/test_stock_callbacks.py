@@ -115,13 +115,13 @@ def test_averages_are_what_is_validated_and_kept(train_here, tmp_path):
     best = tmp_path / "ema" / "checkpoints" / "best.ckpt"
     epoch = torch.load(best, weights_only=True)["epoch"]
     model = ExpressionClassifier.load_from_checkpoint(best)
-    splits = Fer2013_splits(tmp_path)
+    splits = splits_in(tmp_path)
     with torch.no_grad():
         ce = torch.nn.functional.cross_entropy(model(splits.val.images), splits.val.labels)
     assert ce.item() == pytest.approx(float(ema[epoch]["val_ce"]), rel=1e-5)
 
 
-def Fer2013_splits(tmp_path):  # noqa: N802
+def splits_in(tmp_path):
     (path,) = tmp_path.glob("*.csv")
     return Fer2013(path).read()
 
@@ -137,11 +137,31 @@ def test_a_timer_ends_a_run(train_here, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["DeviceStatsMonitor", "RichProgressBar", "ModelSummary", "TQDMProgressBar"]
+    ("name", "shown"),
+    [("RichProgressBar", "Epoch 2"), ("ModelSummary", "37.7 K"), ("TQDMProgressBar", "Epoch 2")],
 )
-def test_callbacks_that_show_something_run(train_here, tmp_path, name, capsys):
+def test_callbacks_show_what_they_have(train_here, tmp_path, name, shown, capsys, caplog):
+    caplog.set_level("INFO")
+    caplog.set_level("INFO", "lightning.pytorch")
     train_here("run", mine(name))
     assert len(rows_of(tmp_path / "run")) == 3
+    out, err = capsys.readouterr()
+    assert shown in out + err + caplog.text
+
+
+def test_the_device_is_watched(train_here, tmp_path):
+    train_here("run", mine("DeviceStatsMonitor"), "trainer.log_every_n_steps=1")
+    assert any(tag.startswith("DeviceStatsMonitor") for tag in scalars(tmp_path / "run"))
+
+
+def test_an_optimiser_that_computes_losses_itself_is_stepped_by_lightning(train_here, tmp_path):
+    given = ["optim._target_=torch.optim.LBFGS", "++optim.lr=0.1", "~optim.momentum"]
+    given += ["~optim.weight_decay", "~optim.nesterov"]
+    for name, settings in (("lean", []), ("full", ["+trainer.gradient_clip_val=1e9"])):
+        train_here(name, *given, *settings)
+    lean, full = (last(tmp_path / name)["state_dict"] for name in ("lean", "full"))
+    assert all(torch.equal(full[key], weight) for key, weight in lean.items())
+    assert float(rows_of(tmp_path / "lean")[-1]["train_ce"]) < 1.9
 
 
 def test_accumulation_is_scheduled(train_here, tmp_path):
