@@ -81,7 +81,7 @@ def restored_network(stored: Mapping[str, Any]) -> nn.Module:
         ValueError, TypeError, KeyError, RuntimeError: It holds no network that can be made here.
     """
     name, arguments = stored["network"], stored["hyper_parameters"]
-    weights = {n.removeprefix(OF_NETWORK): w for n, w in stored["state_dict"].items()}
+    weights = _of_network(stored["state_dict"])
     _require_plain(arguments, len(weights))
     make = NETWORKS.get(name) or named_class(name, "torch.nn.Module")
     with torch.device("meta"):
@@ -94,6 +94,12 @@ def restored_network(stored: Mapping[str, Any]) -> nn.Module:
     floats = [w.dtype for w in weights.values() if w.is_floating_point()]
     network.to(floats[0]).load_state_dict(weights)
     return network.eval()
+
+
+def _of_network(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the weights of the network alone, under its own names; a loss may have some, too."""
+    own = {n.removeprefix(OF_NETWORK): w for n, w in weights.items() if n.startswith(OF_NETWORK)}
+    return own or dict(weights)  # of version 0.1, where there was nothing else
 
 
 def as_now(checkpoint: dict[str, Any]) -> None:

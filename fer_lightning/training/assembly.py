@@ -1,4 +1,4 @@
-"""The parts of a run that its settings name: callbacks, loggers, and Lightning's Trainer."""
+"""The parts of a run that its settings name: faces, network, callbacks, loggers, Trainer."""
 
 import functools
 import inspect
@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.data import FaceDataModule
 from fer_lightning.errors import InputError, SettingError, one_line, require
 from fer_lightning.runs import section
+from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.ddp import LeaderWritesDDP
 from fer_lightning.training.lean import NoProfiler
 from fer_lightning.training.loggers import (
     EXTRAS,
@@ -59,6 +61,37 @@ def made(part: DictConfig, of_pytorch: str) -> Any:
             if not name.startswith("_") and name not in known and not open_ended:
                 raise TypeError(f"{target.__name__}() got an unexpected keyword argument '{name}'")
     return instantiate(part, _convert_="all", _partial_=is_partial)
+
+
+def datamodule_of(config: DictConfig) -> FaceDataModule:
+    """Return the faces of a run, which are not read yet."""
+    with section("data"):
+        return FaceDataModule(
+            instantiate(config.data.source, _convert_="all"),
+            batch_size=config.data.batch_size,
+            seed=config.seed,
+            cache_dir=config.data.cache_dir,
+            cv_folds=config.data.cv_folds,
+            cv_fold=config.data.cv_fold,
+        )
+
+
+def model_of(config: DictConfig) -> ExpressionClassifier:
+    """Return the network of a run, and how it is trained."""
+    with told("model"):
+        network = instantiate(config.model, _convert_="all")
+    with told("optim"):
+        optimizer = made(config.optim, "torch.optim.Optimizer")
+    with told("loss"):
+        loss = instantiate(config.get("loss"), _convert_="all") or torch.nn.CrossEntropyLoss()
+    schedule = None
+    if config.get("schedule"):
+        with told("schedule"):
+            schedule = made(config.schedule, "torch.optim.lr_scheduler.LRScheduler")
+    log_steps = config.trainer.get("log_every_n_steps") is not None
+    model = ExpressionClassifier(network, optimizer, schedule, loss, log_steps)
+    model.settings = {k: value for k, value in plain(config.model).items() if k != "_target_"}
+    return model
 
 
 def callbacks(config: DictConfig) -> list[L.Callback]:
@@ -181,19 +214,3 @@ def told(name: str) -> Iterator[None]:
             hint = f"; pip install 'fer-lightning[{extra}]'" if extra else ""
             raise InputError(f"{name}: {one_line(cause)[:200]}{hint}") from error
         raise
-
-
-class LeaderWritesDDP(DDPStrategy):
-    """DDP whose first process writes checkpoints without the others waiting for it.
-
-    The processes exist already, and the environment variables tell which one this is, even inside
-    a job of Slurm, which Lightning would else ask first.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(cluster_environment=LightningEnvironment())
-
-    def barrier(self, name: str | None = None, *args: Any, **kwargs: Any) -> None:
-        """Wait for the other processes, except at a checkpoint that only the first one writes."""
-        if name != "Trainer.save_checkpoint":
-            super().barrier(name, *args, **kwargs)

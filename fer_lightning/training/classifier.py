@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics import Metric
 
 from fer_lightning.data import Batch, FaceDataModule, ShareOfBatch, TrainLoader
 from fer_lightning.errors import InputError
 from fer_lightning.runs import as_now, network_name, read_checkpoint, restored_network
+from fer_lightning.training.epoch_means import EpochMeans
 from fer_lightning.training.lean import remember_signature
 from fer_lightning.training.loggers import log_epoch
 from fer_lightning.training.optimizers import SGD, OptimizerSettings
@@ -26,28 +26,6 @@ from fer_lightning.training.schedules import Schedule, configured
 # From logits (B, 7) and labels (B,) to the mean over the faces.
 Loss = Callable[[Tensor, Tensor], Tensor]
 STUDY = SGD(lr=0.01)
-
-
-class EpochMeans(Metric):
-    """Mean cross-entropy (`ce`, nats) and accuracy (`acc`, in [0, 1]) of the faces of an epoch."""
-
-    full_state_update = False
-    sums: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("sums", torch.zeros(3), dist_reduce_fx="sum")
-
-    def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Add faces by their logits, (N, 7), and labels, (N,)."""
-        ce = F.cross_entropy(logits, labels, reduction="sum")
-        n_right = (logits.argmax(-1) == labels).sum()
-        self.sums = self.sums + torch.stack((ce, n_right, ce.new_tensor(len(labels))))
-
-    def compute(self) -> dict[str, Tensor]:
-        """Return the means over all faces so far."""
-        ce, acc = self.sums[:2] / self.sums[2]
-        return {"ce": ce, "acc": acc}
 
 
 class ExpressionClassifier(L.LightningModule):

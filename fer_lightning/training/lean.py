@@ -73,7 +73,7 @@ def make_lean(trainer: L.Trainer, model: L.LightningModule) -> None:
 
 @functools.cache
 def _asks_for_losses(kind: Any) -> bool:
-    """Return whether a step of this kind of optimiser computes losses itself, as that of LBFGS does."""
+    """Return whether steps of this kind of optimiser compute losses themselves, as of LBFGS."""
     closure = inspect.signature(kind.step).parameters.get("closure")
     return closure is not None and closure.default is closure.empty
 
@@ -85,7 +85,8 @@ class LeanOptimization(_AutomaticOptimization):
         self, optimizer: Optimizer, batch_idx: int, kwargs: "OrderedDict[str, Any]"
     ) -> dict[str, Any]:
         trainer = self.trainer
-        several = trainer.accumulate_grad_batches != 1 or _asks_for_losses(type(optimizer))
+        kind: Any = type(optimizer)
+        several = trainer.accumulate_grad_batches != 1 or _asks_for_losses(kind)
         if self._skip_backward or several:
             return super().run(optimizer, batch_idx, kwargs)
         progress = self.optim_progress.optimizer

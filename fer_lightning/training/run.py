@@ -8,7 +8,6 @@ from typing import Any
 import lightning as L
 import torch
 import torch.distributed
-from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
@@ -33,7 +32,13 @@ from fer_lightning.runs import (
     section,
     versions,
 )
-from fer_lightning.training.assembly import loggers, made, plain, told, trainer_of
+from fer_lightning.training.assembly import (
+    datamodule_of,
+    loggers,
+    model_of,
+    plain,
+    trainer_of,
+)
 from fer_lightning.training.callbacks.checkpoints import Checkpoints, StopOnSignal
 from fer_lightning.training.callbacks.epoch_log import EpochLog
 from fer_lightning.training.callbacks.image_log import ImageLog
@@ -71,13 +76,14 @@ class Run:
         self.stored: Stored | None = None
         _set_precision(config.get("float32_matmul_precision", "highest"))
         L.seed_everything(config.seed, verbose=False)
-        self.datamodule = _datamodule(config)
-        self.model = _model(config)
+        self.datamodule = datamodule_of(config)
+        self.model = model_of(config)
         self.writes = not config.trainer.get("fast_dev_run")
         self.loggers = Loggers(loggers(config, folder) if self.writes else [])
         self.epoch_log = EpochLog(folder, self.loggers.flush)
+        best_by = plain(config.checkpoint) if "checkpoint" in config else {}  # not in older runs
         self.checkpoints = Checkpoints(
-            folder / "checkpoints", config.checkpoint_every_seconds, **_best_by(config)
+            folder / "checkpoints", config.checkpoint_every_seconds, **best_by
         )
         self.image_log = ImageLog(self.loggers.boards, config.image_every_n_epochs)
         own: list[L.Callback] = [self.epoch_log]
@@ -190,39 +196,6 @@ def _quieten_lightning() -> None:
         logging.getLogger(name).setLevel(logging.INFO)  # who asks is told
     warnings.filterwarnings("ignore", ".*is smaller than the logging interval")
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
-
-
-def _datamodule(config: DictConfig) -> FaceDataModule:
-    with section("data"):
-        return FaceDataModule(
-            instantiate(config.data.source, _convert_="all"),
-            batch_size=config.data.batch_size,
-            seed=config.seed,
-            cache_dir=config.data.cache_dir,
-            cv_folds=config.data.cv_folds,
-            cv_fold=config.data.cv_fold,
-        )
-
-
-def _model(config: DictConfig) -> ExpressionClassifier:
-    with told("model"):
-        network = instantiate(config.model, _convert_="all")
-    with told("optim"):
-        optimizer = made(config.optim, "torch.optim.Optimizer")
-    with told("loss"):
-        loss = instantiate(config.get("loss"), _convert_="all") or torch.nn.CrossEntropyLoss()
-    schedule = None
-    if config.get("schedule"):
-        with told("schedule"):
-            schedule = made(config.schedule, "torch.optim.lr_scheduler.LRScheduler")
-    log_steps = config.trainer.get("log_every_n_steps") is not None
-    model = ExpressionClassifier(network, optimizer, schedule, loss, log_steps)
-    model.settings = {k: value for k, value in plain(config.model).items() if k != "_target_"}
-    return model
-
-
-def _best_by(config: DictConfig) -> dict[str, Any]:
-    return plain(config.checkpoint) if "checkpoint" in config else {}
 
 
 def _announce(

@@ -42,6 +42,13 @@ def test_a_network_comes_back_as_it_was(save, model):
     assert not loaded.training
 
 
+def test_what_a_loss_has_learnt_is_none_of_the_network(save):
+    content = stored(MLP([3]))
+    weights = {f"network.{name}": weight for name, weight in content["state_dict"].items()}
+    loaded, _ = load_network(save(content | {"state_dict": {**weights, "loss.w": torch.ones(7)}}))
+    assert loaded.network.state_dict().keys() == content["state_dict"].keys()
+
+
 @pytest.mark.parametrize("which", ["best", "last"])
 def test_the_epoch_is_that_of_the_run(train_here, tmp_path, which):
     train_here("run", "optim.lr=0.1")
