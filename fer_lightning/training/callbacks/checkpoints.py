@@ -168,8 +168,9 @@ class Checkpoints(Checkpoint):
             # all of which are counted again when the minibatches that are done are passed over,
             # except that these are not started
             loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= steps["current"]["completed"]
-            for name, n in steps["current"].items():
-                steps["total"][name] -= n if name != "started" else 0
+            for counts in (steps, loop["epoch_loop.scheduler_progress"]):
+                for name, n in counts["current"].items():
+                    counts["total"][name] -= n if name != "started" else 0
 
     def drop_the_one_before(self) -> None:
         """Delete the checkpoint before the last one, as the run is done."""

@@ -18,6 +18,8 @@ from fer_lightning.training.callbacks import checkpoints
 from fer_lightning.training.callbacks.epoch_log import EpochLog
 
 EPOCHS = 6
+# The learning rate falls after each epoch that has not halved the loss.
+PLATEAU = ["schedule=plateau", "schedule.patience=0", "schedule.threshold=0.5"]
 TODAYS = ("seconds", "commit")  # what differs between two runs of the same settings
 
 
@@ -123,9 +125,11 @@ def assert_same(a, b):
         ["model=cnn"],
         ["optim.momentum=0.0", "optim.weight_decay=0.1"],
         ["engine=fused", "compile=false"],
+        PLATEAU,
+        [*PLATEAU, "engine=fused", "compile=false"],
         ["trainer=ddp", "trainer.devices=2"],
     ],
-    ids=["cnn", "mlp", "fused", "two processes"],
+    ids=["cnn", "mlp", "fused", "plateau", "plateau, fused", "two processes"],
 )
 def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
     run_here, cut_off, tmp_path, settings
@@ -142,7 +146,7 @@ def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
 def test_a_run_cut_off_within_epochs_goes_on_there(
     run_here, cut_off, tmp_path, model, steps, caplog
 ):
-    settings = [f"model={model}"]
+    settings = [f"model={model}", "schedule=cosine"]  # which takes a step for each minibatch
     whole = run_here("whole", *settings)
     cut_off("cut", *settings, epochs=(1, 4), steps=steps)
     stored = torch.load(tmp_path / "cut" / "checkpoints" / "last.ckpt", weights_only=True)
