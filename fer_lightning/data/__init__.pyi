@@ -9,6 +9,7 @@ from .faces import (
     cross_validated as cross_validated,
 )
 from .minibatches import (
+    Augmentation as Augmentation,
     Batch as Batch,
     Minibatches as Minibatches,
     ShareOfBatch as ShareOfBatch,

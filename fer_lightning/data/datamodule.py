@@ -8,7 +8,14 @@ import torch
 
 from fer_lightning.data.cache import load
 from fer_lightning.data.faces import Faces, FaceSplits, Source, cross_validated
-from fer_lightning.data.minibatches import WHOLE, Minibatches, Share, TrainLoader, in_order
+from fer_lightning.data.minibatches import (
+    WHOLE,
+    Augmentation,
+    Minibatches,
+    Share,
+    TrainLoader,
+    in_order,
+)
 from fer_lightning.data.splitting import require_loading
 from fer_lightning.errors import require_integer
 
@@ -30,6 +37,8 @@ class FaceDataModule(L.LightningDataModule):
         cv_folds: Number of folds of cross-validation over training and validation faces together,
             or None for the splits that the source has.
         cv_fold: The fold that validates, from 0.
+        balanced: Whether training faces are drawn so that all classes are equally frequent.
+        augment: How training faces are changed at random; None leaves them as they are.
 
     Attributes:
         done: Minibatches that the next epoch to be loaded begins after, as they are done already.
@@ -46,16 +55,20 @@ class FaceDataModule(L.LightningDataModule):
         cache_dir: str | Path | None = None,
         cv_folds: int | None = None,
         cv_fold: int | None = None,
+        balanced: bool = False,
+        augment: Augmentation | None = None,
     ) -> None:
         super().__init__()
         require_integer("seed", seed, 0)
-        require_loading(batch_size, cv_folds, cv_fold)
+        require_loading(batch_size, cv_folds, cv_fold, balanced)
         self.source = source
         self.batch_size = batch_size
         self.seed = seed
         self.cache_dir = cache_dir
         self.cv_folds = cv_folds
         self.cv_fold = cv_fold
+        self.balanced = balanced
+        self.augment = augment
         self.done = 0
         self._splits: FaceSplits | None = None
         self._resident: dict[tuple[str, torch.device], Faces] = {}
@@ -93,15 +106,18 @@ class FaceDataModule(L.LightningDataModule):
     def train_dataloader(self) -> TrainLoader:
         """Return the training minibatches in the random order that seed and epoch determine."""
         done, self.done = self.done, 0
+        trainer = self.trainer
         return TrainLoader(
             self.resident("train"),
             self.batch_size,
             self.seed,
-            epoch=self.trainer.current_epoch if self.trainer else 0,
+            epoch=trainer.current_epoch if trainer else 0,
             done=done,
             share=self._share,
             # who overfits sees the same few faces in every epoch
-            reshuffles=not getattr(self.trainer, "overfit_batches", 0),
+            reshuffles=not getattr(trainer, "overfit_batches", 0),
+            balanced=self.balanced,
+            augment=self.augment,
         )
 
     def val_dataloader(self) -> Minibatches:

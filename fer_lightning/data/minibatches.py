@@ -1,7 +1,7 @@
 """Minibatches of faces that live on one device."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -29,12 +29,40 @@ def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(n, generator=generator)
 
 
+def balanced_order(labels: Tensor, seed: int, epoch: int) -> Tensor:
+    """Return positions of faces, (N,) int64, in which all classes are equally frequent.
+
+    Each class's faces are drawn with replacement; the draw depends on labels, seed and epoch alone.
+
+    Args:
+        labels: Classes of the N faces, (N,).
+        seed: Seed of the draw.
+        epoch: The epoch.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    _, counts = np.unique(labels.cpu().numpy(), return_counts=True)  # of the classes that are there
+    classes = rng.permutation(np.arange(len(labels)) % len(counts))
+    place = (rng.random(len(labels)) * counts[classes]).astype(np.int64)
+    by_class = labels.cpu().argsort(stable=True)
+    return by_class[torch.from_numpy(np.cumsum(counts)[classes] - 1 - place)]
+
+
+class Augmentation(Protocol):
+    """Random changes of training faces, as `fer_lightning.training.Augment` makes them."""
+
+    def draw(self, n: int, seed: int, epoch: int) -> Tensor:
+        """Return the random numbers of n faces in an epoch, a row each."""
+
+    def __call__(self, images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Return changed faces, and their labels or the probabilities of these."""
+
+
 class ShareOfBatch(NamedTuple):
     """What a process has of a minibatch that several share.
 
     Attributes:
-        images: Its faces, (B, 1, 48, 48) uint8; of a small last minibatch there may be none.
-        labels: (B,) int64.
+        images: Its faces, (B, 1, H, H); of a small last minibatch there may be none.
+        labels: Their classes, (B,), or the probabilities of these, (B, 7).
         n: Number of faces in the whole minibatch.
     """
 
@@ -79,12 +107,14 @@ class TrainLoader:
     Args:
         faces: Training faces on the device.
         batch_size: Faces in a minibatch, over all processes.
-        seed: Seed of the order.
+        seed: Seed of the order, and of what is changed of the faces.
         epoch: The epoch to begin with.
         done: Minibatches of this epoch that are done: None is yielded in their place, which
             Lightning counts and passes over.
         share: See `Minibatches`.
         reshuffles: Whether every epoch has an order of its own.
+        balanced: Whether faces are drawn so that all classes are equally frequent.
+        augment: How the faces are changed at random; None leaves them as they are.
 
     Attributes:
         passes: Whether the last thing yielded was such a None.
@@ -99,6 +129,8 @@ class TrainLoader:
         done: int = 0,
         share: Share = WHOLE,
         reshuffles: bool = True,
+        balanced: bool = False,
+        augment: Augmentation | None = None,
     ) -> None:
         self.faces = faces
         self.batch_size = batch_size
@@ -106,6 +138,8 @@ class TrainLoader:
         self.epoch = epoch
         self.share = share
         self.reshuffles = reshuffles
+        self.balanced = balanced
+        self.augment = augment
         self.passes = False
         self._done = done
 
@@ -123,18 +157,33 @@ class TrainLoader:
 
     def __iter__(self) -> Iterator[Batch | ShareOfBatch | None]:
         n, done, self._done = len(self.faces), self._done, 0
-        order = epoch_order(n, self.seed, self.epoch if self.reshuffles else 0)
-        order = order.to(self.faces.labels.device)
+        order = self._order().to(self.faces.labels.device)
         left = Minibatches(self.faces, order[done * self.batch_size :], self.batch_size, self.share)
         self.passes = done > 0
         for _ in range(done):
             yield None
         self.passes = False
+        batches = self._changed(left, done) if self.augment else iter(left)
         if self.share == WHOLE:
-            yield from left
+            yield from batches
             return
-        for i, (images, labels) in enumerate(left, done):
+        for i, (images, labels) in enumerate(batches, done):
             yield ShareOfBatch(images, labels, min(self.batch_size, n - i * self.batch_size))
+
+    def _order(self) -> Tensor:
+        epoch = self.epoch if self.reshuffles else 0
+        if self.balanced:
+            return balanced_order(self.faces.labels, self.seed, epoch)
+        return epoch_order(len(self.faces), self.seed, epoch)
+
+    def _changed(self, batches: Minibatches, done: int) -> Iterator[Batch]:
+        """Yield minibatches of this epoch with their faces changed; the first `done` are over."""
+        assert self.augment is not None
+        draws = self.augment.draw(len(self.faces), self.seed, self.epoch)
+        draws = draws.to(self.faces.labels.device)[done * self.batch_size :]
+        for (images, labels), rows in zip(batches, draws.split(self.batch_size), strict=True):
+            own = rows[self.share.rank :: self.share.n_processes]
+            yield self.augment(images, labels, own)
 
     def weight(self, batch_idx: int, n_batches: int, accumulated: int) -> float:
         """Return the weight of a minibatch among those whose gradients are taken together.

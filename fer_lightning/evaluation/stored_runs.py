@@ -121,12 +121,12 @@ def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
     """
     stored = read_checkpoint(path)
     try:
-        model = ExpressionClassifier(restored_network(stored)).eval()
+        model = ExpressionClassifier(restored_network(stored), tta=stored.get("tta")).eval()
         epoch = _epoch(stored)
     except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{path}: not a checkpoint of one of this project's networks (MLP, CNN), nor of one "
-            "that can be made here"
+            f"{path}: not a checkpoint of one of this project's networks (MLP, CNN, ResNet, VGG), "
+            "nor of one that can be made here"
         ) from error
     if not all(weights.isfinite().all() for weights in model.parameters()):
         raise InputError(f"{path}: this network has diverged: not all weights are finite numbers")

@@ -22,7 +22,7 @@ OF_EACH = {"schedule", "checkpoint", "logger"}
 TRAINER = {"max_epochs", "accelerator", "devices", "precision", "num_sanity_val_steps"}
 TRAINER |= {"log_every_n_steps", "enable_progress_bar", "enable_model_summary"}
 SCHEDULES = (None, "cosine", "onecycle", "step", "plateau")
-LOSS = "torch.nn.CrossEntropyLoss"
+LOSSES = (None, "crossentropy", "torch.nn.CrossEntropyLoss")
 # Whose layers are applied one after another.
 NETWORKS = ("mlp", "cnn")
 # Whose steps are written for many models at once, in optimizers.py.
@@ -83,8 +83,14 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
         return "callbacks are for Lightning's own loop"
     if settings.get("schedule") not in SCHEDULES:
         return f"schedule={settings['schedule']} is for Lightning's own loop"
-    if settings.get("loss") not in (None, LOSS) or settings.get("loss.label_smoothing"):
+    of_loss = settings.get("loss.label_smoothing") or settings.get("loss.weight") is not None
+    if settings.get("loss") not in LOSSES or of_loss:
         return "loss is for Lightning's own loop"
+    if any(key.startswith("augment.") for key in settings):
+        return "augment is for Lightning's own loop"
+    if settings.get("tta") is not None or settings.get("data.balanced"):
+        key = "tta" if settings.get("tta") is not None else "data.balanced"
+        return f"{key} is for Lightning's own loop"
     monitor = settings.get("checkpoint.monitor", "val/acc")
     if monitor not in CURVES:
         return f"checkpoint.monitor={monitor} is for Lightning's own loop"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from fer_lightning.errors import require, require_integer
+from fer_lightning.errors import require, require_integer, require_number
 
 
 def require_mlp(hidden: Sequence[int]) -> None:
@@ -17,6 +17,22 @@ def require_cnn(filters: Sequence[int], kernel_size: int) -> None:
     require(kernel_size % 2 == 1, "kernel_size", "be odd", kernel_size)
 
 
+def require_resnet(stem: int, widths: Sequence[int], depths: Sequence[int]) -> None:
+    """Raise a `SettingError` unless these can be the channels and blocks of a residual network."""
+    require_integer("stem", stem, 1)
+    _require_widths("widths", widths)
+    _require_widths("depths", depths)
+    rule = f"have as many numbers as widths ({len(widths)})"
+    require(len(depths) == len(widths), "depths", rule, depths)
+
+
+def require_vgg(widths: Sequence[int], hidden: Sequence[int], dropout: float) -> None:
+    """Raise a `SettingError` unless these can be the settings of a VGG."""
+    _require_widths("widths", widths)
+    _require_widths("hidden", hidden)
+    require_number("dropout", dropout, 0, below=1)
+
+
 def _require_widths(name: str, widths: Sequence[int]) -> None:
     rule = "be a list of at least one positive integer"
     fits = not isinstance(widths, str) and isinstance(widths, Sequence) and len(widths) > 0
@@ -27,4 +43,6 @@ def _require_widths(name: str, widths: Sequence[int]) -> None:
 SHAPES: dict[str, Callable[..., None]] = {
     "fer_lightning.networks.MLP": require_mlp,
     "fer_lightning.networks.CNN": require_cnn,
+    "fer_lightning.networks.ResNet": require_resnet,
+    "fer_lightning.networks.VGG": require_vgg,
 }

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fer_lightning.data import CLASSES
 from fer_lightning.errors import InputError
 from fer_lightning.files import GrowingFiles, whole_generations
-from fer_lightning.networks import CNN, MLP
+from fer_lightning.networks import CNN, MLP, VGG, ResNet
 from fer_lightning.processes import leads
 from fer_lightning.runs.classes import named_class
 from fer_lightning.runs.event_file import PATTERN
@@ -59,7 +59,9 @@ def _require_unpacked(path: Path) -> None:
         raise ValueError("its members are compressed")
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"MLP": MLP, "CNN": CNN}
+NETWORKS: dict[str, type[nn.Module]] = {
+    network.__name__: network for network in (MLP, CNN, ResNet, VGG)
+}
 OF_NETWORK = "network."  # what the names of its weights begin with in a checkpoint
 
 

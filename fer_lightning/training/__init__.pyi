@@ -1,7 +1,14 @@
+from .augmentation import Augment as Augment
 from .callbacks.progress import EpochBar as EpochBar
 from .classifier import ExpressionClassifier as ExpressionClassifier
 from .loggers import TensorBoard as TensorBoard, log_epoch as log_epoch
-from .optimizers import SGD as SGD, AdamW as AdamW, OptimizerSettings as OptimizerSettings
+from .losses import CrossEntropy as CrossEntropy
+from .optimizers import (
+    SGD as SGD,
+    AdamW as AdamW,
+    Muon as Muon,
+    OptimizerSettings as OptimizerSettings,
+)
 from .predictions import (
     COLUMNS as COLUMNS,
     Predictions as Predictions,

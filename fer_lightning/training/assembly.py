@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from lightning.pytorch.callbacks import ProgressBar
@@ -17,7 +16,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data import FaceDataModule
+from fer_lightning.data import Augmentation, FaceDataModule
 from fer_lightning.errors import InputError, SettingError, one_line, require
 from fer_lightning.runs import section
 from fer_lightning.training.classifier import ExpressionClassifier
@@ -29,6 +28,7 @@ from fer_lightning.training.loggers import (
     OwnWandbLogger,
     arguments_of,
 )
+from fer_lightning.training.losses import CrossEntropy
 
 # What of Lightning's Trainer a run decides by itself, and what to type instead.
 REFUSED = {
@@ -73,7 +73,18 @@ def datamodule_of(config: DictConfig) -> FaceDataModule:
             cache_dir=config.data.cache_dir,
             cv_folds=config.data.cv_folds,
             cv_fold=config.data.cv_fold,
+            balanced=config.data.get("balanced", False),  # not in older runs
+            augment=augmentation(config),
         )
+
+
+def augmentation(config: DictConfig) -> Augmentation | None:
+    """Return how training faces are changed, or None if they are left as they are."""
+    if not config.get("augment"):
+        return None
+    with told("augment"):
+        augment: Augmentation = instantiate(config.augment, _convert_="all")
+    return augment
 
 
 def model_of(config: DictConfig) -> ExpressionClassifier:
@@ -83,13 +94,14 @@ def model_of(config: DictConfig) -> ExpressionClassifier:
     with told("optim"):
         optimizer = made(config.optim, "torch.optim.Optimizer")
     with told("loss"):
-        loss = instantiate(config.get("loss"), _convert_="all") or torch.nn.CrossEntropyLoss()
+        loss = instantiate(config.get("loss"), _convert_="all") or CrossEntropy()
     schedule = None
     if config.get("schedule"):
         with told("schedule"):
             schedule = made(config.schedule, "torch.optim.lr_scheduler.LRScheduler")
     log_steps = config.trainer.get("log_every_n_steps") is not None
-    model = ExpressionClassifier(network, optimizer, schedule, loss, log_steps)
+    tta = config.get("tta")
+    model = ExpressionClassifier(network, optimizer, schedule, loss, log_steps, tta)
     model.settings = {k: value for k, value in plain(config.model).items() if k != "_target_"}
     return model
 

@@ -15,17 +15,20 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from fer_lightning.data import Batch, FaceDataModule, ShareOfBatch, TrainLoader
-from fer_lightning.errors import InputError
+from fer_lightning.errors import InputError, require
 from fer_lightning.runs import as_now, network_name, read_checkpoint, restored_network
 from fer_lightning.training.epoch_means import EpochMeans
 from fer_lightning.training.lean import remember_signature
 from fer_lightning.training.loggers import log_epoch
+from fer_lightning.training.losses import CrossEntropy
 from fer_lightning.training.optimizers import SGD, OptimizerSettings
+from fer_lightning.training.random_state import random_state, set_random_state
 from fer_lightning.training.schedules import Schedule, configured
 
 # From logits (B, 7) and labels (B,) to the mean over the faces.
 Loss = Callable[[Tensor, Tensor], Tensor]
 STUDY = SGD(lr=0.01)
+TTA = (None, "flip")
 
 
 class ExpressionClassifier(L.LightningModule):
@@ -44,6 +47,8 @@ class ExpressionClassifier(L.LightningModule):
         loss: What is minimised, from logits and labels to the mean over a minibatch.
         log_steps: Whether to log the loss of a minibatch too, as `train/loss_step`, each time that
             `Trainer(log_every_n_steps=...)` says.
+        tta: How faces are evaluated: `flip` takes the mean of the probabilities of a face and of
+            its mirror image; None takes the face as it is.
 
     Attributes:
         settings: The arguments that the class of the network was made with, for checkpoints.
@@ -56,15 +61,18 @@ class ExpressionClassifier(L.LightningModule):
         schedule: Schedule | None = None,
         loss: Loss = F.cross_entropy,
         log_steps: bool = True,
+        tta: str | None = None,
     ) -> None:
         super().__init__()
+        require(tta in TTA, "tta", f"be one of {', '.join(map(str, TTA[1:]))}, or null", tta)
         self.network = network
         self.optimizer, self.schedule, self.loss = optimizer, schedule, loss
-        self.log_steps = log_steps
+        self.log_steps, self.tta = log_steps, tta
         self.settings: dict[str, Any] = getattr(network, "settings", {})
         self._outputs: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         self._weighs = self._resident = False
         self._plateau: Tensor | None = None  # what a schedule has not heard of yet
+        self._random: dict[str, Tensor] | None = None  # where dropout goes on
         self._means = EpochMeans()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -115,6 +123,14 @@ class ExpressionClassifier(L.LightningModule):
             images = images.to(self.dtype).div_(255)
         return self.network(images)
 
+    def evaluated(self, images: Tensor) -> Tensor:
+        """Return the log-probabilities, up to a constant of each face, as `tta` says, (B, 7)."""
+        logits = self(images)
+        if self.tta is None:
+            return logits
+        views = torch.stack((logits, self(images.flip(-1))))
+        return views.log_softmax(-1).logsumexp(0)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(self.parameters())
         if self.schedule is None:
@@ -125,8 +141,16 @@ class ExpressionClassifier(L.LightningModule):
         scheduler = configured(self.schedule, optimizer, steps_per_epoch, n_steps)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}  # type: ignore[return-value]
 
+    def on_fit_start(self) -> None:
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(self.loss, CrossEntropy) and isinstance(datamodule, FaceDataModule):
+            self.loss.balance(datamodule.splits.train.class_counts())
+
     def on_train_epoch_start(self) -> None:
         trainer = self.trainer
+        random, self._random = self._random, None
+        if random is not None:
+            set_random_state(random, self.device)
         of_faces = isinstance(trainer.train_dataloader, TrainLoader)
         self._resident = of_faces and isinstance(trainer.datamodule, FaceDataModule)  # type: ignore[attr-defined]
         self._weighs = of_faces and trainer.accumulate_grad_batches * trainer.world_size > 1
@@ -168,7 +192,7 @@ class ExpressionClassifier(L.LightningModule):
 
     def _evaluate(self, split: str, batch: Batch) -> None:
         images, labels = batch
-        self._outputs[split].append((self(images), labels))
+        self._outputs[split].append((self.evaluated(images), labels))
 
     def on_train_epoch_end(self) -> None:
         self._log_epoch("train")
@@ -221,10 +245,13 @@ class ExpressionClassifier(L.LightningModule):
             assert isinstance(datamodule, FaceDataModule)
             datamodule.done = so_far["minibatches"]
         self._plateau = checkpoint.get("plateau")
+        self._random = checkpoint.get("random")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["network"] = network_name(type(self.network))
         checkpoint["hyper_parameters"] = self.settings
+        checkpoint["tta"] = self.tta
+        checkpoint["random"] = random_state(self.device)
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # Lightning's takes addresses and unpickles

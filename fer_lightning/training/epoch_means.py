@@ -17,9 +17,15 @@ class EpochMeans(Metric):
         self.add_state("sums", torch.zeros(3), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Add faces by their logits, (N, 7), and labels, (N,)."""
+        """Add faces.
+
+        Args:
+            logits: (N, 7).
+            labels: Classes, (N,), or their probabilities, (N, 7), of which the highest is right.
+        """
         ce = F.cross_entropy(logits, labels, reduction="sum")
-        n_right = (logits.argmax(-1) == labels).sum()
+        right = labels if labels.ndim == 1 else labels.argmax(-1)
+        n_right = (logits.argmax(-1) == right).sum()
         self.sums = self.sums + torch.stack((ce, n_right, ce.new_tensor(len(labels))))
 
     def compute(self) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ def logits_of(model: ExpressionClassifier, faces: Faces) -> Tensor:
     """Return the logits, (N, 7), of faces on the network's device, in evaluation mode."""
     was_training = model.training
     model.eval()
-    logits = torch.cat([model(images) for images, _ in in_order(faces, EVALUATION_BATCH)])
+    logits = torch.cat([model.evaluated(images) for images, _ in in_order(faces, EVALUATION_BATCH)])
     model.train(was_training)
     return logits
 

@@ -23,12 +23,14 @@ def check_settings(config: DictConfig) -> None:
         _check_shape(OmegaConf.to_container(config.model, resolve=True))
     with section("data"):
         data = config.data
-        require_loading(data.batch_size, data.cv_folds, data.cv_fold)
+        balanced = data.get("balanced", False)  # not in older runs
+        require_loading(data.batch_size, data.cv_folds, data.cv_fold, balanced)
     schedule = config.get("schedule")  # older runs do not have it
     for name, part in (
         ("optim", config.optim),
         ("data", config.data.source),
         ("schedule", schedule),
+        ("augment", config.get("augment")),
     ):
         if part and str(part.get("_target_")).startswith("fer_lightning."):
             with section(name):
