@@ -197,12 +197,18 @@ def _of_training(path: Path, content: Any) -> Stored:
 
 
 def _is_part_of_an_epoch(minibatches: Any, logits: Any, labels: Any) -> bool:
-    """Return whether these are a number of minibatches, logits (n, 7) and labels (n,)."""
+    """Return whether these are a number of minibatches, logits (n, 7) and labels.
+
+    The labels are (n,) classes, or their probabilities, (n, 7).
+    """
     if type(minibatches) is not int or minibatches < 1:
         return False
     if not (isinstance(logits, Tensor) and isinstance(labels, Tensor)):
         return False
-    return logits.shape == (len(labels), len(CLASSES)) and labels.dtype == torch.int64
+    are_classes = labels.dtype == torch.int64 and labels.ndim == 1
+    if not (are_classes or (labels.is_floating_point() and labels.shape == logits.shape)):
+        return False
+    return logits.shape == (len(labels), len(CLASSES))
 
 
 def goes_on_from(folder: Path) -> Stored | None:

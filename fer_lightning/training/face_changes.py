@@ -34,8 +34,7 @@ def moved(images: Tensor, mirror: Tensor, angle: Tensor, zoom: Tensor, shift: Te
     middles = 2 * _middles(images) - 1
     x, y = middles.view(1, 1, -1), middles.view(1, -1, 1)
     where = (cos * mirror * x + (across - sin * y), sin * mirror * x + (down + cos * y))
-    sampled = torch.stack(where, -1).to(images.dtype)
-    return F.grid_sample(images, sampled, padding_mode="border", align_corners=False)
+    return F.grid_sample(images, torch.stack(where, -1), padding_mode="border", align_corners=False)
 
 
 def lit(images: Tensor, added: Tensor, contrast: Tensor) -> Tensor:
@@ -101,7 +100,7 @@ def rectangles(images: Tensor, left: Tensor, top: Tensor, wide: Tensor, high: Te
 def _middles(images: Tensor) -> Tensor:
     """Return where the middles of the pixels of a row are, as shares of the side, (H,)."""
     side = images.shape[-1]
-    return torch.arange(side, device=images.device).add(0.5).div(side)
+    return torch.arange(side, dtype=images.dtype, device=images.device).add(0.5).div(side)
 
 
 def _of_each(numbers: Tensor) -> Tensor:

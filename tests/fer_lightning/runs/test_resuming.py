@@ -20,6 +20,11 @@ from fer_lightning.training.callbacks.epoch_log import EpochLog
 EPOCHS = 6
 # The learning rate falls after each epoch that has not halved the loss.
 PLATEAU = ["schedule=plateau", "schedule.patience=0", "schedule.threshold=0.5"]
+# A recipe for faces that are changed at random, and a network that draws random numbers itself.
+RECIPE = ["model=resnet", "model.stem=4", "model.widths=[4]", "model.depths=[1]", "optim=muon"]
+RECIPE += ["schedule=one_cycle", "augment=standard", "callbacks=ema", "tta=flip"]
+RECIPE += ["loss.label_smoothing=0.1", "loss.weight=balanced", "data.balanced=true"]
+DROPOUT = ["model=vgg", "model.widths=[4]", "model.hidden=[8]", "model.dropout=0.5"]
 TODAYS = ("seconds", "commit")  # what differs between two runs of the same settings
 
 
@@ -128,8 +133,10 @@ def assert_same(a, b):
         PLATEAU,
         [*PLATEAU, "engine=fused", "compile=false"],
         ["trainer=ddp", "trainer.devices=2"],
+        [*RECIPE, "augment.mixup=0.4"],
+        DROPOUT,
     ],
-    ids=["cnn", "mlp", "fused", "plateau", "plateau, fused", "two processes"],
+    ids=["cnn", "mlp", "fused", "plateau", "plateau, fused", "two processes", "recipe", "dropout"],
 )
 def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
     run_here, cut_off, tmp_path, settings
@@ -142,11 +149,20 @@ def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
 
 # The 16 faces are four minibatches.
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["model=mlp", "schedule=cosine"],  # which takes a step for each minibatch
+        ["model=cnn", "schedule=cosine"],
+        [*RECIPE, "augment.mixup=0.4"],
+        [*RECIPE, "augment.cutmix=0.4"],
+        DROPOUT,
+    ],
+    ids=["mlp", "cnn", "mixup", "cutmix", "dropout"],
+)
 def test_a_run_cut_off_within_epochs_goes_on_there(
-    run_here, cut_off, tmp_path, model, steps, caplog
+    run_here, cut_off, tmp_path, settings, steps, caplog
 ):
-    settings = [f"model={model}", "schedule=cosine"]  # which takes a step for each minibatch
     whole = run_here("whole", *settings)
     cut_off("cut", *settings, epochs=(1, 4), steps=steps)
     stored = torch.load(tmp_path / "cut" / "checkpoints" / "last.ckpt", weights_only=True)
@@ -169,6 +185,7 @@ def test_a_run_cut_off_within_epochs_goes_on_there(
         ("minibatches", "3"),
         ("logits", torch.zeros(4, 6)),
         ("labels", torch.zeros(4)),
+        ("labels", torch.zeros(4, 6)),
         ("labels", None),
         ("more", 1),
     ],
