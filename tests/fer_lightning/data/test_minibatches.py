@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.minibatches import Share, TrainLoader, epoch_order, in_order
+from fer_lightning.data.minibatches import (
+    Share,
+    TrainLoader,
+    balanced_order,
+    epoch_order,
+    in_order,
+)
 
 
 def numbered(n):
@@ -109,3 +115,53 @@ def test_who_overfits_sees_the_same_faces_in_every_epoch():
     assert labels_of(loader) == first
     again = TrainLoader(numbered(25), 10, 0, epoch=2, reshuffles=False)
     assert labels_of(again) == first
+
+
+def test_a_balanced_order_has_each_class_equally_often_and_each_face_of_it():
+    labels = torch.tensor([0] * 500 + [2] * 90 + [6] * 10)
+    order = balanced_order(labels, seed=0, epoch=0)
+    assert torch.bincount(labels[order]).tolist() == [200, 0, 200, 0, 0, 0, 200]
+    drawn = torch.bincount(order, minlength=600)
+    # 200 draws of 10 faces: each 20 times, with a spread of 4.2
+    assert drawn[590:].min() > 3
+    assert drawn[590:].max() < 38
+    assert (drawn[:500] > 0).double().mean().item() == pytest.approx(
+        1 - (1 - 1 / 500) ** 200, abs=0.06
+    )
+
+
+def test_a_balanced_order_is_a_function_of_labels_seed_and_epoch():
+    labels = torch.tensor([0, 1, 1, 2, 2, 2] * 20)
+    first = balanced_order(labels, 3, 4)
+    assert torch.equal(first, balanced_order(labels, 3, 4))
+    assert not torch.equal(first, balanced_order(labels, 3, 5))
+    assert not torch.equal(first, balanced_order(labels, 4, 4))
+
+
+class Marking:
+    """Adds to each face the number that is drawn for it, and remembers the draws."""
+
+    def __init__(self):
+        self.asked = []
+
+    def draw(self, n, seed, epoch):
+        self.asked.append((n, seed, epoch))
+        return torch.arange(n).view(n, 1) + 1000 * epoch
+
+    def __call__(self, images, labels, draws):
+        return images[:, 0, 0, 0].long(), torch.stack((labels, draws[:, 0]), -1)
+
+
+@pytest.mark.parametrize("done", [0, 2])
+@pytest.mark.parametrize("share", [Share(0, 1), Share(0, 2), Share(1, 2)])
+def test_the_changes_of_a_face_belong_to_its_place_in_the_epoch(share, done):
+    augment = Marking()
+    loader = TrainLoader(numbered(25), 10, seed=5, epoch=3, done=done, share=share, augment=augment)
+    batches = [batch for batch in loader if batch is not None]
+    assert len(batches) == 3 - done
+    assert augment.asked == [(25, 5, 3)]
+    order = epoch_order(25, 5, 3)
+    for i, batch in enumerate(batches, done):
+        places = torch.arange(10 * i, min(10 * i + 10, 25))[share.rank :: share.n_processes]
+        assert torch.equal(batch[0], order[places])
+        assert torch.equal(batch[1], torch.stack((order[places], places + 3000), -1))
