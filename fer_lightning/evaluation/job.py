@@ -26,11 +26,13 @@ from fer_lightning.evaluation.stored_runs import (
     load_network,
     run_faces,
 )
-from fer_lightning.files import new_folder
+from fer_lightning.files import new_folder, read_json, write_json
 from fer_lightning.runs import run_summary, section
-from fer_lightning.training import Predictions
+from fer_lightning.training import TTA, Predictions
 
 CHECKPOINTS = ("best", "last")
+# Counts how often the faces of each split have been read, as who looks often, chooses by them.
+READS = Path("evaluation", "reads.json")
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ def evaluate(config: DictConfig) -> None:
     known = config.checkpoint in CHECKPOINTS
     require(known, "checkpoint", f"be one of {', '.join(CHECKPOINTS)}", config.checkpoint)
     _fraction("threshold", config.threshold)
+    views = (None, "none", *TTA[1:])
+    require(config.tta in views, "tta", f"be one of {', '.join(map(str, views[1:]))}", config.tta)
     networks = [n for name in config.runs for n in find_networks(str(name), config.checkpoint)]
     require(len(networks) > 0, "runs", f"have a {config.checkpoint}.ckpt", list(config.runs))
     chosen = _chosen_faces(config)
@@ -129,6 +133,8 @@ def _folder(network: StoredNetwork, data: DataSet, config: DictConfig) -> Path |
         return None
     own = config.get("data") is None or data.fingerprint == _fingerprint(network)
     name = config.split if own else f"{data.name}_{config.split}"
+    if config.tta is not None:
+        name += f"_tta_{config.tta}"
     return network.folder / "evaluation" / name
 
 
@@ -155,7 +161,10 @@ def _evaluate_one(
         The content of evaluation.json, and the predictions from which it was computed.
     """
     model, epoch = load_network(network.checkpoint)
+    if config.tta is not None:
+        model.tta = None if config.tta == "none" else config.tta
     found = measure(model, data, config.split, _fraction("threshold", config.threshold))
+    reads = _reads(network)
     facts: dict[str, Any] = {
         "run": network.folder.resolve().name if network.folder else None,
         "checkpoint": network.checkpoint.name,
@@ -167,10 +176,25 @@ def _evaluate_one(
             "fingerprint": data.fingerprint,
         },
         "n": len(found.predictions.faces),
+        "tta": model.tta,
+        "read": reads.get(config.split, 0) + 1,
         **found.figures(),
     }
     try:
         write_evaluation(folder, found, model, facts)
+        if network.folder:
+            write_json(network.folder / READS, {**reads, config.split: facts["read"]})
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
     return facts, found.predictions
+
+
+def _reads(network: StoredNetwork) -> dict[str, int]:
+    """Return how often evaluations of the network's run have read the faces of each split."""
+    if network.folder is None:
+        return {}
+    try:
+        known = read_json(network.folder / READS)
+    except InputError:  # none yet, or damaged
+        return {}
+    return {split: n for split, n in known.items() if type(n) is int}

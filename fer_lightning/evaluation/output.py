@@ -37,7 +37,8 @@ def evaluation_text(name: str, facts: dict[str, Any]) -> str:
     lines = [
         f"{name}: {facts['checkpoint']}, epoch {facts['epoch']}; "
         f"{facts['n']:,} {facts['split']} faces of {facts['data']['name']}",
-        f"accuracy {right_of(facts)}, cross-entropy {facts['ce']:.4f}",
+        f"accuracy {right_of(facts)}, cross-entropy {facts['ce']:.4f}{_views(facts)}",
+        *_reads(facts),
         f"highest score below {threshold}: {_part(facts['uncertain'])}",
         f"the others: {_part(facts['certain'])}",
         f"area under the risk-coverage curve (AURC) {facts['aurc']:.4f}",
@@ -45,6 +46,22 @@ def evaluation_text(name: str, facts: dict[str, Any]) -> str:
         _class_table(facts["classes"]),
     ]
     return "\n".join(lines)
+
+
+def _views(facts: dict[str, Any]) -> str:
+    return "; each face and its mirror image" if facts["tta"] == "flip" else ""
+
+
+def _reads(facts: dict[str, Any]) -> list[str]:
+    n = facts["read"]
+    if facts["split"] != "test" or n < 2:
+        return []
+    return [f"the test faces are read for the {_ordinal(n)} time: choose by others (split=val)"]
+
+
+def _ordinal(n: int) -> str:
+    last = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{last}"
 
 
 def percent(share: float | None) -> str:

@@ -79,17 +79,62 @@ def test_a_second_evaluation_replaces_the_first(run, evaluate_here):
     assert len(list(folder.glob("*.tfevents.*"))) == 1
     found = read(folder)
     assert (found["threshold"], found["checkpoint"]) == (0.01, "last.ckpt")
-    assert [path.name for path in folder.parent.iterdir()] == ["test"]
+    assert names_in(folder.parent) == {"test", "reads.json"}
+
+
+def test_mirrored_evaluation_takes_the_mean_of_both_probabilities(run, evaluate_here, csv_path):
+    evaluate_here(run, settings=("tta=flip",))
+    folder = run / "evaluation" / "test_tta_flip"
+    assert read(folder)["tta"] == "flip"
+    model = ExpressionClassifier.load_from_checkpoint(run / "checkpoints" / "best.ckpt").eval()
+    images = Fer2013(csv_path).read().test.images
+    turned = torch.from_numpy(images.numpy()[..., ::-1].copy())
+    with torch.no_grad():
+        proba = (model(images).softmax(-1) + model(turned).softmax(-1)) / 2
+    rows = rows_of(folder / "predictions.csv")
+    shown = np.array([[float(score) for score in list(row.values())[3:]] for row in rows])
+    np.testing.assert_allclose(shown, proba, rtol=1e-5)
+
+
+def test_a_run_is_evaluated_as_it_was_trained_unless_it_is_told_not_to(
+    train_here, evaluate_here, tmp_path
+):
+    train_here("mirrored", "optim.lr=0.05", "tta=flip")
+    run = tmp_path / "mirrored"
+    evaluate_here(run)
+    evaluate_here(run, settings=("tta=none",))
+    own, plain = (read(run / "evaluation" / name) for name in ("test", "test_tta_none"))
+    assert (own["tta"], plain["tta"]) == ("flip", None)
+    assert own["ce"] != plain["ce"]
+    best = json.loads((run / "summary.json").read_text())["best"]
+    assert own["ce"] == pytest.approx(best["test"]["ce"], rel=1e-5)
+    with pytest.raises(InputError, match="tta must be one of none, flip, got 'flop'"):
+        evaluate_here(run, settings=("tta=flop",))
+
+
+def test_it_is_counted_how_often_faces_are_read(run, evaluate_here, capsys):
+    for given, n in (((), 1), (("split=val",), 1), (("tta=flip",), 2), ((), 3)):
+        capsys.readouterr()
+        evaluate_here(run, settings=given)
+        said = capsys.readouterr().out
+        assert ("read for the" in said) == (n > 1)
+    assert "the test faces are read for the 3rd time" in said
+    assert read(run / "evaluation" / "test")["read"] == 3
+    counts = json.loads((run / "evaluation" / "reads.json").read_text())
+    assert counts == {"test": 3, "val": 1}
+    (run / "evaluation" / "reads.json").write_text("{")
+    evaluate_here(run)
+    assert read(run / "evaluation" / "test")["read"] == 1
 
 
 def test_other_faces_go_beside_the_runs_own(run, evaluate_here, drawn, write_folder, tmp_path):
     own = ("data=fer2013", f"data.path={write_folder(drawn)}", "data.cache_dir=null")
     evaluate_here(run, settings=own)  # the same faces from another place
-    assert names_in(run / "evaluation") == {"test"}
+    assert names_in(run / "evaluation") == {"test", "reads.json"}
     drawn.pixels[0] = 0
     other = ("data=folder", f"data.path={write_folder(drawn)}", "data.val_fraction=0.3")
     evaluate_here(run, settings=(*other, "data.cache_dir=null"))
-    assert names_in(run / "evaluation") == {"test", "folder_test"}
+    assert names_in(run / "evaluation") == {"test", "folder_test", "reads.json"}
     assert read(run / "evaluation" / "folder_test")["data"]["name"] == "folder"
 
 
