@@ -19,6 +19,7 @@ from fer_lightning.files import Folder, whole_file
 
 VERSION = 2  # of the decoders and of the cache's own format; a new one makes all old files unused
 FIELDS = ("images", "labels", "subjects", "index")
+TARGETS = "targets"  # which not all faces have
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,9 @@ def _turn(kept: Path) -> Iterator[None]:
 
 def _settings(source: Source) -> str:
     settings = dataclasses.asdict(source)  # type: ignore[call-overload]
-    settings.pop("path", None)
+    for place in ("path", "labels"):  # the content counts, wherever it lies
+        if settings.get(place) is not None:
+            settings[place] = True
     return json.dumps([VERSION, source.name, settings], default=list)
 
 
@@ -146,7 +149,11 @@ def _faces(arrays: Mapping[str, np.ndarray], split: str) -> Faces:
         raise ValueError(f"arrays of {split} differ in length")
     if not np.isin(labels, range(len(CLASSES))).all():
         raise ValueError(f"labels of {split} are no classes")
-    return Faces.from_arrays(images, labels, subjects, index)
+    name = f"{split}_{TARGETS}"
+    targets = arrays.get(name)
+    if targets is not None and targets.shape != (len(labels), len(CLASSES)):
+        raise ValueError(f"targets of {split} are no probabilities of classes")
+    return Faces.from_arrays(images, labels, subjects, index, targets)
 
 
 def _keep(kept: Path, seen: Path, key: str, faces: FaceSplits | None) -> None:
@@ -157,7 +164,7 @@ def _keep(kept: Path, seen: Path, key: str, faces: FaceSplits | None) -> None:
             arrays = {
                 f"{split}_{field}": getattr(part, field).numpy()
                 for split, part in faces
-                for field in FIELDS
+                for field in (*FIELDS, *([TARGETS] if part.targets is not None else []))
             }
             with whole_file(kept) as path, path.open("wb") as file:
                 np.savez(file, **arrays)

@@ -1,8 +1,7 @@
 """The faces of a data set in memory, its splits and folds, and what a source of faces offers."""
 
-import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -28,12 +27,15 @@ class Faces:
         subjects: Who is shown, (N,), int64, -1 where unknown.
         index: Position in the source, (N,), int64: the row of an array or a csv file, or the
             position among the sorted file names, from 0.
+        targets: Probabilities of the classes, (N, 7), float32, which take the place of the labels
+            in training; or None.
     """
 
     images: Tensor
     labels: Tensor
     subjects: Tensor
     index: Tensor
+    targets: Tensor | None = None
 
     @classmethod
     def from_arrays(
@@ -42,10 +44,11 @@ class Faces:
         labels: np.ndarray,
         subjects: np.ndarray | None = None,
         index: np.ndarray | None = None,
+        targets: np.ndarray | None = None,
     ) -> "Faces":
         """Return faces from uint8 pixels, (N, 2304) or (N, 48, 48).
 
-        Labels, subjects and index are (N,) each.
+        Labels, subjects and index are (N,) each, targets (N, 7).
         """
         n = len(labels)
         subjects = np.full(n, -1) if subjects is None else subjects
@@ -54,16 +57,19 @@ class Faces:
         return cls(
             torch.from_numpy(images),
             *(torch.from_numpy(np.array(a, dtype=np.int64)) for a in (labels, subjects, index)),
+            *([] if targets is None else [torch.from_numpy(np.array(targets, dtype=np.float32))]),
         )
 
     @classmethod
     def joined(cls, *parts: "Faces") -> "Faces":
-        """Return the faces of all parts, one after the other."""
+        """Return the faces of all parts, one after the other, which all have targets, or none."""
+        targets = [part.targets for part in parts if part.targets is not None]
         return cls(
-            *(
-                torch.cat([getattr(part, field.name) for part in parts])
-                for field in dataclasses.fields(cls)
-            )
+            torch.cat([part.images for part in parts]),
+            torch.cat([part.labels for part in parts]),
+            torch.cat([part.subjects for part in parts]),
+            torch.cat([part.index for part in parts]),
+            torch.cat(targets) if targets else None,
         )
 
     def __len__(self) -> int:
@@ -71,15 +77,19 @@ class Faces:
 
     def take(self, rows: Tensor) -> "Faces":
         """Return the faces at these positions, (n,) int64."""
-        return Faces(self.images[rows], self.labels[rows], self.subjects[rows], self.index[rows])
+        return self._each(lambda part: part[rows])
 
     def to(self, device: torch.device | str) -> "Faces":
         """Return the same faces on another device."""
+        return self._each(lambda part: part.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Faces":
         return Faces(
-            self.images.to(device),
-            self.labels.to(device),
-            self.subjects.to(device),
-            self.index.to(device),
+            change(self.images),
+            change(self.labels),
+            change(self.subjects),
+            change(self.index),
+            None if self.targets is None else change(self.targets),
         )
 
     def class_counts(self) -> list[int]:
@@ -111,12 +121,14 @@ class FaceSplits:
         return FaceSplits(*(faces.take(_rank(faces)) for _, faces in self))
 
     def fingerprint(self) -> str:
-        """Return a hash of the pixels and labels of all splits, in their order."""
+        """Return a hash of the pixels, labels and targets of all splits, in their order."""
         digest = hashlib.sha256()
         for split, faces in self:
             digest.update(f"{split} {len(faces)} ".encode())
             digest.update(faces.images.numpy().data)
             digest.update(faces.labels.numpy().data)
+            if faces.targets is not None:
+                digest.update(faces.targets.numpy().data)
         return digest.hexdigest()[:16]
 
 
@@ -141,14 +153,14 @@ class Source(Protocol):
         """Read and decode all faces."""
 
 
-def existing_path(path: str | Path | None, what: str) -> Path:
-    """Return the path of a data set after checking that it exists.
+def existing_path(path: str | Path | None, what: str, name: str = "path") -> Path:
+    """Return the path of a setting after checking that it exists.
 
     Raises:
         InputError: None was given, or nothing is there that could be read.
     """
     if path is None or str(path) == "":
-        raise SettingError("path", f"be given: {what}", path)
+        raise SettingError(name, f"be given: {what}", path)
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"no such file or folder: {path}")

@@ -72,19 +72,27 @@ class ShareOfBatch(NamedTuple):
 
 
 class Minibatches:
-    """An iterable of (images, labels): images (B, 1, 48, 48) uint8, labels (B,) int64.
+    """An iterable of (images, labels): images (B, 1, H, H) uint8, labels (B,) int64.
 
     Args:
         faces: Where the minibatches come from, on the device where they are wanted.
         order: Positions of the faces in the order of use, (n,), on the same device.
         batch_size: Faces in a minibatch, over all processes; the last one takes the remainder.
         share: This process's share of them.
+        soft: Whether faces with targets give these, (B, 7), for labels.
     """
 
-    def __init__(self, faces: Faces, order: Tensor, batch_size: int, share: Share = WHOLE) -> None:
+    def __init__(
+        self,
+        faces: Faces,
+        order: Tensor,
+        batch_size: int,
+        share: Share = WHOLE,
+        soft: bool = False,
+    ) -> None:
         self.pixels = faces.images.flatten(1)  # rows are gathered far faster than pictures
         self.shape = faces.images.shape[1:]
-        self.labels = faces.labels
+        self.labels = faces.targets if soft and faces.targets is not None else faces.labels
         self.order = order
         self.batch_size = batch_size
         self.share = share
@@ -158,7 +166,8 @@ class TrainLoader:
     def __iter__(self) -> Iterator[Batch | ShareOfBatch | None]:
         n, done, self._done = len(self.faces), self._done, 0
         order = self._order().to(self.faces.labels.device)
-        left = Minibatches(self.faces, order[done * self.batch_size :], self.batch_size, self.share)
+        rest = order[done * self.batch_size :]
+        left = Minibatches(self.faces, rest, self.batch_size, self.share, soft=True)
         self.passes = done > 0
         for _ in range(done):
             yield None

@@ -195,8 +195,9 @@ def run_faces(folder: Path) -> DataSet:
         if key.startswith("data.")
     }
     given = {f.name: told[f.name] for f in dataclasses.fields(source) if f.name in told}
-    if given.get("path") is not None:
-        given["path"] = _located(str(given["path"]), folder)
+    for name in ("path", "labels"):
+        if given.get(name) is not None:
+            given[name] = _located(str(given[name]), folder)
     try:
         with section("data"):
             return DataSet.of(source(**given), told)

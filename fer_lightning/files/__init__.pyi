@@ -15,6 +15,7 @@ from .reading import (
     read_yaml as read_yaml,
     readable as readable,
     text_at as text_at,
+    text_lines as text_lines,
     value_at as value_at,
 )
 from .resumable import (

@@ -9,12 +9,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
 from fer_lightning.errors import InputError, one_line
 
+MAX_LINE = 2**16  # characters; a row of FER2013 has some 9,000
 MAX_TEXT_BYTES = 2**25  # of what a run writes about itself; far more than any run does
 
 
@@ -36,6 +37,24 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise InputError(f"{path}: must have at most {max_bytes} bytes, got more")
     return content
+
+
+def text_lines(file: IO[bytes], where: str) -> Iterator[str]:
+    """Yield the lines of a text, which may be longer than memory.
+
+    Args:
+        file: Its bytes, UTF-8, with a byte-order mark or not.
+        where: Its name for messages.
+
+    Raises:
+        InputError: A line is longer than 64 Ki characters.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        while line := text.readline(MAX_LINE):
+            if len(line) == MAX_LINE:
+                raise InputError(f"{where}: a line must have fewer than {MAX_LINE} characters")
+            yield line
 
 
 def read_text(path: Path) -> str:

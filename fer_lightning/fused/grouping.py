@@ -88,9 +88,12 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
         return "loss is for Lightning's own loop"
     if any(key.startswith("augment.") for key in settings):
         return "augment is for Lightning's own loop"
-    if settings.get("tta") is not None or settings.get("data.balanced"):
-        key = "tta" if settings.get("tta") is not None else "data.balanced"
-        return f"{key} is for Lightning's own loop"
+    if settings.get("tta") is not None:
+        return "tta is for Lightning's own loop"
+    if settings.get("data.balanced"):
+        return "data.balanced is for Lightning's own loop"
+    if settings.get("data.labels") is not None and settings.get("data.votes") == "soft":
+        return "data.votes=soft is for Lightning's own loop"
     monitor = settings.get("checkpoint.monitor", "val/acc")
     if monitor not in CURVES:
         return f"checkpoint.monitor={monitor} is for Lightning's own loop"

@@ -136,7 +136,7 @@ def _require_plain(folder: Path, key: str, value: Any) -> None:
 
 def _locate_faces(config: DictConfig, folder: Path) -> None:
     """Make relative paths of faces start at the folder in which the run was started."""
-    for key in ("data.path", "shards"):
+    for key in ("data.path", "data.labels", "shards"):
         path = OmegaConf.select(config, key)
         if path is None or Path(path).expanduser().is_absolute():
             continue

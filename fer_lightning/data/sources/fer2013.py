@@ -1,7 +1,7 @@
 """FER2013 (Goodfellow et al., 2013) as csv, folder or zip, with its official splits."""
 
 import csv
-import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,15 +15,17 @@ import numpy as np
 from fer_lightning.data.faces import CLASSES, SIZE, Faces, FaceSplits, existing_path, require_faces
 from fer_lightning.data.sources.folder import find_pictures
 from fer_lightning.data.sources.images import decode_files, in_parallel
+from fer_lightning.data.sources.votes import RULES, read_votes
 from fer_lightning.data.splitting import SPLITS
-from fer_lightning.errors import InputError
-from fer_lightning.files import FileTree, Folder, open_tree
+from fer_lightning.errors import InputError, require
+from fer_lightning.files import FileTree, Folder, open_tree, text_lines
 
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 COLUMNS = ("emotion", "pixels", "Usage")
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 ROWS = 8192  # that are held as text at once
-MAX_LINE = 2**16  # characters; a row of FER2013 has some 9,000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,30 @@ class Fer2013:
     Args:
         path: `fer2013.csv` or `icml_face_data.csv`; or a folder or zip archive that holds one of
             these, or pictures named `<class>/<Usage>_<id>.jpg`.
+        labels: `fer2013new.csv` of FER+, whose votes take the place of the labels; None keeps those
+            of FER2013. Its rows are those of `fer2013.csv`, so pictures cannot be joined to it.
+        votes: What becomes of the votes, see `votes.py`: `soft` gives faces in training the
+            probabilities of their labels, `majority` the label with more than half of the votes.
 
     Raises:
-        InputError: Nothing is there.
+        InputError: Nothing is there, or a setting breaks its rule.
     """
 
     name: ClassVar[str] = "fer2013"
     path: str | Path | None
+    labels: str | Path | None = None
+    votes: str = "soft"
 
     def __post_init__(self) -> None:
+        require(self.votes in RULES, "votes", f"be one of {', '.join(RULES)}", self.votes)
         self.files()
 
     def files(self) -> list[Path]:
-        """Return the file or folder that the faces are read from."""
-        return [existing_path(self.path, "fer2013.csv, the folder or the zip archive of FER2013")]
+        """Return the files and folders that the faces are read from."""
+        faces = existing_path(self.path, "fer2013.csv, the folder or the zip archive of FER2013")
+        if self.labels is None:
+            return [faces]
+        return [faces, existing_path(self.labels, "fer2013new.csv of FER+", "labels")]
 
     def read(self) -> FaceSplits:
         """Read all faces.
@@ -54,14 +66,70 @@ class Fer2013:
         Raises:
             InputError: A file is not what it should be; the message names file and row or picture.
         """
-        path = self.files()[0]
+        path, *labels = self.files()
         if path.suffix.lower() == ".csv":
-            return _read_csv(Folder(path.parent), path.name, str(path))
-        tree = open_tree(path)
-        inside = [name for name in tree.names() if name.split("/")[-1] in CSV_NAMES]
-        if inside:
-            return _read_csv(tree, inside[0], f"{path}: {inside[0]}")
-        return _read_pictures(tree)
+            table = _read_csv(Folder(path.parent), path.name, str(path))
+        else:
+            tree = open_tree(path)
+            inside = [name for name in tree.names() if name.split("/")[-1] in CSV_NAMES]
+            if not inside:
+                rule = "be null for pictures, whose names have no row numbers to join FER+ by"
+                require(not labels, "labels", rule, self.labels)
+                return _read_pictures(tree)
+            table = _read_csv(tree, inside[0], f"{path}: {inside[0]}")
+        return _by_split(self._voted(table, labels[0]) if labels else table)
+
+    def _voted(self, table: "Table", path: Path) -> "Table":
+        """Return the rows of a table that have a label by the votes, with those labels."""
+        where = str(path)
+        with Folder(path.parent).open(path.name) as file:
+            voted = read_votes(file, where, self.votes)
+        n = len(table.labels)
+        if len(voted.labels) != n:
+            raise InputError(
+                f"{where}: must have the rows of {table.where} ({n:,}), got {len(voted.labels):,}"
+            )
+        for i, (usage, split) in enumerate(zip(voted.usages, table.splits, strict=True), 1):
+            if USAGES.get(usage) != split:
+                own = next(name for name, its in USAGES.items() if its == split)
+                raise InputError(
+                    f"{where}: Usage in row {i} must be {own}, as in {table.where}, got {usage!r}"
+                )
+        rows = np.flatnonzero(voted.labels >= 0)
+        log.info(
+            "%s: %s of %s faces have a label by their votes (%s)",
+            *(path.name, f"{len(rows):,}", f"{n:,}", self.votes),
+        )
+        soft = voted.probabilities[rows].astype(np.float32) if self.votes == "soft" else None
+        return Table(
+            where,
+            table.pixels[rows],
+            voted.labels[rows],
+            table.splits[rows],
+            table.rows[rows],
+            soft,
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a csv file of faces.
+
+    Attributes:
+        where: Its name for messages.
+        pixels: Grey levels, (N, 2304), uint8.
+        labels: Classes, (N,).
+        splits: Names of the splits, (N,).
+        rows: Their positions in the file, (N,), from 0.
+        targets: Probabilities of the classes, (N, 7), float32, or None.
+    """
+
+    where: str
+    pixels: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    rows: np.ndarray
+    targets: np.ndarray | None = None
 
 
 def _read_pictures(tree: FileTree) -> FaceSplits:
@@ -71,7 +139,7 @@ def _read_pictures(tree: FileTree) -> FaceSplits:
     where = str(tree.path)
     require_faces(splits, where)
     pixels = decode_files(tree.path, [picture.name for picture in pictures], SIZE)
-    return _by_split(pixels, labels, splits)
+    return _by_split(Table(where, pixels, labels, splits, np.arange(len(labels))))
 
 
 def _split_of(tree: FileTree, name: str) -> str:
@@ -84,7 +152,7 @@ def _split_of(tree: FileTree, name: str) -> str:
     return USAGES[prefix[1]]
 
 
-def _read_csv(tree: FileTree, name: str, where: str) -> FaceSplits:
+def _read_csv(tree: FileTree, name: str, where: str) -> Table:
     labels: list[int] = []
     splits: list[str] = []
     pixels = []
@@ -96,13 +164,14 @@ def _read_csv(tree: FileTree, name: str, where: str) -> FaceSplits:
             texts = [(where, i, row["pixels"]) for i, row in rows]
             pixels.append(in_parallel(_parse_pixels, texts))
     require_faces(np.array(splits), where)
-    return _by_split(np.concatenate(pixels), np.array(labels), np.array(splits))
+    grey = np.concatenate(pixels)
+    return Table(where, grey, np.array(labels), np.array(splits), np.arange(len(labels)))
 
 
 def _rows(file: IO[bytes], where: str) -> Iterator[dict[str, str]]:
     """Yield the rows below the header by column name, without spaces around the names."""
     try:
-        reader = csv.DictReader(_lines(file, where), strict=True)
+        reader = csv.DictReader(text_lines(file, where), strict=True)
         header = [(name or "").strip() for name in reader.fieldnames or ()]
         reader.fieldnames = header
         missing = [column for column in COLUMNS if column not in header]
@@ -117,14 +186,6 @@ def _rows(file: IO[bytes], where: str) -> Iterator[dict[str, str]]:
             yield row
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{where}: not a csv file ({error})") from error
-
-
-def _lines(file: IO[bytes], where: str) -> Iterator[str]:
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        while line := text.readline(MAX_LINE):
-            if len(line) == MAX_LINE:
-                raise InputError(f"{where}: a line must have fewer than {MAX_LINE} characters")
-            yield line
 
 
 def _label(text: str, where: str, row: int) -> int:
@@ -163,6 +224,12 @@ def _parse_row(where: str, row: int, text: str) -> np.ndarray:
     return values.astype(np.uint8)
 
 
-def _by_split(pixels: np.ndarray, labels: np.ndarray, splits: np.ndarray) -> FaceSplits:
-    rows = [np.flatnonzero(splits == split) for split in SPLITS]
-    return FaceSplits(*(Faces.from_arrays(pixels[r], labels[r], index=r) for r in rows))
+def _by_split(table: Table) -> FaceSplits:
+    require_faces(table.splits, table.where)
+
+    def faces(rows: np.ndarray) -> Faces:
+        targets = None if table.targets is None else table.targets[rows]
+        pixels, labels, index = (part[rows] for part in (table.pixels, table.labels, table.rows))
+        return Faces.from_arrays(pixels, labels, index=index, targets=targets)
+
+    return FaceSplits(*(faces(np.flatnonzero(table.splits == split)) for split in SPLITS))
