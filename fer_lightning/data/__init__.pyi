@@ -1,4 +1,5 @@
 from .cache import load as load
+from .contrast import equalised as equalised, prepared as prepared
 from .datamodule import EVALUATION_BATCH as EVALUATION_BATCH, FaceDataModule as FaceDataModule
 from .faces import (
     CLASSES as CLASSES,
@@ -21,4 +22,8 @@ from .sources.fer2013 import Fer2013 as Fer2013
 from .sources.folder import ClassFolders as ClassFolders
 from .sources.synthetic import Synthetic as Synthetic
 from .sources.tfd import Tfd as Tfd
-from .splitting import SPLITS as SPLITS, require_loading as require_loading
+from .splitting import (
+    SPLITS as SPLITS,
+    require_contrast as require_contrast,
+    require_loading as require_loading,
+)

@@ -39,6 +39,8 @@ class FaceDataModule(L.LightningDataModule):
         cv_fold: The fold that validates, from 0.
         balanced: Whether training faces are drawn so that all classes are equally frequent.
         augment: How training faces are changed at random; None leaves them as they are.
+        contrast: `equalise` spreads the grey levels of training faces evenly, as the classifier,
+            which must be told the same, does with all others; None leaves them as they are.
 
     Attributes:
         done: Minibatches that the next epoch to be loaded begins after, as they are done already.
@@ -57,10 +59,11 @@ class FaceDataModule(L.LightningDataModule):
         cv_fold: int | None = None,
         balanced: bool = False,
         augment: Augmentation | None = None,
+        contrast: str | None = None,
     ) -> None:
         super().__init__()
         require_integer("seed", seed, 0)
-        require_loading(batch_size, cv_folds, cv_fold, balanced)
+        require_loading(batch_size, cv_folds, cv_fold, balanced, contrast)
         self.source = source
         self.batch_size = batch_size
         self.seed = seed
@@ -69,6 +72,7 @@ class FaceDataModule(L.LightningDataModule):
         self.cv_fold = cv_fold
         self.balanced = balanced
         self.augment = augment
+        self.contrast = contrast
         self.done = 0
         self._splits: FaceSplits | None = None
         self._resident: dict[tuple[str, torch.device], Faces] = {}
@@ -118,6 +122,7 @@ class FaceDataModule(L.LightningDataModule):
             reshuffles=not getattr(trainer, "overfit_batches", 0),
             balanced=self.balanced,
             augment=self.augment,
+            contrast=self.contrast,
         )
 
     def val_dataloader(self) -> Minibatches:

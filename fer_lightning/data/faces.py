@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -91,6 +91,10 @@ class Faces:
             change(self.index),
             None if self.targets is None else change(self.targets),
         )
+
+    def with_images(self, images: Tensor) -> "Faces":
+        """Return the same faces with other grey levels, (N, 1, H, W) uint8."""
+        return replace(self, images=images)
 
     def class_counts(self) -> list[int]:
         """Return the number of faces of each of the seven classes."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fer_lightning.data.contrast import equalised, prepared
 from fer_lightning.data.faces import Faces
 
 Batch = tuple[Tensor, Tensor]
@@ -123,6 +124,7 @@ class TrainLoader:
         reshuffles: Whether every epoch has an order of its own.
         balanced: Whether faces are drawn so that all classes are equally frequent.
         augment: How the faces are changed at random; None leaves them as they are.
+        contrast: How their grey levels are prepared before that, once for all epochs.
 
     Attributes:
         passes: Whether the last thing yielded was such a None.
@@ -139,8 +141,10 @@ class TrainLoader:
         reshuffles: bool = True,
         balanced: bool = False,
         augment: Augmentation | None = None,
+        contrast: str | None = None,
     ) -> None:
-        self.faces = faces
+        self.faces = faces if contrast is None else faces.with_images(equalised(faces.images))
+        self.contrast = contrast
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
@@ -172,7 +176,7 @@ class TrainLoader:
         for _ in range(done):
             yield None
         self.passes = False
-        batches = self._changed(left, done) if self.augment else iter(left)
+        batches = self._changed(left, done) if self.augment else self._unchanged(left)
         if self.share == WHOLE:
             yield from batches
             return
@@ -184,6 +188,11 @@ class TrainLoader:
         if self.balanced:
             return balanced_order(self.faces.labels, self.seed, epoch)
         return epoch_order(len(self.faces), self.seed, epoch)
+
+    def _unchanged(self, batches: Minibatches) -> Iterator[Batch]:
+        if self.contrast is None:
+            return iter(batches)
+        return ((prepared(images, None), labels) for images, labels in batches)
 
     def _changed(self, batches: Minibatches, done: int) -> Iterator[Batch]:
         """Yield minibatches of this epoch with their faces changed; the first `done` are over."""

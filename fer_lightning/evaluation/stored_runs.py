@@ -27,7 +27,7 @@ from fer_lightning.runs import (
     run_summary,
     section,
 )
-from fer_lightning.training import ExpressionClassifier
+from fer_lightning.training import ExpressionClassifier, as_evaluated
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
     """
     stored = read_checkpoint(path)
     try:
-        model = ExpressionClassifier(restored_network(stored), tta=stored.get("tta")).eval()
+        model = ExpressionClassifier(restored_network(stored), **as_evaluated(stored)).eval()
         epoch = _epoch(stored)
     except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
         raise InputError(

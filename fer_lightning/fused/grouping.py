@@ -90,6 +90,8 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
         return "augment is for Lightning's own loop"
     if settings.get("tta") is not None:
         return "tta is for Lightning's own loop"
+    if settings.get("data.contrast") is not None:
+        return "data.contrast is for Lightning's own loop"
     if settings.get("data.balanced"):
         return "data.balanced is for Lightning's own loop"
     if settings.get("data.labels") is not None and settings.get("data.votes") == "soft":

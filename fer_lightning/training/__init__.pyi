@@ -1,6 +1,10 @@
 from .augmentation import Augment as Augment
 from .callbacks.progress import EpochBar as EpochBar
-from .classifier import TTA as TTA, ExpressionClassifier as ExpressionClassifier
+from .classifier import (
+    TTA as TTA,
+    ExpressionClassifier as ExpressionClassifier,
+    as_evaluated as as_evaluated,
+)
 from .loggers import TensorBoard as TensorBoard, log_epoch as log_epoch
 from .losses import CrossEntropy as CrossEntropy
 from .optimizers import (

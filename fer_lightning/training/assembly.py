@@ -75,6 +75,7 @@ def datamodule_of(config: DictConfig) -> FaceDataModule:
             cv_fold=config.data.cv_fold,
             balanced=config.data.get("balanced", False),  # not in older runs
             augment=augmentation(config),
+            contrast=config.data.get("contrast"),
         )
 
 
@@ -100,8 +101,15 @@ def model_of(config: DictConfig) -> ExpressionClassifier:
         with told("schedule"):
             schedule = made(config.schedule, "torch.optim.lr_scheduler.LRScheduler")
     log_steps = config.trainer.get("log_every_n_steps") is not None
-    tta = config.get("tta")
-    model = ExpressionClassifier(network, optimizer, schedule, loss, log_steps, tta)
+    model = ExpressionClassifier(
+        network,
+        optimizer,
+        schedule,
+        loss,
+        log_steps,
+        tta=config.get("tta"),
+        contrast=config.data.get("contrast"),
+    )
     model.settings = {k: value for k, value in plain(config.model).items() if k != "_target_"}
     return model
 

@@ -94,14 +94,12 @@ class Augment:
             Faces, (B, 1, H, H), floats in [0, 1]; the labels, or, of mixed faces, (B, C)
             probabilities.
         """
-        import torch
         import torch.nn.functional as F
 
-        from fer_lightning.data import CLASSES
+        from fer_lightning.data import CLASSES, prepared
         from fer_lightning.training import face_changes as change
 
-        if not images.is_floating_point():
-            images = images.to(torch.get_default_dtype()).div_(255)
+        images = prepared(images, None)
         draws = draws.to(images.dtype)
         both = 2 * draws - 1  # the same numbers in [-1, 1)
         if self.rotation or self.scale or self.shift:

@@ -3,9 +3,9 @@
 import dataclasses
 import functools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import lightning as L
 import torch
@@ -14,7 +14,14 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from fer_lightning.data import Batch, FaceDataModule, ShareOfBatch, TrainLoader
+from fer_lightning.data import (
+    Batch,
+    FaceDataModule,
+    ShareOfBatch,
+    TrainLoader,
+    prepared,
+    require_contrast,
+)
 from fer_lightning.errors import InputError, require
 from fer_lightning.runs import as_now, network_name, read_checkpoint, restored_network
 from fer_lightning.training.epoch_means import EpochMeans
@@ -49,6 +56,8 @@ class ExpressionClassifier(L.LightningModule):
             `Trainer(log_every_n_steps=...)` says.
         tta: How faces are evaluated: `flip` takes the mean of the probabilities of a face and of
             its mirror image; None takes the face as it is.
+        contrast: How grey levels, integers, are prepared: `equalise` spreads those of each face
+            evenly; None leaves them as they are.
 
     Attributes:
         settings: The arguments that the class of the network was made with, for checkpoints.
@@ -62,12 +71,14 @@ class ExpressionClassifier(L.LightningModule):
         loss: Loss = F.cross_entropy,
         log_steps: bool = True,
         tta: str | None = None,
+        contrast: str | None = None,
     ) -> None:
         super().__init__()
+        require_contrast(contrast)
         require(tta in TTA, "tta", f"be one of {', '.join(map(str, TTA[1:]))}, or null", tta)
         self.network = network
         self.optimizer, self.schedule, self.loss = optimizer, schedule, loss
-        self.log_steps, self.tta = log_steps, tta
+        self.log_steps, self.tta, self.contrast = log_steps, tta, contrast
         self.settings: dict[str, Any] = getattr(network, "settings", {})
         self._outputs: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         self._weighs = self._resident = False
@@ -114,14 +125,13 @@ class ExpressionClassifier(L.LightningModule):
         """Return the logits of faces.
 
         Args:
-            images: Grey levels, (B, 1, 48, 48): integers 0..255, or floats in [0, 1].
+            images: Grey levels, (B, 1, H, W): integers 0..255, which are prepared as `contrast`
+                says, or floats in [0, 1], which are taken as they are.
 
         Returns:
             Unnormalised log-probabilities of the classes, (B, 7).
         """
-        if not images.is_floating_point():
-            images = images.to(self.dtype).div_(255)
-        return self.network(images)
+        return self.network(prepared(images, self.contrast, cast(torch.dtype, self.dtype)))
 
     def evaluated(self, images: Tensor) -> Tensor:
         """Return the log-probabilities, up to a constant of each face, as `tta` says, (B, 7)."""
@@ -250,7 +260,7 @@ class ExpressionClassifier(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["network"] = network_name(type(self.network))
         checkpoint["hyper_parameters"] = self.settings
-        checkpoint["tta"] = self.tta
+        checkpoint["tta"], checkpoint["contrast"] = self.tta, self.contrast
         checkpoint["random"] = random_state(self.device)
 
     @classmethod
@@ -269,7 +279,12 @@ class ExpressionClassifier(L.LightningModule):
         """
         stored = read_checkpoint(Path(checkpoint_path))
         try:
-            return cls(restored_network(stored), **settings).eval()
+            return cls(restored_network(stored), **{**as_evaluated(stored), **settings}).eval()
         except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
             rule = "must hold a network that can be made here"
             raise InputError(f"{checkpoint_path}: the checkpoint {rule}") from error
+
+
+def as_evaluated(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the network in a checkpoint is evaluated, as arguments of its classifier."""
+    return {name: stored.get(name) for name in ("tta", "contrast")}  # none in older ones

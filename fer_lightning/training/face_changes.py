@@ -33,13 +33,17 @@ def moved(images: Tensor, mirror: Tensor, angle: Tensor, zoom: Tensor, shift: Te
     # where each pixel comes from, in [-1, 1] over the sides; `affine_grid` takes far longer
     middles = 2 * _middles(images) - 1
     x, y = middles.view(1, 1, -1), middles.view(1, -1, 1)
-    where = (cos * mirror * x + (across - sin * y), sin * mirror * x + (down + cos * y))
-    return F.grid_sample(images, torch.stack(where, -1), padding_mode="border", align_corners=False)
+    n, _, side, _ = images.shape
+    where = images.new_empty(n, side, side, 2)
+    torch.add(cos * mirror * x, across - sin * y, out=where[..., 0])
+    torch.add(sin * mirror * x, down + cos * y, out=where[..., 1])
+    return F.grid_sample(images, where, padding_mode="border", align_corners=False)
 
 
 def lit(images: Tensor, added: Tensor, contrast: Tensor) -> Tensor:
     """Return images whose grey levels are drawn apart around 0.5 by a factor, and raised."""
-    return ((images - 0.5) * _of_each(contrast) + _of_each(0.5 + added)).clamp_(0, 1)
+    offset = _of_each(added + 0.5 * (1 - contrast))
+    return torch.addcmul(offset, images, _of_each(contrast)).clamp_(0, 1)
 
 
 def covered(images: Tensor, where: Tensor, grey: Tensor) -> Tensor:

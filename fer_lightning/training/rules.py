@@ -23,8 +23,8 @@ def check_settings(config: DictConfig) -> None:
         _check_shape(OmegaConf.to_container(config.model, resolve=True))
     with section("data"):
         data = config.data
-        balanced = data.get("balanced", False)  # not in older runs
-        require_loading(data.batch_size, data.cv_folds, data.cv_fold, balanced)
+        newer = data.get("balanced", False), data.get("contrast")  # not in older runs
+        require_loading(data.batch_size, data.cv_folds, data.cv_fold, *newer)
     schedule = config.get("schedule")  # older runs do not have it
     for name, part in (
         ("optim", config.optim),

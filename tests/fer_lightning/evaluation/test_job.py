@@ -112,6 +112,20 @@ def test_a_run_is_evaluated_as_it_was_trained_unless_it_is_told_not_to(
         evaluate_here(run, settings=("tta=flop",))
 
 
+def test_what_prepares_faces_goes_with_the_network(train_here, evaluate_here, csv_path, tmp_path):
+    train_here("spread", "optim.lr=0.05", "data.contrast=equalise")
+    run = tmp_path / "spread"
+    evaluate_here(run)
+    own = read(run / "evaluation" / "test")
+    best = json.loads((run / "summary.json").read_text())["best"]
+    assert own["ce"] == pytest.approx(best["test"]["ce"], rel=1e-5)
+    model = ExpressionClassifier.load_from_checkpoint(run / "checkpoints" / "best.ckpt").eval()
+    dark = (torch.arange(256).repeat(9).view(1, 1, 48, 48) // 2).to(torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(model(dark), model(dark + 100))
+        assert not torch.equal(model(dark / 255), model((dark + 100) / 255))  # taken as they are
+
+
 def test_it_is_counted_how_often_faces_are_read(run, evaluate_here, capsys):
     for given, n in (((), 1), (("split=val",), 1), (("tta=flip",), 2), ((), 3)):
         capsys.readouterr()

@@ -24,6 +24,7 @@ PLATEAU = ["schedule=plateau", "schedule.patience=0", "schedule.threshold=0.5"]
 RECIPE = ["model=resnet", "model.stem=4", "model.widths=[4]", "model.depths=[1]", "optim=muon"]
 RECIPE += ["schedule=one_cycle", "augment=standard", "callbacks=ema", "tta=flip"]
 RECIPE += ["loss.label_smoothing=0.1", "loss.weight=balanced", "data.balanced=true"]
+RECIPE += ["data.contrast=equalise"]
 DROPOUT = ["model=vgg", "model.widths=[4]", "model.hidden=[8]", "model.dropout=0.5"]
 TODAYS = ("seconds", "commit")  # what differs between two runs of the same settings
 
