@@ -175,6 +175,8 @@ def fit(run: Run) -> None:
         callbacks.append(EpochProgress())
     callbacks.append(StopOnSignal())
     make_lean(run.trainer, run.model)
+    if run.config.compile is True:
+        run.model.network.compile()
     last = run.stored.path if run.stored else None
     try:
         with signals_wait():

@@ -55,8 +55,22 @@ def composition(experiment):
     return flat_settings(config), list(itertools.product(*values))
 
 
+# The recipes, and what makes their networks small enough for a test.
+RECIPES = {
+    "fer2013": ["model.stem=4", "model.widths=[4]", "model.depths=[1]"],
+    "tfd": ["model.stem=4", "model.widths=[4]", "model.depths=[1]"],
+    "fer2013_gpu": ["model.widths=[4]", "model.hidden=[5]", "compile=false"],
+}
+
+
 def test_every_experiment_of_the_study_is_there():
-    assert {path.stem for path in (CONF / "experiment").glob("*.yaml")} == set(STUDY)
+    assert {p.stem for p in (CONF / "experiment").glob("*.yaml")} == set(STUDY) | set(RECIPES)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_works_for_a_moment(recipe, train_here):
+    short = ["trainer.max_epochs=1", *RECIPES[recipe]]
+    assert 0 <= train_here("run", f"experiment={recipe}", *short) <= 1
 
 
 @pytest.mark.parametrize("experiment", STUDY)

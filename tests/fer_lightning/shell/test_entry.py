@@ -20,9 +20,10 @@ from fer_lightning.shell.configuration import CONF, project_root, register_resol
 from fer_lightning.training.classifier import ExpressionClassifier
 
 OPTIONS = {
-    "data": {"synthetic", "tfd", "fer2013", "folder"},
-    "model": {"mlp", "cnn"},
-    "optim": {"sgd", "adamw"},
+    "data": {"synthetic", "tfd", "fer2013", "ferplus", "folder"},
+    "model": {"mlp", "cnn", "resnet", "vgg"},
+    "optim": {"sgd", "adamw", "muon"},
+    "augment": {"none", "standard", "strong"},
     "schedule": {"constant", "cosine", "one_cycle", "plateau", "step"},
     "callbacks": {"default", "none", "early_stopping", "ema", "swa", "lr_monitor"},
     "logger": {"tensorboard", "csv", "wandb", "mlflow", "none"},
@@ -38,7 +39,7 @@ def test_help_shows_groups_options_and_examples(shell):
         assert options == {path.stem for path in (CONF / group).glob("*.yaml")}
         lines = re.search(rf"^{group}: (.*(?:\n  .*)*)$", shown.stdout, re.MULTILINE)
         assert set(re.split(r",\s+", lines[1])) == options
-    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 10
+    assert len(re.findall(r"^ *python train\.py", shown.stdout, re.MULTILINE)) == 11
 
 
 @pytest.mark.parametrize(
