@@ -7,25 +7,26 @@ import torch.nn.functional as F
 from torch import nn
 
 from fer_lightning.data.faces import Faces, FaceSplits
+from fer_lightning.training.optimizers import OptimizerSettings
 
 
 def epoch_seconds(
-    network: nn.Sequential,
+    network: nn.Module,
     splits: FaceSplits,
     batch_size: int,
     epochs: int,
-    lr: float,
-    momentum: float = 0.0,
+    make_optimizer: OptimizerSettings,
     channels_last: bool = False,
 ) -> list[float]:
-    """Train with shuffled minibatches and SGD, and validate; return the seconds of each epoch."""
+    """Train with shuffled minibatches, and validate; return the seconds of each epoch."""
     form = torch.channels_last if channels_last else torch.contiguous_format
     network = network.to(memory_format=form)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum)
+    optimizer = make_optimizer(network.parameters())
     pixels, labels = splits.train.images.flatten(1), splits.train.labels
     seconds = []
     for _ in range(epochs):
         start = time.perf_counter()
+        network.train()
         total = correct = 0.0
         for rows in torch.randperm(len(labels)).split(batch_size):
             x = pixels.index_select(0, rows).view(-1, 1, 48, 48).float().div_(255)
@@ -37,6 +38,7 @@ def epoch_seconds(
             optimizer.step()
             total += loss.item() * len(y)
             correct += (logits.argmax(1) == y).sum().item()
+        network.eval()
         evaluate(network, splits.val)
         seconds.append(time.perf_counter() - start)
     return seconds

@@ -89,8 +89,9 @@ def _bare(
 ) -> list[float]:
     torch.set_num_threads(threads)
     network, lr = NETWORKS[model]
+    sgd = functools.partial(torch.optim.SGD, lr=lr)
     return bare_loop.epoch_seconds(
-        network().layers, splits, batch_size, epochs, lr, channels_last=channels_last
+        network().layers, splits, batch_size, epochs, sgd, channels_last=channels_last
     )
 
 

@@ -36,7 +36,8 @@ def _train(model: str, n_faces: int, epochs: int) -> None:
     torch.set_num_threads(1)
     network, lr = NETWORKS[model]
     splits = _splits(n_faces)
-    bare_loop.epoch_seconds(network().layers, splits, 100, epochs, lr, channels_last=model == "cnn")
+    sgd = functools.partial(torch.optim.SGD, lr=lr)
+    bare_loop.epoch_seconds(network().layers, splits, 100, epochs, sgd, model == "cnn")
 
 
 @functools.cache
