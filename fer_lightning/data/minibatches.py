@@ -33,7 +33,7 @@ class ShareOfBatch(NamedTuple):
     """What a process has of a minibatch that several share.
 
     Attributes:
-        images: Its faces, (B, 1, 48, 48) uint8; of a small last minibatch there may be none.
+        images: Its faces, (B, 1, H, H) uint8; of a small last minibatch there may be none.
         labels: (B,) int64.
         n: Number of faces in the whole minibatch.
     """
@@ -44,7 +44,7 @@ class ShareOfBatch(NamedTuple):
 
 
 class Minibatches:
-    """An iterable of (images, labels): images (B, 1, 48, 48) uint8, labels (B,) int64.
+    """An iterable of (images, labels): images (B, 1, H, H) uint8, labels (B,) int64.
 
     Args:
         faces: Where the minibatches come from, on the device where they are wanted.

@@ -20,7 +20,10 @@ from fer_lightning.shell.configuration import CONF, project_root, register_resol
 from fer_lightning.training.classifier import ExpressionClassifier
 
 OPTIONS = {
-    "data": {"synthetic", "tfd", "fer2013", "folder"},
+    "data": {
+        *("synthetic", "tfd", "fer2013", "folder"),
+        *("rafdb", "affectnet", "jaffe", "kdef", "ckplus"),
+    },
     "model": {"mlp", "cnn"},
     "optim": {"sgd", "adamw"},
     "schedule": {"constant", "cosine", "one_cycle", "plateau", "step"},
