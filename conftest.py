@@ -14,7 +14,7 @@ from sybil.parsers.doctest import DocTestParser
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 from fer_lightning.runs import without_resume
-from fer_lightning.shell.command_line import gather_words, with_own_classes
+from fer_lightning.shell.command_line import gather_words, with_own_classes, with_patterns
 from fer_lightning.shell.configuration import CONF, register_resolvers
 
 CONFIGS = {
@@ -55,7 +55,8 @@ def _compose(words: list[str]) -> None:
         assert not own or importlib.util.find_spec(program), f"there is no module {program}"
         return
     overrides = without_resume([_first(word).replace("=~", "=") for word in rest])
-    overrides = with_own_classes([word for word in overrides if not word.startswith("-")])
+    overrides = with_patterns([word for word in overrides if not word.startswith("-")])
+    overrides = with_own_classes(overrides)
     if CONFIGS[program] == "evaluate":
         overrides = gather_words(overrides, "runs")
     register_resolvers()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fer_lightning.data.faces import SIZE
+from fer_lightning.data import SIZE
 
 
 def epoch_flops(layers: nn.Sequential, n_train: int, n_val: int) -> float:

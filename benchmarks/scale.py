@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 import gmm
 from benchmarks.machine import peak_kib
-from fer_lightning.data.faces import CLASSES, SIZE, Faces, FaceSplits
+from fer_lightning.data import CLASSES, SIZE, Faces, FaceSplits
 from fer_lightning.data.splitting import SPLITS
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.fused.single_run import train

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
-from fer_lightning.data.faces import CLASSES, Faces, FaceSplits
+from fer_lightning.data import CLASSES, Faces, FaceSplits
 
 
 class UsualModule(L.LightningModule):

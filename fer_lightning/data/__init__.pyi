@@ -1,14 +1,14 @@
 from .cache import load as load
+from .class_names import CLASSES as CLASSES
 from .contrast import equalised as equalised, prepared as prepared
 from .datamodule import EVALUATION_BATCH as EVALUATION_BATCH, FaceDataModule as FaceDataModule
 from .faces import (
-    CLASSES as CLASSES,
-    SIZE as SIZE,
     Faces as Faces,
     FaceSplits as FaceSplits,
     Source as Source,
     cross_validated as cross_validated,
 )
+from .image_size import SIZE as SIZE, require_image_size as require_image_size
 from .minibatches import (
     Augmentation as Augmentation,
     Batch as Batch,

@@ -6,7 +6,8 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from fer_lightning.data.faces import CLASSES, FaceSplits
+from fer_lightning.data.class_names import CLASSES
+from fer_lightning.data.faces import FaceSplits
 from fer_lightning.data.splitting import SPLITS
 from fer_lightning.errors import require, require_integer
 from fer_lightning.plots import as_text, plain_table

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from fer_lightning.data.faces import CLASSES, Faces, FaceSplits, Source
+from fer_lightning.data.class_names import CLASSES
+from fer_lightning.data.faces import Faces, FaceSplits, Source
 from fer_lightning.data.splitting import SPLITS
 from fer_lightning.errors import InputError
 from fer_lightning.files import Folder, whole_file
@@ -149,6 +150,8 @@ def _faces(arrays: Mapping[str, np.ndarray], split: str) -> Faces:
         raise ValueError(f"arrays of {split} differ in length")
     if not np.isin(labels, range(len(CLASSES))).all():
         raise ValueError(f"labels of {split} are no classes")
+    if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] != images.shape[3]:
+        raise ValueError(f"images of {split} are no faces")
     name = f"{split}_{TARGETS}"
     targets = arrays.get(name)
     if targets is not None and targets.shape != (len(labels), len(CLASSES)):

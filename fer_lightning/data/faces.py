@@ -1,20 +1,19 @@
 """The faces of a data set in memory, its splits and folds, and what a source of faces offers."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fer_lightning.data.class_names import CLASSES
 from fer_lightning.data.splitting import SPLITS, deal_folds, require_fold
 from fer_lightning.errors import InputError, SettingError
-
-CLASSES = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-SIZE = 48
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Faces:
     """Grey faces with their expressions.
 
     Attributes:
-        images: Grey levels, (N, 1, 48, 48), uint8.
+        images: Grey levels, (N, 1, H, H), uint8; H is 48 unless `image_size` says otherwise.
         labels: Index into `CLASSES`, (N,), int64.
         subjects: Who is shown, (N,), int64, -1 where unknown.
         index: Position in the source, (N,), int64: the row of an array or a csv file, or the
@@ -46,14 +45,15 @@ class Faces:
         index: np.ndarray | None = None,
         targets: np.ndarray | None = None,
     ) -> "Faces":
-        """Return faces from uint8 pixels, (N, 2304) or (N, 48, 48).
+        """Return faces from uint8 pixels, (N, H * H) or (N, H, H).
 
         Labels, subjects and index are (N,) each, targets (N, 7).
         """
         n = len(labels)
         subjects = np.full(n, -1) if subjects is None else subjects
         index = np.arange(n) if index is None else index
-        images = np.ascontiguousarray(pixels, dtype=np.uint8).reshape(n, 1, SIZE, SIZE)
+        side = math.isqrt(math.prod(pixels.shape[1:]))
+        images = np.ascontiguousarray(pixels, dtype=np.uint8).reshape(n, 1, side, side)
         return cls(
             torch.from_numpy(images),
             *(torch.from_numpy(np.array(a, dtype=np.int64)) for a in (labels, subjects, index)),
@@ -138,8 +138,11 @@ class FaceSplits:
 
 def _rank(faces: Faces) -> Tensor:
     """Return the positions, (N,), that sort the faces by a 64-bit hash of pixels, then label."""
-    words = faces.images.numpy().reshape(len(faces), -1).view(np.uint64)
-    multipliers = np.random.default_rng(0).integers(2**64, size=words.shape[1], dtype=np.uint64) | 1
+    pixels = faces.images.numpy().reshape(len(faces), -1)
+    odd = -pixels.shape[1] % 8  # 48 x 48 are whole words
+    words = (np.pad(pixels, ((0, 0), (0, odd))) if odd else pixels).view(np.uint64)
+    n_words: int = words.shape[1]
+    multipliers = np.random.default_rng(0).integers(2**64, size=n_words, dtype=np.uint64) | 1
     keys = words @ multipliers
     keys ^= keys >> np.uint64(32)  # the low bits of a product know little of the high pixels
     return torch.from_numpy(np.lexsort((faces.labels.numpy(), keys * multipliers[0])))
@@ -148,7 +151,9 @@ def _rank(faces: Faces) -> Tensor:
 class Source(Protocol):
     """A data set that can be read: a frozen dataclass whose fields are its settings."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Return the name of the data set, in letters, digits, `_` and `-`."""
 
     def files(self) -> list[Path]:
         """Return the files and folders that, with the settings, decide what `read` returns."""

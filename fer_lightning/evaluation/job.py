@@ -161,6 +161,10 @@ def _evaluate_one(
         The content of evaluation.json, and the predictions from which it was computed.
     """
     model, epoch = load_network(network.checkpoint)
+    size, of_faces = model.settings.get("image_size"), data.splits.test.images.shape[-1]
+    if size not in (None, of_faces):
+        rule = f"be that of {network.name}, {size}"
+        raise SettingError("data.image_size", rule, of_faces)
     if config.tta is not None:
         model.tta = None if config.tta == "none" else config.tta
     found = measure(model, data, config.split, _fraction("threshold", config.threshold))

@@ -195,6 +195,9 @@ def run_faces(folder: Path) -> DataSet:
         if key.startswith("data.")
     }
     given = {f.name: told[f.name] for f in dataclasses.fields(source) if f.name in told}
+    for name in ("classes", "codes"):  # maps, whose names stand in the keys of an ended run
+        inner = {k.removeprefix(f"{name}."): v for k, v in told.items() if k.startswith(f"{name}.")}
+        given |= {name: inner} if inner else {}
     for name in ("path", "labels"):
         if given.get(name) is not None:
             given[name] = _located(str(given[name]), folder)

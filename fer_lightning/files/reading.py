@@ -15,7 +15,7 @@ import yaml
 
 from fer_lightning.errors import InputError, one_line
 
-MAX_LINE = 2**16  # characters; a row of FER2013 has some 9,000
+MAX_LINE = 2**20  # characters; a row of FER2013 has some 9,000
 MAX_TEXT_BYTES = 2**25  # of what a run writes about itself; far more than any run does
 
 
@@ -47,7 +47,7 @@ def text_lines(file: IO[bytes], where: str) -> Iterator[str]:
         where: Its name for messages.
 
     Raises:
-        InputError: A line is longer than 64 Ki characters.
+        InputError: A line is longer than 1 Mi characters.
         UnicodeDecodeError: It is not UTF-8.
     """
     with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:

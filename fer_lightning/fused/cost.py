@@ -35,15 +35,16 @@ def bytes_of_model(model: ExpressionClassifier, batch_size: int) -> int:
     n_state = 2 if isinstance(model.optimizer, AdamW) else 1
     n_weights = sum(p.numel() for p in model.parameters())
     batch = max(batch_size, EVALUATION_BATCH)
-    numbers = (4 + n_state) * n_weights + 2 * batch * _passed_on(model.network)
+    side = model.settings.get("image_size", SIZE)
+    numbers = (4 + n_state) * n_weights + 2 * batch * _passed_on(model.network, side)
     return numbers * next(model.parameters()).element_size()
 
 
 @torch.no_grad()
-def _passed_on(network: nn.Module) -> int:
+def _passed_on(network: nn.Module, side: int) -> int:
     """Return the number of activations of a network for one face, its pixels included."""
     first = next(network.parameters())
-    x: Tensor = torch.zeros(1, 1, SIZE, SIZE, dtype=first.dtype, device=first.device)
+    x: Tensor = torch.zeros(1, 1, side, side, dtype=first.dtype, device=first.device)
     total = x.numel()
     assert isinstance(network.layers, nn.Sequential)
     for layer in network.layers:
@@ -143,7 +144,8 @@ def _seconds(epoch: Callable[[], object], threads: int) -> float:
 
 def _noise(n: int, member: Member) -> FaceSplits:
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (n, 1, SIZE, SIZE), dtype=torch.uint8, generator=generator)
+    shape = (n, *member.splits.train.images.shape[1:])
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, len(CLASSES), (n,), generator=generator)
     faces = Faces(images, labels, labels, labels).to(member.splits.train.labels.device)
     return FaceSplits(faces, faces, faces)

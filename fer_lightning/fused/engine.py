@@ -15,7 +15,7 @@ from fer_lightning.fused.side_by_side import Minibatch, SideBySide, gathered
 from fer_lightning.fused.stacking import Network, StackedNetwork, cross_entropies
 from fer_lightning.training import OptimizerSettings
 
-# Takes a step: from pixels (N, 2304), rows (G, B) and labels (M, B) to logits (M, B, 7).
+# Takes a step: from pixels (N, H * H), rows (G, B) and labels (M, B) to logits (M, B, 7).
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 

@@ -27,7 +27,7 @@ def gradients(
 
     Args:
         network: M networks.
-        images: Floats in [0, 1], (G, B, 1, 48, 48).
+        images: Floats in [0, 1], (G, B, 1, H, H).
         labels: (M, B).
         shares: Weight of each face's cross-entropy: one number for all faces, or (M, B).
 

@@ -1,6 +1,7 @@
 """Minibatches of many orders of faces side by side, at addresses that stay the same."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from fer_lightning.data import SIZE, Faces
+from fer_lightning.data import Faces
 
 
 class SideBySide:
@@ -22,7 +23,7 @@ class SideBySide:
         n_shared: Number of models that see each order, L; M = G * L.
 
     Attributes:
-        pixels: Grey levels of all different faces, (N, 2304) uint8.
+        pixels: Grey levels of all different faces, (N, H * H) uint8.
         rows: Rows of the faces in `pixels`, (G, T).
         labels: Classes of the faces under each model, (M, T).
         valid: False where a face is padding, (M, T).
@@ -116,6 +117,7 @@ class Minibatch:
 
 
 def gathered(pixels: Tensor, rows: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return faces in [0, 1], (G, B, 1, 48, 48), at rows (G, B) of the pixels, (N, 2304) uint8."""
+    """Return faces in [0, 1], (G, B, 1, H, H), at rows (G, B) of the pixels, (N, H * H) uint8."""
     grey = pixels.index_select(0, rows.flatten())
-    return grey.to(dtype).div_(255).view(*rows.shape, 1, SIZE, SIZE)
+    side = math.isqrt(pixels.shape[1])
+    return grey.to(dtype).div_(255).view(*rows.shape, 1, side, side)

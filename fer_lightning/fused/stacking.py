@@ -73,7 +73,7 @@ class StackedNetwork:
 
         Args:
             parameters: Those of all layers in their order, (M, ...) each.
-            images: Floats in [0, 1], (G, B, 1, 48, 48).
+            images: Floats in [0, 1], (G, B, 1, H, H).
 
         Returns:
             (M, B, 7).

@@ -1,6 +1,6 @@
 """The networks, a file each: plain modules, top to bottom.
 
-In come faces in [0, 1], (B, 1, 48, 48), out go logits, (B, 7). How they are trained is said in
+In come faces in [0, 1], (B, 1, H, H), out go logits, (B, 7). How they are trained is said in
 `fer_lightning.training`.
 """
 

@@ -14,11 +14,12 @@ class CNN(nn.Module):
     """Convolutions with ReLU and max-pooling, then a linear layer: 8 and 16 filters in the study.
 
     The first pooling is 3x3, the others 2x2, as long as there are pixels to pool: 48 - 16 - 8 - 4 -
-    2 - 1.
+    2 - 1. Pixels at the edge that do not fill a pool are left out.
 
     Args:
         filters: Filters of each convolution, at least one convolution.
         kernel_size: Side of the filters, odd, so that zero padding keeps the size.
+        image_size: Side of the faces in pixels, H.
 
     Attributes:
         settings: The arguments that it was made with.
@@ -28,16 +29,18 @@ class CNN(nn.Module):
         SettingError: A value breaks its rule.
     """
 
-    def __init__(self, filters: Sequence[int] = (8, 16), kernel_size: int = 5) -> None:
+    def __init__(
+        self, filters: Sequence[int] = (8, 16), kernel_size: int = 5, image_size: int = SIZE
+    ) -> None:
         super().__init__()
-        require_cnn(filters, kernel_size)
+        require_cnn(filters, kernel_size, image_size)
         filters = list(filters)
-        self.settings = {"filters": filters, "kernel_size": kernel_size}
+        self.settings = {"filters": filters, "kernel_size": kernel_size, "image_size": image_size}
         layers: list[nn.Module] = []
-        side = SIZE
+        side = image_size
         for n_in, n_out in zip([1, *filters], filters, strict=False):
+            pool = min(2, side) if layers else 3
             layers += [nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2), nn.ReLU()]
-            pool = 3 if side == SIZE else min(2, side)
             layers.append(nn.MaxPool2d(pool))
             side //= pool
         features = filters[-1] * side * side
@@ -47,5 +50,5 @@ class CNN(nn.Module):
         initialise(self.layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits, (B, 7), of faces in [0, 1], (B, 1, 48, 48)."""
+        """Return the logits, (B, 7), of faces in [0, 1], (B, 1, H, H)."""
         return self.layers(images)

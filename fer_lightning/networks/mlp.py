@@ -14,6 +14,7 @@ class MLP(nn.Module):
 
     Args:
         hidden: Units of each hidden layer, at least one layer.
+        image_size: Side of the faces in pixels, H.
 
     Attributes:
         settings: The arguments that it was made with.
@@ -23,17 +24,17 @@ class MLP(nn.Module):
         SettingError: A value breaks its rule.
     """
 
-    def __init__(self, hidden: Sequence[int] = (16, 32)) -> None:
+    def __init__(self, hidden: Sequence[int] = (16, 32), image_size: int = SIZE) -> None:
         super().__init__()
-        require_mlp(hidden)
+        require_mlp(hidden, image_size)
         hidden = list(hidden)
-        self.settings = {"hidden": hidden}
+        self.settings = {"hidden": hidden, "image_size": image_size}
         layers: list[nn.Module] = [nn.Flatten()]
-        for n_in, n_out in zip([SIZE * SIZE, *hidden], hidden, strict=False):
+        for n_in, n_out in zip([image_size**2, *hidden], hidden, strict=False):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], len(CLASSES)))
         initialise(self.layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits, (B, 7), of faces in [0, 1], (B, 1, 48, 48)."""
+        """Return the logits, (B, 7), of faces in [0, 1], (B, 1, H, H)."""
         return self.layers(images)

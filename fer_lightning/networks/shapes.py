@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
+from fer_lightning.data import SIZE, require_image_size
 from fer_lightning.errors import require, require_integer, require_number
 
 
-def require_mlp(hidden: Sequence[int]) -> None:
-    """Raise a `SettingError` unless these can be the units of hidden layers."""
+def require_mlp(hidden: Sequence[int], image_size: int = SIZE) -> None:
+    """Raise a `SettingError` unless these can be the units of hidden layers, and a face's side."""
     _require_widths("hidden", hidden)
+    require_image_size(image_size)
 
 
-def require_cnn(filters: Sequence[int], kernel_size: int) -> None:
-    """Raise a `SettingError` unless these can be the filters of convolutions and their side."""
+def require_cnn(filters: Sequence[int], kernel_size: int, image_size: int = SIZE) -> None:
+    """Raise a `SettingError` unless these can be filters of convolutions, and sides of both."""
+    require_image_size(image_size)
     _require_widths("filters", filters)
     require_integer("kernel_size", kernel_size, 1)
     require(kernel_size % 2 == 1, "kernel_size", "be odd", kernel_size)

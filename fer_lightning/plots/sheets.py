@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from fer_lightning.data import CLASSES, SIZE, Faces
 from fer_lightning.plots.style import DPI, INK
@@ -33,7 +34,7 @@ def face_sheet(
 
     Args:
         title: Above them.
-        faces: (n, P); NaN leaves a place empty.
+        faces: (n, P), shown near the size of 48 x 48; NaN leaves a place empty.
         columns: Faces in a row.
         captions: A text above each face; it may have several lines.
         rows: A text to the left of each row.
@@ -41,6 +42,7 @@ def face_sheet(
             are grey, from 0 to 1.
         signed: Whether values with a unit are grey instead, on a scale that is symmetric about 0.
     """
+    faces = _near_size(faces.float().cpu())
     side = math.isqrt(faces.shape[-1])
     more_lines = max((caption.count("\n") for caption in captions), default=0)
     above = CAPTION + LINE * more_lines if captions else GAP
@@ -49,7 +51,7 @@ def face_sheet(
     canvas = np.full((height, width), np.nan, dtype=np.float32)
     places = [divmod(i, columns) for i in range(len(faces))]
     corners = [(r * (side + above) + above, c * (side + GAP)) for r, c in places]
-    for (top, left), face in zip(corners, faces.float().cpu().numpy(), strict=True):
+    for (top, left), face in zip(corners, faces.numpy(), strict=True):
         canvas[top : top + side, left : left + side] = face.reshape(side, side)
 
     before = ROW_LABEL if rows else MARGIN
@@ -84,6 +86,17 @@ def face_sheet(
     return figure
 
 
+def _near_size(faces: Tensor) -> Tensor:
+    """Return faces, (n, P), with half to twice the side of 48: enlarged, or averaged."""
+    side = math.isqrt(faces.shape[-1])
+    images = faces.unflatten(-1, (side, side))
+    if 2 * side < SIZE:
+        images = _enlarged(images, SIZE // side)
+    elif side > 2 * SIZE:
+        images = adaptive_avg_pool2d(images, 2 * SIZE)
+    return images.flatten(1)
+
+
 def _share(box: Sequence[float], width: float, height: float) -> tuple[float, float, float, float]:
     """Return a box (left, bottom, width, height) as fractions of a figure's width and height."""
     left, bottom, wide, tall = box
@@ -104,7 +117,7 @@ MAX_COLUMNS = 10
 
 
 def first_layer(model: nn.Module) -> Figure:
-    """Draw the weights of each hidden unit of an MLP as a 48x48 image, or each filter of a CNN.
+    """Draw the weights of each hidden unit of an MLP as a face, or each filter of a CNN.
 
     All share one grey scale, symmetric about 0, which stands beside them; filters are enlarged to
     about the size of a face.
@@ -141,7 +154,7 @@ CONTACT_INK, PAPER = 40, 255
 
 
 def contact_sheet(faces: Faces, per_class: int = 10) -> Image.Image:
-    """Draw the first faces of each class, a row per class, at twice their size.
+    """Draw the first faces of each class, a row per class, at twice the size of 48 x 48.
 
     Args:
         faces: Where they are taken from, in their order.

@@ -35,6 +35,7 @@ PLUMBING = (
     "checkpoint",
     "checkpoint_every_seconds",
     "data.path",
+    "data.codes",
     "data.cache_dir",
 )
 

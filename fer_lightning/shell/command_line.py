@@ -64,6 +64,16 @@ def _with_integers(override: str) -> str:
     return key + "=" + _POWER_OF_TEN.sub(lambda m: str(int(m[1]) * 10 ** int(m[2])), value)
 
 
+def with_patterns(words: Sequence[str]) -> list[str]:
+    """Return the command line with regular expressions quoted, as Hydra's grammar knows no (a|b).
+
+    Those that are quoted already, as several of a sweep must be, are left as they are.
+    """
+    pattern = re.compile(r"([+]{0,2}data\.\w+_pattern=)(?!['\"]|null$)(.+)", re.DOTALL)
+    found = [pattern.fullmatch(word) for word in words]
+    return [m[1] + quoted(m[2]) if m else word for m, word in zip(found, words, strict=True)]
+
+
 # What stands in the place of a group of settings where a class of one's own is named.
 OWN_CLASSES: dict[str, dict[str, str]] = {
     "model": {"threads": "null", "study.lr": "0.01", "study.max_epochs": "30"},

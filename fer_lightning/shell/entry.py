@@ -31,6 +31,7 @@ from fer_lightning.shell.command_line import (
     resuming_command,
     with_integers,
     with_own_classes,
+    with_patterns,
 )
 from fer_lightning.shell.configuration import CONF, explain, register_resolvers
 from fer_lightning.shell.jobs import Jobs, begun_sweep
@@ -86,7 +87,7 @@ def command(
     stopped: Interrupted | None = None
     try:
         given = gather_words(words, arguments) if arguments else words
-        given = with_integers(given)
+        given = with_integers(with_patterns(given))
         if config_name == "train":
             given = of_a_trial(with_own_classes(given))
         sys.argv[1:] = resumed(flags_first(given))

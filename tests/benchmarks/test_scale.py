@@ -1,5 +1,5 @@
 from benchmarks import scale
-from fer_lightning.data.faces import SIZE
+from fer_lightning.data import SIZE
 
 
 def test_a_run_on_as_many_faces_as_fer2013_holds_them_no_more_than_three_times():

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.class_names import CLASSES
 
 UNITS = {
     "inner_brow_raise": 1,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fer_lightning.data.drawing.action_units import COLUMN
 from fer_lightning.data.drawing.soft_shapes import line, step
-from fer_lightning.data.faces import SIZE
+from fer_lightning.data.image_size import SIZE
 
 EYE_Y = -0.16
 
@@ -51,7 +51,7 @@ class Photo:
     roll: Tensor  # radians, in the plane of the picture
     yaw: Tensor  # radians, about the vertical axis
     pitch: Tensor  # radians, about the horizontal axis
-    scale: Tensor  # pixels per face unit
+    scale: Tensor  # pixels per face unit, as others, of a picture of 48 x 48
     shift_x: Tensor  # pixels
     shift_y: Tensor  # pixels
     gaze_x: Tensor  # shift of the irises in face units
@@ -127,11 +127,11 @@ class Mouth:
     open: Tensor  # 0 for closed lips to 1 for parted ones
 
 
-def place_frame(units: Tensor, who: Identity, photo: Photo) -> Frame:
+def place_frame(units: Tensor, who: Identity, photo: Photo, side: int) -> Frame:
     halves = {number: units[:, column] for number, column in COLUMN.items()}
     unit = {number: half.mean(-1)[:, None, None] for number, half in halves.items()}
 
-    axis = torch.arange(SIZE) - (SIZE - 1) / 2
+    axis = (torch.arange(side) - (side - 1) / 2) * (SIZE / side)
     column, row = axis - photo.shift_x, axis[:, None] - photo.shift_y
     cos, sin = photo.roll.cos() / photo.scale, photo.roll.sin() / photo.scale
     head_x, head_y = column * cos + row * sin, row * cos - column * sin

@@ -3,10 +3,11 @@
 A face has its own frame: `x` runs across the picture to the right and `y` down, both in units of
 half an average face's width, with the origin between eyes and nose; `side` is |x|, so that both
 halves are drawn at once. Tones are reflectances, 0 black and 1 white. Inside this module every
-parameter of a face has shape (n, 1, 1) and every picture (n, 48, 48). The file is long because a
+parameter of a face has shape (n, 1, 1) and every picture (n, H, H). The file is long because a
 picture is drawn in one go, from the back to the front.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from fer_lightning.data.drawing.landmarks import (
     EYE_Y,
@@ -32,25 +34,31 @@ from fer_lightning.data.drawing.landmarks import (
     place_mouth,
 )
 from fer_lightning.data.drawing.soft_shapes import SOFT, bump, line, paint, step
-from fer_lightning.data.faces import SIZE
+from fer_lightning.data.image_size import SIZE
 
 CHUNK = 64  # faces drawn together, so that memory does not grow with the number of faces
 
 
-def render(units: Tensor, identity: Identity, photo: Photo) -> Tensor:
+def render(units: Tensor, identity: Identity, photo: Photo, image_size: int = SIZE) -> Tensor:
     """Draw faces as grey pictures.
+
+    Below 48 pixels they are drawn larger and averaged, as no shape has an edge finer than that.
 
     Args:
         units: Strength of each action unit on the left and the right half, (N, U, 2), in [0, 1].
         identity: Who is shown.
         photo: How they are shown.
+        image_size: Side of the pictures in pixels, H.
 
     Returns:
-        Grey levels in [0, 1], (N, 1, 48, 48).
+        Grey levels in [0, 1], (N, 1, H, H).
     """
+    finer = -(-SIZE // image_size)
+    side = finer * image_size
     parts = [slice(start, start + CHUNK) for start in range(0, len(units), CHUNK)]
     with _one_thread():
-        return torch.cat([_draw(units[p], _rows(identity, p), _rows(photo, p)) for p in parts])
+        drawn = [_draw(units[p], _rows(identity, p), _rows(photo, p), side) for p in parts]
+        return torch.cat([avg_pool2d(d, finer) if finer > 1 else d for d in drawn])
 
 
 @contextmanager
@@ -75,8 +83,8 @@ def _rows(parameters: T, part: slice) -> T:
     return type(parameters)(*(column[part, None, None] for column in columns))
 
 
-def _draw(units: Tensor, who: Identity, photo: Photo) -> Tensor:
-    f = place_frame(units, who, photo)
+def _draw(units: Tensor, who: Identity, photo: Photo, side: int) -> Tensor:
+    f = place_frame(units, who, photo, side)
     brows, lids, mouth = place_brows(f, who), place_lids(f, who), place_mouth(f, who)
     fold, fold_depth = nasolabial_fold(f, who, mouth)
     relief = _relief(f, who, brows, mouth) + fold_depth * (
@@ -127,7 +135,8 @@ def _shade(relief: Tensor, photo: Photo) -> Tensor:
 
     Lambert's law: the cosine between the lamp's direction and the normal (-dz/dx, -dz/dy, 1).
     """
-    slope_y, slope_x = torch.gradient(relief * photo.scale, dim=(-2, -1))
+    pixel = SIZE / relief.shape[-1]
+    slope_y, slope_x = torch.gradient(relief * photo.scale, spacing=pixel, dim=(-2, -1))
     norm = (1 + slope_x * slope_x + slope_y * slope_y).rsqrt()
     cosine = (1 - slope_x * photo.light_x - slope_y * photo.light_y) * norm
     return photo.ambient + (1 - photo.ambient) * cosine.clamp(0, 1.2)
@@ -250,7 +259,7 @@ def _paint_head(face: Tensor, shade: Tensor, f: Frame, who: Identity, photo: Pho
     mop = torch.maximum(step(1 - crown, 0.08), hanging) * step(who.hair_length - head_y, 0.3)
     temples = mop * step(f.rim - 1, SOFT) * step(-0.1 - head_y, 0.2)
 
-    across = torch.linspace(-0.5, 0.5, SIZE)
+    across = torch.linspace(-0.5, 0.5, face.shape[-1])
     scene = (photo.background + photo.background_slope * across).expand_as(face)
     scene = paint(scene, 0.75 * hair, mop)
     neck = step(0.7 * who.face_width - head_x.abs(), SOFT) * step(head_y - 0.5, 0.1)
@@ -288,7 +297,11 @@ def _paint_covers(scene: Tensor, f: Frame, who: Identity, photo: Photo) -> Tenso
 
 def _photograph(scene: Tensor, photo: Photo) -> Tensor:
     """Blur the scene, expose it with a film's soft shoulder, and set the contrast."""
-    scene = _blur(_blur(scene, photo.blur).mT, photo.blur).mT
+    finer = (scene.shape[-1] / SIZE) ** 2  # a blur of the same width has that variance in pixels
+    n_times = math.ceil(finer)
+    weight = photo.blur * (finer / n_times)
+    for _ in range(n_times):
+        scene = _blur(_blur(scene, weight).mT, weight).mT
     film = torch.tanh(photo.gain * scene)
     return (0.45 + photo.contrast * (film - 0.45)).clamp(0, 1)[:, None]
 

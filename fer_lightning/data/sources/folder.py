@@ -1,147 +1,268 @@
-"""Pictures in a folder per class, with or without a folder per split above it."""
+"""Pictures in a folder per class, with or without a folder per split above it, and their like."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from logging import getLogger
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
-from fer_lightning.data.faces import CLASSES, SIZE, Faces, FaceSplits, existing_path, require_faces
+from fer_lightning.data.class_names import CLASSES, LEFT_OUT, ClassNames
+from fer_lightning.data.faces import FaceSplits, existing_path
+from fer_lightning.data.image_size import SIZE, require_image_size
+from fer_lightning.data.sources.drawn_splits import DrawnSplits
+from fer_lightning.data.sources.face_table import find_table
 from fer_lightning.data.sources.images import SUFFIXES, decode_files
-from fer_lightning.data.splitting import SPLITS, split_faces
-from fer_lightning.errors import InputError, SettingError, require_integer, require_number
-from fer_lightning.files import FileTree, open_tree
+from fer_lightning.data.sources.label_list import listed_pictures, read_label_list
+from fer_lightning.data.sources.table_faces import split_by_name, table_faces
+from fer_lightning.errors import InputError, SettingError, require
+from fer_lightning.files import FileTree, Folder, open_tree
 
-SYNONYMS = {
-    "anger": ("anger", "angry"),
-    "disgust": ("disgust", "disgusted"),
-    "fear": ("fear", "fearful", "afraid"),
-    "happy": ("happy", "happiness"),
-    "sad": ("sad", "sadness"),
-    "surprise": ("surprise", "surprised"),
-    "neutral": ("neutral", "neutrality", "normal"),
-}
-LABELS = {word: CLASSES.index(name) for name, words in SYNONYMS.items() for word in words}
 SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
+    "train_set": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "val_set": "val",
     "test": "test",
     "testing": "test",
+    "test_set": "test",
 }
+PATTERNS = ("label_pattern", "subject_pattern", "split_pattern", "view_pattern")
+
+log = getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file: its name in the tree, its label, the split of the folder above, if any."""
+    """A picture file.
+
+    Attributes:
+        name: In the tree.
+        found: Its label as it comes.
+        place: What the label was found in, for messages.
+        split: The split that its folder or name says, if any.
+    """
 
     name: str
-    label: int
+    found: str
+    place: str
     split: str | None
 
 
-def find_pictures(tree: FileTree, leave_out: Collection[str] = ()) -> list[Picture]:
-    """Return all pictures of a tree, in the order of their names.
+def find_pictures(tree: FileTree) -> list[Picture]:
+    """Return all pictures of a tree in folders of classes, in the order of their names.
 
     Args:
         tree: Where they are; files that are no pictures by their suffix are passed over.
-        leave_out: Class folders to pass over, in any case of letters.
 
     Raises:
-        InputError: A picture stands in no class folder, or in one that is none of the seven.
+        InputError: A picture stands in no folder.
     """
-    left_out = {folder.lower() for folder in leave_out}
-    names = [name for name in tree.names() if name.lower().endswith(SUFFIXES)]
-    found = (_picture(tree, name, left_out) for name in names)
-    return [picture for picture in found if picture]
+    return [_in_class_folder(tree, name) for name in picture_names(tree)]
 
 
-def _picture(tree: FileTree, name: str, left_out: Collection[str]) -> Picture | None:
+def picture_names(tree: FileTree) -> list[str]:
+    """Return the names of all pictures of a tree, in order."""
+    return [name for name in tree.names() if name.lower().endswith(SUFFIXES)]
+
+
+def _in_class_folder(tree: FileTree, name: str) -> Picture:
     *above, folder, _ = ["", "", *name.split("/")]
-    if folder.lower() in left_out:
-        return None
-    label = LABELS.get(folder.lower())
-    if label is None:
-        what = f"class folder {folder!r}" if folder else "the folder of a picture"
-        raise InputError(
-            f"{tree.path}: {what} must be one of {', '.join(CLASSES)} or a synonym, got {name!r}"
-            + (f"; leave it out with data=folder 'data.leave_out=[{folder}]'" if folder else "")
-        )
-    return Picture(name, label, SPLIT_FOLDERS.get(above[-1].lower()))
+    if not folder:
+        rule = f"must be one of {', '.join(CLASSES)} or a synonym"
+        raise InputError(f"{tree.path}: the folder of a picture {rule}, got {name!r}")
+    place = f"the class folder of {name!r}"
+    return Picture(name, folder, place, SPLIT_FOLDERS.get(above[-1].lower()))
 
 
 @dataclass(frozen=True)
 class ClassFolders:
     """Pictures of any size, grey or colour, in `<class>/` or `<split>/<class>/`.
 
-    Splits that have no folder of their own are drawn, stratified by class, from the training
-    pictures.
+    The class of a picture can also stand in its name or in a list; and in the place of pictures
+    there may be one csv file of faces. Splits that the set lacks are drawn, stratified by class,
+    from the training faces.
 
     Args:
-        path: A folder or a zip archive.
+        path: A folder, a zip or a tar archive; or a csv file.
         seed: Seed of the draw.
-        val_fraction: Share of the pictures that are drawn from which goes to validation.
+        val_fraction: Share of the faces that are drawn from which goes to validation.
         test_fraction: The same for testing.
         subject_pattern: Regular expression with one group that finds the person in a file name
             (not in its folders), such as `(S\\d+)_` for CK+; nobody then stands in two splits.
-        leave_out: Class folders to pass over, such as `contempt`.
+        leave_out: Classes to leave out, such as `contempt`.
+        classes: What names of classes mean, such as `{1: surprise, 8: leave_out}`; see
+            `ClassNames`.
+        codes: What is known of the data set's own names of classes.
+        label_pattern: Regular expression with one group that finds the class in a file name,
+            whatever folder it stands in.
+        label_list: Name of a text file that lists pictures with their classes, used where it is
+            there.
+        split_pattern: Regular expression with one group that finds the split in a file name.
+        view_pattern: Regular expression with one group that finds the view of a face, such as its
+            angle, in a file name.
+        views: The views to take.
+        image_size: Side of the faces in pixels, to which pictures are resampled.
+        name: Name of the data set, in letters, digits, `_` and `-`.
 
     Raises:
         InputError: Nothing is there, or a setting breaks its rule.
     """
 
-    name: ClassVar[str] = "folder"
     path: str | Path | None
     seed: int = 0
     val_fraction: float = 0.1
     test_fraction: float = 0.1
     subject_pattern: str | None = None
     leave_out: Sequence[str] = ()
+    classes: Mapping[object, object] | str | None = None
+    codes: Mapping[object, object] | None = None
+    label_pattern: str | None = None
+    label_list: str | None = None
+    split_pattern: str | None = None
+    view_pattern: str | None = None
+    views: Sequence[str] | None = None
+    image_size: int = SIZE
+    name: str = "folder"
 
     def __post_init__(self) -> None:
-        require_integer("seed", self.seed, 0)
-        require_number("val_fraction", self.val_fraction, 0, open_below=True, below=1)
-        require_number(
-            "test_fraction", self.test_fraction, 0, open_below=True, below=1 - self.val_fraction
-        )
-        if self.subject_pattern is not None:
-            rule = "be a regular expression with one group"
-            try:
-                n_groups = re.compile(self.subject_pattern).groups
-            except (re.error, TypeError) as error:
-                raise SettingError("subject_pattern", rule, self.subject_pattern) from error
-            if n_groups != 1:
-                raise SettingError("subject_pattern", rule, self.subject_pattern)
+        _ = self._draw, self._class_names
+        for setting in PATTERNS:
+            _require_pattern(setting, getattr(self, setting))
+        if self.views is not None:
+            is_list = isinstance(self.views, Sequence) and not isinstance(self.views, str)
+            require(is_list and len(self.views) > 0, "views", "be a list such as [S]", self.views)
+            given = self.view_pattern is not None
+            require(given, "view_pattern", "be given where views are", self.view_pattern)
+        if self.label_list is not None:
+            is_name = isinstance(self.label_list, str) and "/" not in self.label_list
+            require(is_name, "label_list", "be the name of a file alone", self.label_list)
+        is_plain = isinstance(self.name, str) and re.fullmatch(r"[\w-]{1,40}", self.name, re.ASCII)
+        require(bool(is_plain), "name", "be letters, digits, _ and -", self.name)
+        require_image_size(self.image_size)
         self.files()
+
+    @property
+    def _draw(self) -> DrawnSplits:
+        return DrawnSplits(self.seed, self.val_fraction, self.test_fraction)
+
+    @property
+    def _class_names(self) -> ClassNames:
+        return ClassNames(self.classes, self.codes, self.leave_out)
 
     def files(self) -> list[Path]:
         """Return the file or folder that the faces are read from."""
-        return [existing_path(self.path, "a folder or zip archive with a folder per class")]
+        return [existing_path(self.path, "a folder, a zip or a tar archive, or a csv file")]
 
     def read(self) -> FaceSplits:
-        """Read all pictures and split them.
+        """Read all faces and split them.
 
         Raises:
-            InputError: A picture cannot be read or placed; the message names it.
+            InputError: A face cannot be read or placed; the message names it.
         """
-        tree = open_tree(self.files()[0])
+        path = self.files()[0]
+        if path.suffix.lower() == ".csv":
+            return self._read_csv(Folder(path.parent), path.name, str(path))
+        tree = open_tree(path)
+        names = picture_names(tree)
+        table = None if names else find_table(tree)
+        if table:
+            return self._read_csv(tree, table, f"{path}: {table}")
+        if not names:
+            raise InputError(f"{path}: must hold pictures in a folder per class, got none")
+        return self._read_pictures(tree, names)
+
+    def _read_csv(self, tree: FileTree, name: str, where: str) -> FaceSplits:
+        return table_faces(tree, name, where, self._class_names, self._draw, self.image_size)
+
+    def _read_pictures(self, tree: FileTree, names: Sequence[str]) -> FaceSplits:
         where = str(tree.path)
-        pictures = find_pictures(tree, self.leave_out)
+        found = self._find(tree, self._in_views(where, names))
+        places = [picture.place for picture in found]
+        all_labels = self._class_names.labels([p.found for p in found], where, places)
+        kept = np.flatnonzero(all_labels != LEFT_OUT)
+        pictures, labels = [found[i] for i in kept], all_labels[kept]
         if not pictures:
-            raise InputError(f"{where}: must hold pictures in a folder per class, got none")
-        labels = np.array([picture.label for picture in pictures])
+            raise InputError(f"{where}: must hold pictures of the seven classes, got none")
         subjects = self._subjects(where, pictures)
         splits = self._splits(where, pictures, labels, subjects)
-        require_faces(splits, where)
-        pixels = decode_files(tree.path, [picture.name for picture in pictures], SIZE)
-        rows = [np.flatnonzero(splits == split) for split in SPLITS]
-        return FaceSplits(
-            *(Faces.from_arrays(pixels[r], labels[r], subjects[r], index=r) for r in rows)
+        return split_by_name(
+            splits,
+            lambda: decode_files(tree.path, [p.name for p in pictures], self.image_size),
+            labels,
+            subjects,
+            where,
         )
+
+    def _in_views(self, where: str, names: Sequence[str]) -> list[str]:
+        """Return the names of the pictures that show one of the views."""
+        if self.views is None or self.view_pattern is None:
+            return list(names)
+        seen = {name: _first_group(self.view_pattern, name) for name in names}
+        wanted = [str(view).lower() for view in self.views]
+        there = Counter(view.upper() for view in seen.values() if view is not None)
+        for view in wanted:
+            if view.upper() not in there:
+                rule = f"be views that are there ({', '.join(there) or 'none'})"
+                raise SettingError("views", rule, list(self.views))
+        without = [name for name, view in seen.items() if view is None]
+        if without:
+            told = "%s: %d pictures are passed over, as view_pattern finds no view in %r and so on"
+            log.warning(told, where, len(without), without[0])
+        return [name for name, view in seen.items() if view is not None and view.lower() in wanted]
+
+    def _find(self, tree: FileTree, names: Sequence[str]) -> list[Picture]:
+        """Return the pictures with their labels as they come, and the splits that they say."""
+        lists = [n for n in tree.names() if n.split("/")[-1] == self.label_list]
+        if lists:
+            pictures = self._listed(tree, lists, names)
+        elif self.label_pattern is not None:
+            pictures = [self._by_name(tree, name) for name in names]
+        else:
+            pictures = [_in_class_folder(tree, name) for name in names]
+        if self.split_pattern is None:
+            return pictures
+        return [Picture(p.name, p.found, p.place, self._split_of(tree, p.name)) for p in pictures]
+
+    def _listed(self, tree: FileTree, lists: Sequence[str], names: Sequence[str]) -> list[Picture]:
+        if len(lists) > 1:
+            rule = "must be there once"
+            raise InputError(f"{tree.path}: {self.label_list} {rule}, got {lists[0]}, {lists[1]}")
+        labels = read_label_list(tree, lists[0])
+        found = listed_pictures(names, labels)
+        if not found:
+            rule = "must name the pictures that are there"
+            raise InputError(f"{tree.path}: {lists[0]} {rule}, got none, such as {names[0]!r}")
+        if len(found) < len(labels):
+            told = "%s: %d of %d pictures that %s names are there"
+            log.warning(told, tree.path, len(found), len(labels), lists[0])
+        return [
+            Picture(name, label, f"the label of {name!r}", _split_above(name))
+            for name, label in found.items()
+        ]
+
+    def _by_name(self, tree: FileTree, name: str) -> Picture:
+        found = _first_group(str(self.label_pattern), name)
+        if found is None:
+            raise InputError(
+                f"{tree.path}: label_pattern {self.label_pattern!r} must find every file name, "
+                f"got none in {name!r}"
+            )
+        return Picture(name, found, f"the label in the name of {name!r}", _split_above(name))
+
+    def _split_of(self, tree: FileTree, name: str) -> str:
+        split = _first_group(str(self.split_pattern), name)
+        if split is None or split.lower() not in SPLIT_FOLDERS:
+            raise InputError(
+                f"{tree.path}: split_pattern {self.split_pattern!r} must find train, val or test "
+                f"in every file name, got {split!r} in {name!r}"
+            )
+        return SPLIT_FOLDERS[split.lower()]
 
     def _subjects(self, where: str, pictures: list[Picture]) -> np.ndarray:
         """Return the number of the person on each picture, (N,), or -1 without a pattern."""
@@ -149,13 +270,13 @@ class ClassFolders:
             return np.full(len(pictures), -1)
         people = []
         for picture in pictures:
-            match = re.search(self.subject_pattern, picture.name.split("/")[-1])
-            if match is None or match[1] is None:
+            person = _first_group(self.subject_pattern, picture.name)
+            if person is None:
                 raise InputError(
                     f"{where}: subject_pattern {self.subject_pattern!r} must find every file name, "
                     f"got none in {picture.name!r}"
                 )
-            people.append(match[1])
+            people.append(person)
         return np.unique(people, return_inverse=True)[1]
 
     def _splits(
@@ -169,13 +290,8 @@ class ClassFolders:
                 f"{where}: all pictures or none must stand below train, val or test, "
                 f"got {outside!r}"
             )
-        splits = np.array([picture.split or "train" for picture in pictures], dtype="<U5")
-        shares = {"val": self.val_fraction, "test": self.test_fraction}
-        drawn = {split: share for split, share in shares.items() if split not in given}
-        rows = np.flatnonzero(splits == "train")
-        fractions = [1 - sum(drawn.values()), *drawn.values()]
-        part = split_faces(labels[rows], subjects[rows], fractions, self.seed, len(CLASSES))
-        splits[rows] = np.array(["train", *drawn])[part]
+        said = np.array([picture.split or "train" for picture in pictures])
+        splits = self._draw.complete(said, labels, subjects)
         self._require_separate_subjects(where, pictures, splits, subjects)
         return splits
 
@@ -190,3 +306,24 @@ class ClassFolders:
                     f"{where}: nobody may stand in two splits, got {pictures[j].name!r} in "
                     f"{splits[j]} and {pictures[i].name!r} in {splits[i]}"
                 )
+
+
+def _require_pattern(setting: str, pattern: str | None) -> None:
+    rule = "be a regular expression with one group"
+    try:
+        n_groups = 1 if pattern is None else re.compile(pattern).groups
+    except (re.error, TypeError) as error:
+        raise SettingError(setting, rule, pattern) from error
+    require(n_groups == 1, setting, rule, pattern)
+
+
+def _first_group(pattern: str, name: str) -> str | None:
+    """Return what the group of a pattern finds in a file name, its folders left aside, or None."""
+    match = re.search(pattern, name.split("/")[-1])
+    return match[1] if match else None
+
+
+def _split_above(name: str) -> str | None:
+    """Return the split of the nearest folder above a picture that has the name of one."""
+    folders = (SPLIT_FOLDERS.get(folder.lower()) for folder in reversed(name.split("/")[:-1]))
+    return next((split for split in folders if split), None)

@@ -1,10 +1,10 @@
-"""Picture files decoded to 48x48 grey levels, in parallel."""
+"""Picture files decoded to grey levels of one size, in parallel."""
 
 import io
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,13 @@ import numpy as np
 from PIL import Image
 
 from fer_lightning.errors import InputError
-from fer_lightning.files import open_tree
+from fer_lightning.files import FileTree, open_tree
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
 MAX_PIXELS = 64 * 2**20
 MIN_CHUNK = 512
+HELD_FILES, HELD_BYTES = 16384, 2**27  # of a stream, that are held at once
 
 Item = TypeVar("Item")
 
@@ -61,13 +62,58 @@ def _to_grey(image: Image.Image) -> Image.Image:
     return image.convert("L")
 
 
+def resampled(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Return grey levels, (N, H, W) uint8, at another size, (N, size, size).
+
+    Faces of that size are returned as they are.
+    """
+    if pixels.shape[1:] == (size, size):
+        return pixels
+    return in_parallel(partial(_resample, size), list(pixels))
+
+
+def _resample(size: int, pixels: Sequence[np.ndarray]) -> np.ndarray:
+    lanczos = Image.Resampling.LANCZOS
+    faces = [np.asarray(Image.fromarray(p).resize((size, size), lanczos)) for p in pixels]
+    return np.array(faces, dtype=np.uint8).reshape(-1, size, size)
+
+
 def decode_files(path: Path, names: Sequence[str], size: int) -> np.ndarray:
-    """Return the grey levels of pictures in a folder or a zip archive, (N, size, size), uint8.
+    """Return the grey levels of pictures in a folder or an archive, (N, size, size), uint8.
+
+    Files of a folder or a zip archive are read where they are decoded; a tar archive, which can be
+    read from its beginning only, is read once, and its files are handed out.
 
     Raises:
         InputError: One of them cannot be read; the message names it.
     """
-    return in_parallel(partial(_decode_chunk, path, size), names)
+    tree = open_tree(path)
+    if not tree.is_stream:
+        return in_parallel(partial(_decode_chunk, path, size), names)
+    rows = {name: row for row, name in enumerate(names)}
+    pixels = np.empty((len(names), size, size), dtype=np.uint8)
+    for held in _held(tree, names):
+        decoded = in_parallel(partial(_decode_held, path, size), held)
+        pixels[[rows[name] for name, _ in held]] = decoded
+    return pixels
+
+
+def _held(tree: FileTree, names: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield files with their content, as many at a time as may be held in memory."""
+    held: list[tuple[str, bytes]] = []
+    n_bytes = 0
+    for name in tree.in_stored_order(names):
+        held.append((name, tree.read(name)))
+        n_bytes += len(held[-1][1])
+        if len(held) == HELD_FILES or n_bytes >= HELD_BYTES:
+            yield held
+            held, n_bytes = [], 0
+    if held:
+        yield held
+
+
+def _decode_held(path: Path, size: int, files: Sequence[tuple[str, bytes]]) -> np.ndarray:
+    return np.stack([decode(content, f"{path}: {name}", size) for name, content in files])
 
 
 def _decode_chunk(path: Path, size: int, names: Sequence[str]) -> np.ndarray:

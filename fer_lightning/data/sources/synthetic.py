@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fer_lightning.data.class_names import CLASSES
 from fer_lightning.data.drawing.action_units import sample_units
 from fer_lightning.data.drawing.landmarks import Identity, Photo
 from fer_lightning.data.drawing.rendering import render
-from fer_lightning.data.faces import CLASSES, Faces, FaceSplits
+from fer_lightning.data.faces import Faces, FaceSplits
+from fer_lightning.data.image_size import SIZE, require_image_size
 from fer_lightning.errors import require_integer
 
 N_FACES = {"train": 3374, "val": 419, "test": 385}
@@ -83,13 +85,16 @@ class Synthetic:
 
     Attributes:
         seed: Which faces; each seed gives other people, expressions and photographs.
+        image_size: Side of the pictures in pixels; people and expressions are the same at any.
     """
 
     name: ClassVar[str] = "synthetic"
     seed: int = 0
+    image_size: int = SIZE
 
     def __post_init__(self) -> None:
         require_integer("seed", self.seed, 0)
+        require_image_size(self.image_size)
 
     def files(self) -> list[Path]:
         """Return the files of code that draw the faces, as other code draws other faces."""
@@ -100,7 +105,10 @@ class Synthetic:
         """Draw 3,374 faces for training, 419 for validation and 385 for testing."""
         rng = np.random.default_rng(self.seed)
         return FaceSplits(
-            **{split: draw_faces(draw_labels(n, rng), rng) for split, n in N_FACES.items()}
+            **{
+                split: draw_faces(draw_labels(n, rng), rng, self.image_size)
+                for split, n in N_FACES.items()
+            }
         )
 
 
@@ -113,13 +121,16 @@ def draw_labels(n: int, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(rng.permutation(np.repeat(np.arange(len(CLASSES)), counts)))
 
 
-def draw_faces(labels: Tensor, rng: np.random.Generator) -> Faces:
+def draw_faces(labels: Tensor, rng: np.random.Generator, image_size: int = SIZE) -> Faces:
     """Draw one face for each label, (N,)."""
     N = len(labels)
-    images = render(sample_units(labels, rng), *sample_people(N, rng))
-    noise = torch.from_numpy(rng.standard_normal(images.shape, dtype=np.float32))
+    images = render(sample_units(labels, rng), *sample_people(N, rng), image_size)
+    noise = rng.standard_normal((N, 1, SIZE, SIZE), dtype=np.float32)
+    if image_size != SIZE:  # by a generator of its own, so that the next faces are the same people
+        noise = rng.spawn(1)[0].standard_normal(images.shape, dtype=np.float32)
+    images += GRAIN * torch.from_numpy(noise)
     return Faces(
-        images=((images + GRAIN * noise) * 255).round().clamp(0, 255).to(torch.uint8),
+        images=(images * 255).round().clamp(0, 255).to(torch.uint8),
         labels=labels,
         subjects=torch.full((N,), -1),
         index=torch.arange(N),

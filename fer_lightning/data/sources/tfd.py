@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fer_lightning.data.faces import CLASSES, SIZE, Faces, FaceSplits, existing_path, require_faces
+from fer_lightning.data.class_names import CLASSES
+from fer_lightning.data.faces import Faces, FaceSplits, existing_path, require_faces
+from fer_lightning.data.image_size import SIZE, require_image_size
+from fer_lightning.data.sources.images import resampled
 from fer_lightning.data.splitting import SPLITS
 from fer_lightning.errors import InputError, SettingError, require_integer
 from fer_lightning.files import read_mat, require_modest
@@ -25,6 +28,7 @@ class Tfd:
     Args:
         path: `toronto_face.npz`, which has its own splits, or `TFD_48x48.mat`.
         fold: Which of the five official folds of the .mat file, 0 to 4.
+        image_size: Side of the faces in pixels, to which they are resampled.
 
     Raises:
         InputError: Nothing is there, it ends in neither .npz nor .mat, or there is no such fold.
@@ -33,9 +37,11 @@ class Tfd:
     name: ClassVar[str] = "tfd"
     path: str | Path | None
     fold: int = 0
+    image_size: int = SIZE
 
     def __post_init__(self) -> None:
         require_integer("fold", self.fold, 0, N_FOLDS - 1)
+        require_image_size(self.image_size)
         if self.files()[0].suffix.lower() not in (".npz", ".mat"):
             raise SettingError("path", "end in .npz or .mat", str(self.path))
 
@@ -51,26 +57,26 @@ class Tfd:
         """
         path = self.files()[0]
         if path.suffix.lower() == ".npz":
-            return _read_npz(path)
-        return _read_mat(path, self.fold)
+            return _read_npz(path, self.image_size)
+        return _read_mat(path, self.fold, self.image_size)
 
 
-def _read_npz(path: Path) -> FaceSplits:
+def _read_npz(path: Path, image_size: int) -> FaceSplits:
     names = [f"{kind}_{split}" for split in NPZ_SPLITS for kind in ("inputs", "target")]
     arrays = _load_arrays(path, names, _open_npz)
-    return FaceSplits(*(_npz_split(path, arrays, split) for split in NPZ_SPLITS))
+    return FaceSplits(*(_npz_split(path, arrays, split, image_size) for split in NPZ_SPLITS))
 
 
-def _npz_split(path: Path, arrays: Mapping[str, np.ndarray], split: str) -> Faces:
+def _npz_split(path: Path, arrays: Mapping[str, np.ndarray], split: str, image_size: int) -> Faces:
     pixels = _pixels(arrays[f"inputs_{split}"], f"{path}: inputs_{split}")
     labels = _labels(arrays[f"target_{split}"], f"{path}: target_{split}", first=0)
     _require_length(f"{path}: target_{split}", labels, pixels, f"inputs_{split}")
     if not len(labels):
         raise InputError(f"{path}: inputs_{split} must have faces, got none")
-    return Faces.from_arrays(pixels, labels)
+    return Faces.from_arrays(resampled(pixels, image_size), labels)
 
 
-def _read_mat(path: Path, fold: int) -> FaceSplits:
+def _read_mat(path: Path, fold: int, image_size: int) -> FaceSplits:
     arrays = _load_arrays(path, ["images", "labs_ex", "labs_id", "folds"], _open_mat)
     images = arrays["images"]
     folds = arrays["folds"]
@@ -81,7 +87,7 @@ def _read_mat(path: Path, fold: int) -> FaceSplits:
     for name, array in (("labs_ex", arrays["labs_ex"]), ("labs_id", people), ("folds", folds)):
         _require_length(f"{path}: {name}", array, images, "images")
     used = np.flatnonzero(splits)  # 0 marks the unlabelled faces
-    pixels = _pixels(images, f"{path}: images")[used]
+    pixels = resampled(_pixels(images, f"{path}: images")[used], image_size)
     labels = _labels(arrays["labs_ex"], f"{path}: labs_ex", first=1, rows=used)
     subjects = _whole_numbers(people, f"{path}: labs_id", -1, 2**31)[used]
     split_names = np.array(["", *SPLITS])[splits[used]]
@@ -138,12 +144,13 @@ def _load_arrays(
 
 
 def _pixels(array: np.ndarray, where: str) -> np.ndarray:
-    """Return the grey levels as (N, 2304) uint8."""
+    """Return the grey levels as (N, 48, 48) uint8."""
     if array.ndim not in (2, 3) or array.shape[1:] not in ((SIZE * SIZE,), (SIZE, SIZE)):
         raise InputError(
             f"{where} must be (N, {SIZE * SIZE}) or (N, {SIZE}, {SIZE}), got {array.shape}"
         )
-    return _whole_numbers(array.reshape(len(array), SIZE * SIZE), where, 0, 255).astype(np.uint8)
+    levels = _whole_numbers(array.reshape(len(array), SIZE * SIZE), where, 0, 255)
+    return levels.astype(np.uint8).reshape(-1, SIZE, SIZE)
 
 
 def _labels(

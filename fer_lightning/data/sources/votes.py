@@ -1,14 +1,17 @@
 """FER+ (Barsoum et al., 2016): the votes of ten people for each face of FER2013."""
 
 import csv
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 
+from fer_lightning.data.sources.face_table import USAGE, USAGES, FaceTable
 from fer_lightning.errors import InputError
-from fer_lightning.files import text_lines
+from fer_lightning.files import Folder, text_lines
 
 # The columns with votes, in the order of the file, and which of them are expressions.
 VOTED = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -16,7 +19,8 @@ COLUMNS = (*VOTED, "unknown", "NF")
 OURS = [VOTED.index(name) for name in ("anger", "disgust", "fear", "happiness", "sadness")]
 OURS += [VOTED.index(name) for name in ("surprise", "neutral")]
 MAX_CANDIDATES = 3
-USAGE = "Usage"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,57 @@ def of_seven(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     labels = place[probabilities.argmax(1)]
     seven = np.where(labels[:, None] >= 0, probabilities[:, OURS], 0)
     return labels, seven / np.maximum(seven.sum(1, keepdims=True), np.finfo(float).tiny)
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The votes that take the place of the labels of `fer2013.csv`.
+
+    Args:
+        path: `fer2013new.csv`.
+        rule: One of `RULES`: what becomes of them.
+    """
+
+    path: Path
+    rule: str
+
+    def joined(self, table: FaceTable, where: str) -> FaceTable:
+        """Return the faces of a table that have a label by the votes, with those labels.
+
+        Args:
+            table: The faces of `fer2013.csv`, whose rows are those of the votes.
+            where: Its name in messages.
+
+        Raises:
+            InputError: The rows are others.
+        """
+        name = str(self.path)
+        with Folder(self.path.parent).open(self.path.name) as file:
+            voted = read_votes(file, name, self.rule)
+        n = len(voted.labels)
+        if n != table.n_rows:
+            rule = f"must have the rows of {where} ({table.n_rows:,})"
+            raise InputError(f"{name}: {rule}, got {n:,}")
+        if table.splits is None:
+            raise InputError(f"{where}: must have the column {USAGE} where FER+ is joined to it")
+        for row, split in zip(table.index, table.splits, strict=True):
+            if USAGES.get(voted.usages[row]) != split:
+                own = next(usage for usage, its in USAGES.items() if its == split)
+                rule = f"{USAGE} in row {row + 1} must be {own}, as in {where}"
+                raise InputError(f"{name}: {rule}, got {voted.usages[row]!r}")
+        kept = np.flatnonzero(voted.labels[table.index] >= 0)
+        rows = table.index[kept]
+        told = "%s: %s of %s faces have a label by their votes (%s)"
+        log.info(told, self.path.name, f"{len(kept):,}", f"{len(table.index):,}", self.rule)
+        soft = voted.probabilities[rows].astype(np.float32) if self.rule == "soft" else None
+        return replace(
+            table,
+            pixels=table.pixels[kept],
+            labels=voted.labels[rows],
+            splits=table.splits[kept],
+            index=rows,
+            targets=soft,
+        )
 
 
 def read_votes(file: IO[bytes], where: str, rule: str) -> Voted:

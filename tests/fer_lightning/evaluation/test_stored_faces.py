@@ -1,7 +1,9 @@
 import json
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.errors import InputError
@@ -24,8 +26,9 @@ def keep_config(run, config):
     OmegaConf.save(config, run / ".hydra" / "config.yaml")
 
 
-def test_every_source_that_can_be_trained_on_can_be_read_again():
-    targets = [OmegaConf.load(path).source._target_ for path in (CONF / "data").glob("*.yaml")]
+def test_every_source_that_can_be_trained_on_can_be_read_again(composed):
+    names = [path.stem for path in (CONF / "data").glob("*.yaml")]
+    targets = [composed("train", f"data={name}").data.source._target_ for name in names]
     assert {target.rpartition(".")[2].lower() for target in targets} == set(SOURCES)
 
 
@@ -82,4 +85,47 @@ def test_a_run_without_settings_or_with_damaged_ones_is_named(run):
         run_faces(run)
     (run / ".hydra" / "config.yaml").write_text("data: [")
     with pytest.raises(InputError, match=r"config\.yaml cannot be read"):
+        run_faces(run)
+
+
+def test_what_a_run_said_of_its_classes_is_read_again(train_here, tmp_path):
+    rng = np.random.default_rng(0)
+    for i, (word, number) in enumerate((w, n) for w in ("froh", "7", "x.y") for n in range(20)):
+        folder = tmp_path / "faces" / word
+        folder.mkdir(parents=True, exist_ok=True)
+        levels = rng.integers(0, 256, (20, 20), dtype=np.uint8)
+        Image.fromarray(levels).save(folder / f"{'AB'[i % 2]}{number}.png")
+    train_here(
+        "run",
+        *("trainer.max_epochs=1", "data=folder", f"data.path={tmp_path / 'faces'}"),
+        *("data.name=mine", "data.classes={froh:happy,7:sad,x.y:leave_out}", "data.image_size=20"),
+        *("data.view_pattern='([AB])'", "data.views=[A]"),
+    )
+    of_ended = run_faces(tmp_path / "run")
+    facts = json.loads((tmp_path / "run" / "summary.json").read_text())["data"]
+    assert (of_ended.name, of_ended.fingerprint) == ("mine", facts["fingerprint"])
+    assert sum(of_ended.splits.sizes().values()) == 20
+    # as if it had not ended
+    (tmp_path / "run" / "summary.json").unlink()
+    (tmp_path / "run" / ".hydra").mkdir(exist_ok=True)
+    keep_config(
+        tmp_path / "run",
+        {
+            "data": {
+                "source": {"_target_": "fer_lightning.data.ClassFolders"},
+                "path": str(tmp_path / "faces"),
+                "name": "mine",
+                "classes": {"froh": "happy", 7: "sad", "x.y": "leave_out"},
+                "view_pattern": "([AB])",
+                "views": ["A"],
+                "image_size": 20,
+            }
+        },
+    )
+    assert run_faces(tmp_path / "run").fingerprint == of_ended.fingerprint
+
+
+def test_a_stored_name_that_leads_elsewhere_is_refused(run, tmp_path):
+    keep_settings(run, data="classfolders", data__path=str(tmp_path), data__name="../../x")
+    with pytest.raises(InputError, match="name must be letters, digits, _ and -"):
         run_faces(run)

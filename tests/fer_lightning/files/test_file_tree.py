@@ -63,7 +63,7 @@ def test_a_folder_and_an_archive_give_a_file_part_by_part(tmp_path):
 
 
 def test_a_file_that_is_read_at_once_has_a_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr("fer_lightning.files.file_tree.MAX_READ_BYTES", 15)
+    monkeypatch.setattr("fer_lightning.files.archive_limits.MAX_READ_BYTES", 15)
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "x.txt").write_bytes(b"content of x.txt")
     for tree in (open_tree(tmp_path / "tree"), open_tree(archive(tmp_path / "x.zip", ["x.txt"]))):
@@ -79,7 +79,7 @@ def test_links_inside_a_folder_are_files_of_it(tmp_path):
 
 
 def test_the_number_of_files_in_an_archive_has_a_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr("fer_lightning.files.file_tree.MAX_MEMBERS", 2)
+    monkeypatch.setattr("fer_lightning.files.archive_limits.MAX_MEMBERS", 2)
     archive(tmp_path / "tree.zip", ["a", "b", "c"])
     with pytest.raises(InputError, match=r"tree\.zip: must hold at most 2 files, got 3"):
         open_tree(tmp_path / "tree.zip")

@@ -15,3 +15,12 @@ def test_each_row_shows_faces_of_its_class():
 
     assert (tone(3, 0), tone(3, 1), tone(0, 0), tone(6, 0)) == (30, 90, 60, 120)
     assert tone(0, 1) == tone(1, 0) == 255
+
+
+def test_faces_of_any_size_take_the_same_room():
+    labels = np.arange(7)
+    sheets = {
+        contact_sheet(Faces.from_arrays(np.zeros((7, n, n), np.uint8), labels), per_class=3).size
+        for n in (8, 48, 50, 224)
+    }
+    assert len(sheets) == 1

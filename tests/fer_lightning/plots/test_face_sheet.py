@@ -5,17 +5,30 @@ import torch
 from fer_lightning.plots.sheets import face_sheet, padded
 
 
+def near_size(face):
+    """A face as it is shown: of 24 to 96 pixels as it is, below enlarged, above averaged."""
+    if len(face) < 24:
+        return np.kron(face, np.ones((48 // len(face),) * 2, np.float32))
+    if len(face) <= 96:
+        return face
+    n = len(face) // 96
+    return face.reshape(96, n, 96, n).mean((1, 3))
+
+
+@pytest.mark.parametrize("side", [4, 23, 24, 48, 96, 192])
 @pytest.mark.parametrize(("n", "columns"), [(1, 1), (7, 3), (40, 10)])
-def test_faces_stand_in_reading_order(saved, texts, n, columns):
-    faces = torch.rand(n, 16)
+def test_faces_stand_in_reading_order(saved, texts, n, columns, side):
+    faces = torch.rand(n, side * side)
+    shown = near_size(faces[0].reshape(side, side).numpy()).shape[0]
     captions = [f"face {i}" for i in range(n)]
     figure = saved(face_sheet("Some faces", faces, columns, captions))
     canvas = figure.axes[0].images[0].get_array()
-    left, above = 4 + 4, canvas.shape[0] // -(-n // columns)
+    left, above = shown + 4, canvas.shape[0] // -(-n // columns)
     for i, face in enumerate(faces):
         row, column = divmod(i, columns)
-        tile = canvas[row * above : (row + 1) * above, column * left : column * left + 4]
-        np.testing.assert_array_equal(tile[-4:].filled(np.nan), face.reshape(4, 4))
+        tile = canvas[row * above : (row + 1) * above, column * left : column * left + shown]
+        expected = near_size(face.reshape(side, side).numpy())
+        np.testing.assert_allclose(tile[-shown:].filled(np.nan), expected, atol=1e-6)
     assert texts(figure) == ["Some faces", *captions]
 
 

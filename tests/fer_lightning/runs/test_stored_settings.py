@@ -29,6 +29,8 @@ def store(composed, tmp_path):
         ("train", ["model=cnn", "optim=adamw", "+trainer.precision=64-true"]),
         ("train", ["trainer=ddp"]),
         *(("train", [f"data={name}", "data.path=/a"]) for name in ("tfd", "fer2013", "folder")),
+        ("train", ["data=rafdb", "data.path=/a", "data.classes={1:fear,x:leave_out}"]),
+        ("train", ["data=kdef", "data.path=/a", "data.image_size=64"]),
         ("gmm/cluster", []),
         ("gmm/classify", ["classes=all"]),
     ],

@@ -1,7 +1,7 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from fer_lightning.shell.command_line import flags_first, gather_words, with_integers
+from fer_lightning.shell.command_line import flags_first, gather_words, with_integers, with_patterns
 from fer_lightning.shell.configuration import CONF
 
 NAMES = ["a run", "x,y", "it's", "back\\slash", "end\\", "[1]{2}(3)", '"quoted"', "ü", "#4", "null"]
@@ -57,3 +57,37 @@ def test_a_folder_may_have_the_name_of_a_power_of_ten(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "1e3").mkdir()
     assert with_integers(["data.path=1e3", "seed=1e1"]) == ["data.path=1e3", "seed=10"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\.(AN|DI|FE|HA|SA|SU|NE)\d",
+        r"(S\d+)_",
+        r"^(train|test)_",
+        r"(\w{1,3})$",
+        r"(a'b)",
+        r'(a"b)\\',
+        r"([^,]+),=",
+    ],
+)
+def test_a_pattern_reaches_the_settings_as_the_shell_gives_it(pattern, composed):
+    words = ["data=folder", f"data.label_pattern={pattern}", "data.subject_pattern=null"]
+    config = composed("train", *with_patterns(words))
+    assert config.data.label_pattern == pattern
+    assert config.data.subject_pattern is None
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        r"data.label_pattern='\.(a|b)'",
+        r'data.label_pattern="\.(a|b)"',
+        r'data.label_pattern="(a)","(b)"',
+        "data.label_pattern=null",
+        "data.path=(a)",
+        "-m",
+    ],
+)
+def test_what_is_quoted_or_no_pattern_is_left_alone(word):
+    assert with_patterns([word]) == [word]

@@ -20,7 +20,10 @@ from fer_lightning.shell.configuration import CONF, project_root, register_resol
 from fer_lightning.training.classifier import ExpressionClassifier
 
 OPTIONS = {
-    "data": {"synthetic", "tfd", "fer2013", "ferplus", "folder"},
+    "data": {
+        *("synthetic", "tfd", "fer2013", "ferplus", "folder"),
+        *("rafdb", "affectnet", "jaffe", "kdef", "ckplus"),
+    },
     "model": {"mlp", "cnn", "resnet", "vgg"},
     "optim": {"sgd", "adamw", "muon"},
     "augment": {"none", "standard", "strong"},

@@ -63,7 +63,7 @@ def change(row, column, value):
         (change(6, 1, "0 " * 2303 + "x"), ("row 7", "whole numbers")),
         (change(6, 1, "0 " * 2303 + "1.5"), ("row 7", "whole numbers")),
         (change(0, 0, 7), ("row 1", "0..6", "'7'")),
-        (change(0, 0, "happy"), ("row 1", "0..6", "'happy'")),
+        (change(0, 0, "joy"), ("row 1", "0..6", "'joy'", "data.classes={joy:CLASS}")),
         (change(2, 2, "Test"), ("row 3", "Usage", "'Test'")),
         (lambda rows: [row for row in rows if row[2] != "PublicTest"], ("val", "none")),
         (lambda rows: [*rows, [3]], ("row 29", "3 columns")),
@@ -79,8 +79,8 @@ def test_a_bad_row_is_named(drawn, write_csv, csv_rows, spoil, words):
 
 
 def test_a_missing_column_is_named(drawn, write_csv):
-    with pytest.raises(InputError, match=r"fer2013\.csv: column 'Usage' is missing"):
-        faces_of(write_csv(drawn, header="emotion,pixels", rows=[[0, "1 2"]]))
+    with pytest.raises(InputError, match=r"fer2013\.csv: column 'pixels' is missing"):
+        faces_of(write_csv(drawn, header="emotion,Usage", rows=[[0, "Training"]]))
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01" * 50, b"", b"PK\x03\x04nonsense"])

@@ -50,9 +50,10 @@ def test_nobody_stands_in_two_splits(ck):
 
 def test_classes_outside_the_seven_can_be_left_out(ck):
     draw(ck / "contempt" / "S999_001.png")
-    with pytest.raises(InputError, match=r"'contempt'.*data=folder 'data\.leave_out=\[contempt\]'"):
+    with pytest.raises(InputError, match=r"'contempt'; type 'data\.classes={contempt:leave_out}'"):
         ClassFolders(ck).read()
-    assert sum(ClassFolders(ck, leave_out=["contempt"]).read().sizes().values()) == 140
+    for settings in ({"leave_out": ["Contempt"]}, {"classes": {"contempt": "leave_out"}}):
+        assert sum(ClassFolders(ck, **settings).read().sizes().values()) == 140
 
 
 def test_folders_of_splits_are_kept_and_the_missing_one_is_drawn(tmp_path):
@@ -107,6 +108,25 @@ def test_colours_become_grey_by_their_luma(tmp_path):
         ("val_fraction", 1.5),
         ("test_fraction", 0.95),
         ("seed", -1),
+        ("label_pattern", "a"),
+        ("label_pattern", "(a)(b)"),
+        ("label_pattern", 3),
+        ("split_pattern", "["),
+        ("view_pattern", "x"),
+        ("views", "S"),
+        ("views", []),
+        ("label_list", "a/b.txt"),
+        ("label_list", 3),
+        ("name", "a/b"),
+        ("name", ""),
+        (
+            "name",
+            "..",
+        ),
+        ("image_size", 7),
+        ("image_size", 1025),
+        ("image_size", 48.0),
+        ("classes", ["sad"]),
     ],
 )
 def test_impossible_settings_are_refused(ck, setting, value):

@@ -117,7 +117,7 @@ def both(drawn, csv_path, tmp_path):
 def test_votes_take_the_place_of_the_labels_row_by_row(both, caplog):
     csv_path, labels = both
     caplog.set_level(logging.INFO)
-    plain, voted = Fer2013(csv_path).read(), Fer2013(csv_path, labels).read()
+    plain, voted = Fer2013(csv_path).read(), Fer2013(csv_path, labels=labels).read()
     for split, faces in voted:
         own = getattr(plain, split)
         assert faces.index.tolist() == own.index.tolist()[1:]
@@ -126,11 +126,13 @@ def test_votes_take_the_place_of_the_labels_row_by_row(both, caplog):
         assert faces.targets[0].tolist() == pytest.approx([0.4, 0, 0, 0.6, 0, 0, 0])
     n = sum(plain.sizes().values())
     assert f"fer2013new.csv: {n - 3} of {n} faces have a label by their votes (soft)" in caplog.text
-    assert all(f.targets is None for _, f in Fer2013(csv_path, labels, "majority").read())
+    assert all(
+        f.targets is None for _, f in Fer2013(csv_path, labels=labels, votes="majority").read()
+    )
 
 
 def test_training_takes_the_probabilities_and_evaluation_the_likeliest(both):
-    faces = Fer2013(*both).read().train
+    faces = Fer2013(both[0], labels=both[1]).read().train
     for _, targets in TrainLoader(faces, 4, seed=0):
         assert targets.shape[1:] == (7,)
         assert targets.dtype == torch.float32
@@ -138,7 +140,7 @@ def test_training_takes_the_probabilities_and_evaluation_the_likeliest(both):
 
 
 def test_the_cache_keeps_the_probabilities_wherever_the_files_lie(both, tmp_path):
-    source = Fer2013(*both)
+    source = Fer2013(both[0], labels=both[1])
     first = load(source, tmp_path / "cache")
     again = load(source, tmp_path / "cache")
     for (_, a), (_, b) in zip(first, again, strict=True):
@@ -146,15 +148,18 @@ def test_the_cache_keeps_the_probabilities_wherever_the_files_lie(both, tmp_path
     moved = tmp_path / "elsewhere.csv"
     moved.write_bytes(both[1].read_bytes())
     before = {p.name for p in (tmp_path / "cache").glob("*.npz")}
-    assert load(Fer2013(both[0], moved), tmp_path / "cache").fingerprint() == first.fingerprint()
+    assert (
+        load(Fer2013(both[0], labels=moved), tmp_path / "cache").fingerprint()
+        == first.fingerprint()
+    )
     assert {p.name for p in (tmp_path / "cache").glob("*.npz")} == before
-    hard = load(Fer2013(*both, "majority"), tmp_path / "cache")
+    hard = load(Fer2013(both[0], labels=both[1], votes="majority"), tmp_path / "cache")
     assert hard.fingerprint() != first.fingerprint()
 
 
 def test_pictures_cannot_be_joined(both, drawn, write_folder):
     with pytest.raises(SettingError, match="labels must be null for pictures, whose names have no"):
-        Fer2013(write_folder(drawn), both[1]).read()
+        Fer2013(write_folder(drawn), labels=both[1]).read()
 
 
 @pytest.mark.parametrize(
@@ -181,12 +186,12 @@ def test_a_file_that_is_not_what_it_should_be_is_one_line(both, change, words):
     csv_path, labels = both
     labels.write_text(change(labels.read_text()))
     with pytest.raises(InputError, match=words) as caught:
-        Fer2013(csv_path, labels).read()
+        Fer2013(csv_path, labels=labels).read()
     assert "\n" not in str(caught.value)
 
 
 def test_impossible_settings_are_refused(both):
     with pytest.raises(SettingError, match="votes must be one of soft, majority, got 'all'"):
-        Fer2013(*both, "all")
+        Fer2013(both[0], labels=both[1], votes="all")
     with pytest.raises(InputError, match="no such file or folder"):
-        Fer2013(both[0], "nowhere.csv")
+        Fer2013(both[0], labels="nowhere.csv")
