@@ -1,13 +1,15 @@
 """The DataModule that both networks share."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning as L
 import torch
 
-from fer_lightning.data.cache import load
-from fer_lightning.data.faces import Faces, FaceSplits, Source, cross_validated
+from fer_lightning.data.faces import Faces, FaceSplits, Source
+from fer_lightning.data.findings import DROPPED, require_findings
+from fer_lightning.data.loading import loaded
 from fer_lightning.data.minibatches import WHOLE, Minibatches, Share, TrainLoader, in_order
 from fer_lightning.data.splitting import require_loading
 from fer_lightning.errors import require_integer
@@ -30,6 +32,8 @@ class FaceDataModule(L.LightningDataModule):
         cv_folds: Number of folds of cross-validation over training and validation faces together,
             or None for the splits that the source has.
         cv_fold: The fold that validates, from 0.
+        drop: An `audit.csv`, whose faces are left out of training, or None.
+        drop_findings: By which of its findings.
 
     Attributes:
         done: Minibatches that the next epoch to be loaded begins after, as they are done already.
@@ -46,16 +50,21 @@ class FaceDataModule(L.LightningDataModule):
         cache_dir: str | Path | None = None,
         cv_folds: int | None = None,
         cv_fold: int | None = None,
+        drop: str | Path | None = None,
+        drop_findings: Sequence[str] = DROPPED,
     ) -> None:
         super().__init__()
         require_integer("seed", seed, 0)
         require_loading(batch_size, cv_folds, cv_fold)
+        require_findings(drop_findings)
         self.source = source
         self.batch_size = batch_size
         self.seed = seed
         self.cache_dir = cache_dir
         self.cv_folds = cv_folds
         self.cv_fold = cv_fold
+        self.drop = drop
+        self.drop_findings = drop_findings
         self.done = 0
         self._splits: FaceSplits | None = None
         self._resident: dict[tuple[str, torch.device], Faces] = {}
@@ -64,8 +73,9 @@ class FaceDataModule(L.LightningDataModule):
     def splits(self) -> FaceSplits:
         """Return the three splits, on the CPU; read on first use."""
         if self._splits is None:
-            faces = load(self.source, self.cache_dir)
-            self._splits = cross_validated(faces, self.cv_folds, self.cv_fold)
+            folds = (self.cv_folds, self.cv_fold)
+            found = loaded(self.source, self.cache_dir, *folds, self.drop, self.drop_findings)
+            self._splits = found.splits
         return self._splits
 
     def share(self, other: "FaceDataModule") -> None:

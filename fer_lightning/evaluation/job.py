@@ -9,7 +9,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from fer_lightning.data import SPLITS
+from fer_lightning.data import SPLITS, twins_in_training
 from fer_lightning.errors import InputError, SettingError, one_line, require
 from fer_lightning.evaluation.comparison import (
     Compared,
@@ -155,7 +155,11 @@ def _evaluate_one(
         The content of evaluation.json, and the predictions from which it was computed.
     """
     model, epoch = load_network(network.checkpoint)
-    found = measure(model, data, config.split, _fraction("threshold", config.threshold))
+    threshold = _fraction("threshold", config.threshold)
+    twinned = None
+    if config.twins is not None:
+        twinned = twins_in_training(data.faces, config.twins, config.split, "twins")
+    found = measure(model, data, config.split, threshold, twinned)
     facts: dict[str, Any] = {
         "run": network.folder.resolve().name if network.folder else None,
         "checkpoint": network.checkpoint.name,

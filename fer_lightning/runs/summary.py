@@ -110,8 +110,10 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy", "fer-li
 
 
 def data_facts(source: "Source", splits: "FaceSplits") -> dict[str, Any]:
-    """Return the name, split sizes and fingerprint of a data set."""
-    return {"name": source.name, **splits.sizes(), "fingerprint": splits.fingerprint()}
+    """Return the name, split sizes and fingerprint of a data set, and how many were left out."""
+    left_out = {"left_out": splits.left_out} if splits.left_out else {}
+    sizes = splits.sizes()
+    return {"name": source.name, **sizes, **left_out, "fingerprint": splits.fingerprint()}
 
 
 def versions() -> dict[str, str | None]:

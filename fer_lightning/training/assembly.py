@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data import FaceDataModule
+from fer_lightning.data import DROPPED, FaceDataModule
 from fer_lightning.errors import InputError, SettingError, one_line, require
 from fer_lightning.runs import section
 from fer_lightning.training.classifier import ExpressionClassifier
@@ -73,6 +73,8 @@ def datamodule_of(config: DictConfig) -> FaceDataModule:
             cache_dir=config.data.cache_dir,
             cv_folds=config.data.cv_folds,
             cv_fold=config.data.cv_fold,
+            drop=config.data.get("drop"),
+            drop_findings=config.data.get("drop_findings", DROPPED),
         )
 
 

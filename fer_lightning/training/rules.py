@@ -5,7 +5,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data import require_loading
+from fer_lightning.data import require_findings, require_loading
 from fer_lightning.errors import require, require_integer, require_number
 from fer_lightning.networks import SHAPES
 from fer_lightning.processes import require_processes
@@ -24,6 +24,7 @@ def check_settings(config: DictConfig) -> None:
     with section("data"):
         data = config.data
         require_loading(data.batch_size, data.cv_folds, data.cv_fold)
+        require_findings(data.get("drop_findings", []))  # older runs do not have it
     schedule = config.get("schedule")  # older runs do not have it
     for name, part in (
         ("optim", config.optim),
