@@ -80,7 +80,7 @@ def test_the_networks_of_each_fold_are_asked_about_it(train_here, audit_here, tm
     labelled = [row for row in rows_of(tmp_path / "audit.csv") if row["finding"] == "label"]
     assert len(labelled) == len(found.labels.rows)
     for row in labelled:
-        assert -1 <= float(row["margin"]) < 0
+        assert -1 <= float(row["margin"]) <= 0
         assert row["suggested"] != row["label"]
 
 
