@@ -37,6 +37,7 @@ class FaceDataModule(L.LightningDataModule):
 
     Attributes:
         done: Minibatches that the next epoch to be loaded begins after, as they are done already.
+        left_out: How many training faces an audit leaves out, once they are read.
 
     Raises:
         SettingError: A number breaks its rule.
@@ -66,6 +67,7 @@ class FaceDataModule(L.LightningDataModule):
         self.drop = drop
         self.drop_findings = drop_findings
         self.done = 0
+        self.left_out = 0
         self._splits: FaceSplits | None = None
         self._resident: dict[tuple[str, torch.device], Faces] = {}
 
@@ -75,12 +77,13 @@ class FaceDataModule(L.LightningDataModule):
         if self._splits is None:
             folds = (self.cv_folds, self.cv_fold)
             found = loaded(self.source, self.cache_dir, *folds, self.drop, self.drop_findings)
-            self._splits = found.splits
+            self._splits, self.left_out = found.splits, found.left_out
         return self._splits
 
     def share(self, other: "FaceDataModule") -> None:
         """Use the faces of another data module with the same source and fold instead of copies."""
         self._splits, self._resident = other.splits, other._resident
+        self.left_out = other.left_out
 
     def setup(self, stage: str) -> None:
         """Read the faces."""

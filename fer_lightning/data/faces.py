@@ -89,19 +89,11 @@ class Faces:
 
 @dataclass(frozen=True)
 class FaceSplits:
-    """The three splits of a data set.
-
-    Attributes:
-        train: Training faces.
-        val: Validation faces.
-        test: Test faces.
-        left_out: How many training faces were left out on purpose.
-    """
+    """The three splits of a data set."""
 
     train: Faces
     val: Faces
     test: Faces
-    left_out: int = 0
 
     def __iter__(self) -> Iterator[tuple[str, Faces]]:
         return iter((split, getattr(self, split)) for split in SPLITS)

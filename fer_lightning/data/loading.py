@@ -35,11 +35,13 @@ class LoadedFaces:
         splits: Those in use: after cross-validation, and without the faces that are left out.
         keys: Of each face of `splits`, by split, its position among the training, validation and
             test faces of `whole` together, (n,) int64.
+        left_out: How many training faces an audit leaves out.
     """
 
     whole: FaceSplits
     splits: FaceSplits
     keys: Mapping[str, Tensor]
+    left_out: int = 0
 
     def keys_of(self, findings: Findings, name: str) -> list[tuple[int, Finding]]:
         """Return the findings of an audit with the positions of their faces, as `keys` has them.
@@ -137,8 +139,8 @@ def _without(
     log.info(
         "%s of %s training faces are left out (data.drop)", f"{n_left_out:,}", f"{len(keys):,}"
     )
-    splits = replace(found.splits, train=found.splits.train.take(rows), left_out=n_left_out)
-    return LoadedFaces(found.whole, splits, {**found.keys, "train": keys[rows]})
+    splits = replace(found.splits, train=found.splits.train.take(rows))
+    return LoadedFaces(found.whole, splits, {**found.keys, "train": keys[rows]}, n_left_out)
 
 
 def dropped_keys(findings: Sequence[tuple[int, Finding]], train: Iterable[int]) -> set[int]:

@@ -61,7 +61,7 @@ def left_out(whole, found):
 def test_training_alone_loses_what_an_audit_found(whole, csv_path, write_audit, findings, dropped):
     found = loaded(Fer2013(csv_path), drop=write_audit(*findings))
     assert left_out(whole, found) == dropped
-    assert found.splits.left_out == len(dropped)
+    assert found.left_out == len(dropped)
     assert found.splits.sizes() == {"train": 14 - len(dropped), "val": 7, "test": 7}
     assert found.keys["train"].tolist() == [i for i in range(14) if i not in dropped]
     for split in ("val", "test"):
