@@ -54,14 +54,17 @@ def _compose(words: list[str]) -> None:
         own = program.startswith(("benchmarks.", "fer_lightning.", "gmm."))
         assert not own or importlib.util.find_spec(program), f"there is no module {program}"
         return
+    config = CONFIGS[program]
+    if config == "faces" and rest[:1] == ["audit"]:
+        config, rest = "audit", rest[1:]
     overrides = without_resume([_first(word).replace("=~", "=") for word in rest])
     overrides = with_patterns([word for word in overrides if not word.startswith("-")])
     overrides = with_own_classes(overrides)
-    if CONFIGS[program] == "evaluate":
+    if config == "evaluate":
         overrides = gather_words(overrides, "runs")
     register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        compose(CONFIGS[program], overrides=overrides)
+        compose(config, overrides=overrides)
 
 
 def _first(override: str) -> str:

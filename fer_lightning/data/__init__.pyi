@@ -8,7 +8,20 @@ from .faces import (
     Source as Source,
     cross_validated as cross_validated,
 )
+from .findings import (
+    AUDIT_COLUMNS as AUDIT_COLUMNS,
+    DROPPED as DROPPED,
+    FINDINGS as FINDINGS,
+    TWINS as TWINS,
+    require_findings as require_findings,
+)
 from .image_size import SIZE as SIZE, require_image_size as require_image_size
+from .loading import (
+    LoadedFaces as LoadedFaces,
+    loaded as loaded,
+    loaded_by as loaded_by,
+    twins_in_training as twins_in_training,
+)
 from .minibatches import (
     Augmentation as Augmentation,
     Batch as Batch,

@@ -1,6 +1,11 @@
-"""Show the faces of a data set: `python -m fer_lightning.data --help` shows what can be set."""
+"""Show the faces of a data set, or audit them.
+
+`python -m fer_lightning.data --help` and `python -m fer_lightning.data audit --help` show what can
+be set.
+"""
 
 import logging
+import sys
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -21,14 +26,12 @@ def show_faces(config: DictConfig, folder: Path, overrides: list[str]) -> None:
     """Print how many faces of each class the splits have, and draw a contact sheet."""
     require(config.split in SPLITS, "split", f"be one of {', '.join(SPLITS)}", config.split)
     require_integer("per_class", config.per_class, 1, 100)
-    from fer_lightning.data.cache import load  # PyTorch takes a second to import
-    from fer_lightning.data.faces import cross_validated
+    from fer_lightning.data.loading import loaded_by  # PyTorch takes a second to import
     from fer_lightning.plots import contact_sheet
 
     with section("data"):
         source = instantiate(config.data.source, _convert_="all")
-        faces = load(source, config.data.cache_dir)
-        splits = cross_validated(faces, config.data.cv_folds, config.data.cv_fold)
+        splits = loaded_by(source, config.data).splits
     log.info("%s, fingerprint %s\n%s", source.name, splits.fingerprint(), count_table(splits))
     sheet = folder / f"{config.split}.png"
     contact_sheet(getattr(splits, config.split), config.per_class).save(sheet)
@@ -46,5 +49,16 @@ def count_table(splits: FaceSplits) -> str:
     return as_text(table)
 
 
+def audit_faces(config: DictConfig, folder: Path, overrides: list[str]) -> None:
+    """Look for faces that are shown twice, empty pictures and doubtful labels."""
+    from fer_lightning.audit import audit  # Lightning takes seconds to import
+
+    audit(config, folder)
+
+
 if __name__ == "__main__":
-    command("faces", show_faces)
+    if sys.argv[1:2] == ["audit"]:
+        del sys.argv[1]
+        command("audit", audit_faces)
+    else:
+        command("faces", show_faces)

@@ -1,13 +1,15 @@
 """The DataModule that both networks share."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning as L
 import torch
 
-from fer_lightning.data.cache import load
-from fer_lightning.data.faces import Faces, FaceSplits, Source, cross_validated
+from fer_lightning.data.faces import Faces, FaceSplits, Source
+from fer_lightning.data.findings import DROPPED, require_findings
+from fer_lightning.data.loading import loaded
 from fer_lightning.data.minibatches import (
     WHOLE,
     Augmentation,
@@ -41,9 +43,12 @@ class FaceDataModule(L.LightningDataModule):
         augment: How training faces are changed at random; None leaves them as they are.
         contrast: `equalise` spreads the grey levels of training faces evenly, as the classifier,
             which must be told the same, does with all others; None leaves them as they are.
+        drop: An `audit.csv`, whose faces are left out of training, or None.
+        drop_findings: By which of its findings.
 
     Attributes:
         done: Minibatches that the next epoch to be loaded begins after, as they are done already.
+        left_out: How many training faces an audit leaves out, once they are read.
 
     Raises:
         SettingError: A number breaks its rule.
@@ -57,6 +62,8 @@ class FaceDataModule(L.LightningDataModule):
         cache_dir: str | Path | None = None,
         cv_folds: int | None = None,
         cv_fold: int | None = None,
+        drop: str | Path | None = None,
+        drop_findings: Sequence[str] = DROPPED,
         balanced: bool = False,
         augment: Augmentation | None = None,
         contrast: str | None = None,
@@ -64,6 +71,7 @@ class FaceDataModule(L.LightningDataModule):
         super().__init__()
         require_integer("seed", seed, 0)
         require_loading(batch_size, cv_folds, cv_fold, balanced, contrast)
+        require_findings(drop_findings)
         self.source = source
         self.batch_size = batch_size
         self.seed = seed
@@ -73,7 +81,10 @@ class FaceDataModule(L.LightningDataModule):
         self.balanced = balanced
         self.augment = augment
         self.contrast = contrast
+        self.drop = drop
+        self.drop_findings = drop_findings
         self.done = 0
+        self.left_out = 0
         self._splits: FaceSplits | None = None
         self._resident: dict[tuple[str, torch.device], Faces] = {}
 
@@ -81,13 +92,15 @@ class FaceDataModule(L.LightningDataModule):
     def splits(self) -> FaceSplits:
         """Return the three splits, on the CPU; read on first use."""
         if self._splits is None:
-            faces = load(self.source, self.cache_dir)
-            self._splits = cross_validated(faces, self.cv_folds, self.cv_fold)
+            folds = (self.cv_folds, self.cv_fold)
+            found = loaded(self.source, self.cache_dir, *folds, self.drop, self.drop_findings)
+            self._splits, self.left_out = found.splits, found.left_out
         return self._splits
 
     def share(self, other: "FaceDataModule") -> None:
         """Use the faces of another data module with the same source and fold instead of copies."""
         self._splits, self._resident = other.splits, other._resident
+        self.left_out = other.left_out
 
     def setup(self, stage: str) -> None:
         """Read the faces."""

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from fer_lightning.data import SPLITS
+from fer_lightning.data import SPLITS, twins_in_training
 from fer_lightning.errors import InputError, SettingError, one_line, require
 from fer_lightning.evaluation.comparison import (
     Compared,
@@ -167,7 +167,11 @@ def _evaluate_one(
         raise SettingError("data.image_size", rule, of_faces)
     if config.tta is not None:
         model.tta = None if config.tta == "none" else config.tta
-    found = measure(model, data, config.split, _fraction("threshold", config.threshold))
+    twinned = None
+    if config.twins is not None:
+        twinned = twins_in_training(data.faces, config.twins, config.split, "twins")
+    threshold = _fraction("threshold", config.threshold)
+    found = measure(model, data, config.split, threshold, twinned)
     reads = _reads(network)
     facts: dict[str, Any] = {
         "run": network.folder.resolve().name if network.folder else None,

@@ -138,6 +138,8 @@ class Evaluation:
         scaled: Calibration after temperature scaling.
         curve: Risk against coverage.
         confusion: Faces by true class (rows) and predicted class, (7, 7).
+        twinned: Whether each face has a twin among the training faces, (N,), bool; None if it is
+            not known.
     """
 
     predictions: Predictions
@@ -147,6 +149,7 @@ class Evaluation:
     scaled: Reliability
     curve: RiskCoverage
     confusion: Tensor
+    twinned: Tensor | None = None
 
     def figures(self) -> dict[str, Any]:
         """Return the measures that evaluation.json holds; None where one is undefined."""
@@ -154,9 +157,14 @@ class Evaluation:
         below = self.predictions.confidence < self.threshold
         whole = _share_right(right)
         scores = class_scores(self.confusion)
+        twins = {}
+        if self.twinned is not None:
+            twins["with_twin"] = _share_right(right[self.twinned])
+            twins["without_twin"] = _share_right(right[~self.twinned])
         return {
             "ce": self.as_trained.nll,
             **{key: whole[key] for key in ("acc", "acc_interval")},
+            **twins,
             "threshold": self.threshold,
             "uncertain": _share_right(right[below]),
             "certain": _share_right(right[~below]),
@@ -169,7 +177,13 @@ class Evaluation:
         }
 
 
-def measure(model: ExpressionClassifier, data: DataSet, split: str, threshold: float) -> Evaluation:
+def measure(
+    model: ExpressionClassifier,
+    data: DataSet,
+    split: str,
+    threshold: float,
+    twinned: Tensor | None = None,
+) -> Evaluation:
     """Measure a network on a split.
 
     Args:
@@ -177,11 +191,14 @@ def measure(model: ExpressionClassifier, data: DataSet, split: str, threshold: f
         data: Its validation faces set the temperature, whatever the split.
         split: `train`, `val` or `test`.
         threshold: See `Evaluation`.
+        twinned: Whether each face of the split has a twin among the training faces, (N,), bool.
     """
     validation = predict(model, data.splits.val)
     temperature = best_temperature(validation.log_proba, validation.faces.labels)
     predictions = validation if split == "val" else predict(model, getattr(data.splits, split))
     labels = predictions.faces.labels
+    if twinned is not None:  # in the order of the predictions
+        twinned = twinned[getattr(data.splits, split).index.argsort(stable=True)]
     return Evaluation(
         predictions=predictions,
         threshold=threshold,
@@ -190,6 +207,7 @@ def measure(model: ExpressionClassifier, data: DataSet, split: str, threshold: f
         scaled=reliability(scaled(predictions.log_proba, temperature), labels),
         curve=risk_coverage(predictions.confidence, predictions.right),
         confusion=contingency(labels, predictions.predicted, len(CLASSES), len(CLASSES)),
+        twinned=twinned,
     )
 
 

@@ -39,6 +39,7 @@ def evaluation_text(name: str, facts: dict[str, Any]) -> str:
         f"{facts['n']:,} {facts['split']} faces of {facts['data']['name']}",
         f"accuracy {right_of(facts)}, cross-entropy {facts['ce']:.4f}{_views(facts)}",
         *_reads(facts),
+        *_twins(facts),
         f"highest score below {threshold}: {_part(facts['uncertain'])}",
         f"the others: {_part(facts['certain'])}",
         f"area under the risk-coverage curve (AURC) {facts['aurc']:.4f}",
@@ -80,6 +81,14 @@ def _part(figures: dict[str, Any]) -> str:
     if not n:
         return "no faces"
     return f"{n:,} face{'s' * (n > 1)}, {right_of(figures)} right"
+
+
+def _twins(facts: dict[str, Any]) -> list[str]:
+    """Return lines on the faces with and without a twin in training, if that is known."""
+    told = {"with": "with a twin in training", "without": "without one"}
+    return [
+        f"{what}: {_part(facts[f'{n}_twin'])}" for n, what in told.items() if f"{n}_twin" in facts
+    ]
 
 
 def _calibration_table(facts: dict[str, Any]) -> str:

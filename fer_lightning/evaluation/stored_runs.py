@@ -12,11 +12,11 @@ from fer_lightning.data import (
     ClassFolders,
     FaceSplits,
     Fer2013,
+    LoadedFaces,
     Source,
     Synthetic,
     Tfd,
-    cross_validated,
-    load,
+    loaded_by,
 )
 from fer_lightning.errors import InputError
 from fer_lightning.runs import (
@@ -155,13 +155,18 @@ class DataSet:
 
     Attributes:
         name: Name of the source.
-        splits: The faces.
-        fingerprint: Hash of all pixels and labels.
+        faces: The faces that are used, and those of the whole data set.
+        fingerprint: Hash of all pixels and labels of those that are used.
     """
 
     name: str
-    splits: FaceSplits
+    faces: LoadedFaces
     fingerprint: str
+
+    @property
+    def splits(self) -> FaceSplits:
+        """Return the faces that are used."""
+        return self.faces.splits
 
     @classmethod
     def of(cls, source: Source, loading: Mapping[Any, Any]) -> "DataSet":
@@ -169,14 +174,13 @@ class DataSet:
 
         Args:
             source: Where the faces come from.
-            loading: The settings `cache_dir`, `cv_folds` and `cv_fold`; None where one is missing.
+            loading: The settings of `conf/loading.yaml`; older runs lack some.
 
         Raises:
             InputError: The faces cannot be read.
         """
-        splits = load(source, loading.get("cache_dir"))
-        splits = cross_validated(splits, loading.get("cv_folds"), loading.get("cv_fold"))
-        return cls(source.name, splits, splits.fingerprint())
+        faces = loaded_by(source, loading)
+        return cls(source.name, faces, faces.splits.fingerprint())
 
 
 def run_faces(folder: Path) -> DataSet:
@@ -201,6 +205,8 @@ def run_faces(folder: Path) -> DataSet:
     for name in ("path", "labels"):
         if given.get(name) is not None:
             given[name] = _located(str(given[name]), folder)
+    if told.get("drop") is not None:
+        told["drop"] = _located(str(told["drop"]), folder)
     try:
         with section("data"):
             return DataSet.of(source(**given), told)

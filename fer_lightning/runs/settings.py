@@ -135,8 +135,8 @@ def _require_plain(folder: Path, key: str, value: Any) -> None:
 
 
 def _locate_faces(config: DictConfig, folder: Path) -> None:
-    """Make relative paths of faces start at the folder in which the run was started."""
-    for key in ("data.path", "data.labels", "shards"):
+    """Make relative paths of faces and audits start at the folder in which the run was started."""
+    for key in ("data.path", "data.labels", "data.drop", "shards"):
         path = OmegaConf.select(config, key)
         if path is None or Path(path).expanduser().is_absolute():
             continue

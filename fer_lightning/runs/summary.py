@@ -109,9 +109,10 @@ def run_summary(folder: Path) -> dict[str, Any]:
 PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy", "fer-lightning")
 
 
-def data_facts(source: "Source", splits: "FaceSplits") -> dict[str, Any]:
-    """Return the name, split sizes and fingerprint of a data set."""
-    return {"name": source.name, **splits.sizes(), "fingerprint": splits.fingerprint()}
+def data_facts(source: "Source", splits: "FaceSplits", left_out: int = 0) -> dict[str, Any]:
+    """Return the name, split sizes and fingerprint of a data set, and how many were left out."""
+    sizes = splits.sizes() | ({"left_out": left_out} if left_out else {})
+    return {"name": source.name, **sizes, "fingerprint": splits.fingerprint()}
 
 
 def versions() -> dict[str, str | None]:

@@ -17,6 +17,7 @@ from .predictions import (
     COLUMNS as COLUMNS,
     Predictions as Predictions,
     confident_mistakes as confident_mistakes,
+    logits_of as logits_of,
     predict as predict,
     uncertain_faces as uncertain_faces,
 )

@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data import Augmentation, FaceDataModule
+from fer_lightning.data import DROPPED, Augmentation, FaceDataModule
 from fer_lightning.errors import InputError, SettingError, one_line, require
 from fer_lightning.runs import section
 from fer_lightning.training.classifier import ExpressionClassifier
@@ -76,6 +76,8 @@ def datamodule_of(config: DictConfig) -> FaceDataModule:
             balanced=config.data.get("balanced", False),  # not in older runs
             augment=augmentation(config),
             contrast=config.data.get("contrast"),
+            drop=config.data.get("drop"),
+            drop_findings=config.data.get("drop_findings", DROPPED),
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data import SIZE, require_loading
+from fer_lightning.data import SIZE, require_findings, require_loading
 from fer_lightning.errors import require, require_integer, require_number
 from fer_lightning.networks import SHAPES
 from fer_lightning.processes import require_processes
@@ -27,6 +27,7 @@ def check_settings(config: DictConfig) -> None:
         data = config.data
         newer = data.get("balanced", False), data.get("contrast")  # not in older runs
         require_loading(data.batch_size, data.cv_folds, data.cv_fold, *newer)
+        require_findings(data.get("drop_findings", []))  # older runs do not have it
     schedule = config.get("schedule")  # older runs do not have it
     for name, part in (
         ("optim", config.optim),

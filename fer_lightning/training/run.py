@@ -140,7 +140,9 @@ class Run:
             seed=self.config.seed,
             overrides=self.overrides,
             settings=flat_settings(self.config),
-            data=data_facts(self.datamodule.source, self.datamodule.splits),
+            data=data_facts(
+                self.datamodule.source, self.datamodule.splits, self.datamodule.left_out
+            ),
             device=str(trainer.strategy.root_device),
             versions=versions(),
             commit=commit(),

@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from fer_lightning.data import Faces, FaceSplits, Source, cross_validated, load
+from fer_lightning.data import Faces, FaceSplits, Source, loaded_by
 from fer_lightning.errors import require, require_integer
 from fer_lightning.runs import section
 from gmm.faces.features import Features, Pixels, PrincipalComponents
@@ -59,8 +59,7 @@ def face_points(config: DictConfig) -> FacePoints:
     device = working_device(config.device)
     with section("data"):
         source = instantiate(config.data.source, _convert_="all")
-        faces = load(source, config.data.cache_dir)
-        splits = cross_validated(faces, config.data.cv_folds, config.data.cv_fold)
+        splits = loaded_by(source, config.data).splits
     features = _features(config, splits.train.images, device)
     return FacePoints(source, splits, features, device)
 

@@ -4,6 +4,7 @@ import torch
 from sklearn.metrics import confusion_matrix, log_loss
 
 from fer_lightning.data.faces import CLASSES, Faces, FaceSplits
+from fer_lightning.data.loading import LoadedFaces
 from fer_lightning.evaluation.measuring import measure
 from fer_lightning.evaluation.output import evaluation_figures
 from fer_lightning.evaluation.stored_runs import DataSet
@@ -20,7 +21,8 @@ def faces_of(n, seed):
 
 @pytest.fixture
 def data():
-    return DataSet("drawn", FaceSplits(*(faces_of(60, seed) for seed in range(3))), "0")
+    splits = FaceSplits(*(faces_of(60, seed) for seed in range(3)))
+    return DataSet("drawn", LoadedFaces(splits, splits, {}), "0")
 
 
 @pytest.fixture
