@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 LEVELS = 256
+BLOCK = 4096  # faces at once: each pixel takes some 20 bytes
 
 
 def equalised(images: Tensor) -> Tensor:
@@ -20,6 +21,10 @@ def equalised(images: Tensor) -> Tensor:
     Returns:
         The same shape, uint8.
     """
+    return torch.cat([_equalised(part) for part in images.split(BLOCK)])
+
+
+def _equalised(images: Tensor) -> Tensor:
     levels = images.flatten(1).long()
     counts = torch.zeros(len(levels), LEVELS, device=images.device)
     counts.scatter_add_(1, levels, torch.ones(levels.shape, device=images.device))
