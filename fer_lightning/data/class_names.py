@@ -79,18 +79,19 @@ class ClassNames:
         Raises:
             InputError: A label is unknown, or one of `classes` does not occur.
         """
-        names, first, inverse = np.unique(found, return_index=True, return_inverse=True)
-        known = {name: self._place(name) for name in names.tolist()}
+        first: dict[str, int] = {}  # NumPy would give all names the room of the longest
+        for i, name in enumerate(found):
+            first.setdefault(name, i)
+        known = {name: self._place(name) for name in sorted(first)}
         unknown = [name for name, key in known.items() if key is None]
         if unknown:
-            place = places[first[names == unknown[0]][0]]
-            raise InputError(self._unknown(unknown, where, place))
+            raise InputError(self._unknown(unknown, where, places[first[unknown[0]]]))
         unused = self._given.keys() - set(known.values())
         if unused:
             rule = f"have only names that are found ({_listed(known)})"
             raise SettingError("classes", rule, min(unused))
-        labels = [self._known[str(key)] for key in known.values()]
-        return np.array(labels, dtype=np.int64)[inverse]
+        labels = {name: self._known[str(key)] for name, key in known.items()}
+        return np.array([labels[name] for name in found], dtype=np.int64)
 
     def _place(self, name: str) -> str | None:
         """Return the key under which a label is known, or None."""

@@ -9,7 +9,15 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from fer_lightning.data import CLASSES, EVALUATION_BATCH, SPLITS, FaceDataModule, Faces, in_order
+from fer_lightning.data import (
+    CLASSES,
+    EVALUATION_BATCH,
+    SIZE,
+    SPLITS,
+    FaceDataModule,
+    Faces,
+    in_order,
+)
 from fer_lightning.plots import face_sheet
 from fer_lightning.runs import Scores
 from fer_lightning.training.classifier import ExpressionClassifier
@@ -91,7 +99,7 @@ def predict(model: ExpressionClassifier, faces: Faces) -> Predictions:
 
 SHEET_COLUMNS, SHEET_MOST = 8, 40
 
-ENLARGED = 2  # times the size of a face, so that captions fit
+ENLARGED = 2 * SIZE  # pixels of a face's side, so that captions fit
 
 
 def uncertain_faces(predictions: Predictions, threshold: float) -> Figure | None:
@@ -115,7 +123,9 @@ def _sheet(predictions: Predictions, rows: Tensor, kind: str, what: str) -> Figu
     if not n:
         return None
     rows = rows[:SHEET_MOST]
-    images = F.interpolate(predictions.faces.images[rows].float() / 255, scale_factor=ENLARGED)
+    faces = predictions.faces.images[rows].float() / 255
+    mode = "area" if faces.shape[-1] > ENLARGED else "nearest"
+    images = F.interpolate(faces, size=ENLARGED, mode=mode)
     captions = [_caption(predictions, int(row)) for row in rows]
     shown = (
         f"{len(rows)} of {n:,} {kind} faces"

@@ -5,7 +5,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data import SIZE, require_findings, require_loading
+from fer_lightning.data import SIZE, require_findings, require_image_size, require_loading
 from fer_lightning.errors import require, require_integer, require_number
 from fer_lightning.networks import SHAPES
 from fer_lightning.processes import require_processes
@@ -19,15 +19,17 @@ def check_settings(config: DictConfig) -> None:
         config: The composed configuration of `conf/train.yaml`.
     """
     _check_run(config)
-    with section("model"):
-        _check_shape(OmegaConf.to_container(config.model, resolve=True))
-        size, of_faces = config.model.get("image_size"), config.data.get("image_size", SIZE)
-        require(size in (None, of_faces), "image_size", f"be data.image_size, {of_faces}", size)
     with section("data"):
         data = config.data
         newer = data.get("balanced", False), data.get("contrast")  # not in older runs
         require_loading(data.batch_size, data.cv_folds, data.cv_fold, *newer)
         require_findings(data.get("drop_findings", []))  # older runs do not have it
+        of_faces = data.get("image_size", SIZE)  # older runs do not have it
+        require_image_size(of_faces)
+    with section("model"):
+        _check_shape(OmegaConf.to_container(config.model, resolve=True))
+        size = config.model.get("image_size")
+        require(size in (None, of_faces), "image_size", f"be data.image_size, {of_faces}", size)
     schedule = config.get("schedule")  # older runs do not have it
     for name, part in (
         ("optim", config.optim),

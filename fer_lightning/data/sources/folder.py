@@ -277,7 +277,8 @@ class ClassFolders:
                     f"got none in {picture.name!r}"
                 )
             people.append(person)
-        return np.unique(people, return_inverse=True)[1]
+        numbers = {person: number for number, person in enumerate(sorted(set(people)))}
+        return np.array([numbers[person] for person in people])
 
     def _splits(
         self, where: str, pictures: list[Picture], labels: np.ndarray, subjects: np.ndarray

@@ -123,3 +123,10 @@ def test_a_mistake_in_a_map_is_one_line(settings, line):
 def test_a_name_that_nothing_has_is_told():
     told = refused("sad", "1", classes={1: "fear", 9: "sad"})
     assert told == "classes must have only names that are found ('1', 'sad'), got '9'"
+
+
+def test_one_long_name_takes_no_room_of_the_others():
+    # an array of strings would take 200 GB
+    found, places = ["x" * 50_000, *["sad"] * 10**6], [""] * (10**6 + 1)
+    labels = ClassNames({"x" * 50_000: "anger"}).labels(found, "x.csv", places)
+    assert labels.tolist() == [0, *[4] * 10**6]

@@ -115,6 +115,13 @@ def test_an_archive_that_is_cut_off_is_named(tmp_path, mode, share):
     )
 
 
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+def test_an_archive_that_is_cut_off_between_two_files_is_named(tmp_path, packed):
+    path = pack(tmp_path / "x.tar", {"a.txt": b"a" * 512, "b.txt": b"b" * 512}, "w:")
+    path.write_bytes(packed(path.read_bytes()[: 2 * 512]))
+    assert "its end is missing" in refused(path)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"not a tar archive", b"x" * 5000, b"\x1f\x8b" + b"x" * 99]
 )

@@ -62,6 +62,15 @@ def test_help_shows_groups_options_and_examples(shell):
         (["data=tfd", "data.fold=9"], "data.fold must be an integer from 0 to 4, got 9"),
         (["data=tfd"], "data.path must be given: toronto_face.npz or TFD_48x48.mat, got None"),
         (["data.seed=-1"], "data.seed must be an integer of at least 0, got -1"),
+        (["data.image_size=4"], "data.image_size must be an integer from 8 to 1024, got 4"),
+        (
+            ["data=rafdb", "data.path=/", "data.classes={1:joy}"],
+            "data.classes must map each name to one of anger, disgust, fear, happy, sad, ",
+        ),
+        (
+            ["data=folder", "data.path=/", r"data.label_pattern=\.(AN|DI)(\d)"],
+            "data.label_pattern must be a regular expression with one group, got ",
+        ),
         (["model=resnet"], "model must be one of cnn, mlp, got 'resnet'"),
         (["trainer.max_epochs=0"], "trainer.max_epochs must be an integer of at least 1, got 0"),
         (["seed=x"], "seed must be an integer from 0 to 4294967295, got 'x'"),

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -46,3 +47,13 @@ def test_a_long_sheet_is_cut_and_says_so(saved, texts):
 @pytest.mark.parametrize("sheet", [lambda p: uncertain_faces(p, 0.3), confident_mistakes])
 def test_no_faces_make_no_sheet(sheet):
     assert sheet(answered(0.9, 0.8, labels=[0, 0])) is None
+
+
+@pytest.mark.parametrize("side", [8, 20, 48, 96, 224])
+def test_sheets_of_faces_of_any_size_are_alike(side, saved):
+    shown = answered(0.4, 0.9, labels=[1, 1])
+    faces = Faces.from_arrays(np.full((2, side, side), 51, np.uint8), np.ones(2))
+    figure = saved(confident_mistakes(Predictions(faces, shown.log_proba)))
+    canvas = figure.axes[0].images[0].get_array().filled(np.nan)
+    assert canvas.shape[1] == 2 * 96 + 4
+    np.testing.assert_allclose(canvas[-96:, :96], 0.2, rtol=1e-6)
