@@ -37,12 +37,13 @@ def test_the_shipped_shapes_are_those_of_the_study(composed):
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "data").glob("*.yaml")))
 def test_every_source_can_be_made_from_its_settings(composed, name, tmp_path):
-    folders = "affectnet", "ckplus", "fer2013", "folder", "jaffe", "kdef", "rafdb"
+    folders = "affectnet", "ckplus", "fer2013", "ferplus", "folder", "jaffe", "kdef", "rafdb"
     paths = {"tfd": tmp_path / "toronto_face.npz", **dict.fromkeys(folders, tmp_path)}
     (tmp_path / "toronto_face.npz").touch()
     given = [f"data={name}"] + ([f"data.path={paths[name]}"] if name in paths else [])
+    given += [f"data.labels={tmp_path}"] if name == "ferplus" else []
     source = instantiate(composed(*given).data.source, _convert_="all")
-    assert source.name == name
+    assert source.name == ("fer2013" if name == "ferplus" else name)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "trainer").glob("*.yaml")))

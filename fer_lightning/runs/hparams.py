@@ -21,7 +21,7 @@ from fer_lightning.runs.event_file import EventFile
 from fer_lightning.runs.settings import override_values
 from fer_lightning.runs.summary import Summary
 
-# They decide where and how fast a run goes rather than what comes of it.
+# They decide where and how fast a run goes rather than what comes of it, or are seldom changed.
 PLUMBING = (
     "trainer",
     "threads",
@@ -37,6 +37,13 @@ PLUMBING = (
     "data.path",
     "data.codes",
     "data.cache_dir",
+    "data.seed",
+    "data.val_fraction",
+    "data.test_fraction",
+    "data.votes",
+    "data.balanced",
+    "data.drop_findings",
+    "model.image_size",
 )
 
 

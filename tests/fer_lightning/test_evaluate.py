@@ -34,4 +34,4 @@ def test_help_shows_data_sets_and_examples(shell):
     options = re.search(r"^data: (.*)$", shown.stdout, re.MULTILINE)[1].split(", ")
     assert options == sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
     examples = re.findall(r"^ +python -m fer_lightning\.evaluate .*", shown.stdout, re.MULTILINE)
-    assert len(examples) == 5
+    assert len(examples) == 6

@@ -46,7 +46,7 @@ def test_the_hparams_tab_has_a_row_for_each_run_and_numbers_in_numeric_columns(s
     expected = {"model": "STRING", "model.hidden": "STRING", "optim": "STRING", "data": "STRING"}
     expected |= {"optim.lr": "FLOAT64", "optim.momentum": "FLOAT64", "data.batch_size": "FLOAT64"}
     expected |= {"seed": "FLOAT64", "trainer.max_epochs": "FLOAT64", "optim.nesterov": "BOOL"}
-    expected |= {"optim.weight_decay": "FLOAT64"}
+    expected |= {"optim.weight_decay": "FLOAT64", "data.image_size": "FLOAT64"}
     assert types == expected
     differing = {name for name, info in columns.items() if info["differs"]}
     swept = {"optim.lr", "model.hidden", "optim.momentum", "optim.nesterov", "data.batch_size"}

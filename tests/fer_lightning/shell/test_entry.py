@@ -71,7 +71,7 @@ def test_help_shows_groups_options_and_examples(shell):
             ["data=folder", "data.path=/", r"data.label_pattern=\.(AN|DI)(\d)"],
             "data.label_pattern must be a regular expression with one group, got ",
         ),
-        (["model=resnet"], "model must be one of cnn, mlp, got 'resnet'"),
+        (["model=unet"], "model must be one of cnn, mlp, resnet, vgg, got 'unet'"),
         (["trainer.max_epochs=0"], "trainer.max_epochs must be an integer of at least 1, got 0"),
         (["seed=x"], "seed must be an integer from 0 to 4294967295, got 'x'"),
         (["+optim.foo=1"], "optim.foo must be a setting that exists, got an unknown key"),
@@ -113,7 +113,11 @@ def test_bad_faces_are_one_line_and_leave_nothing_but_the_log(shell, tmp_path, d
     settings = ["data=fer2013", f"data.path={path}", f"data.cache_dir={cache}"]
     done = shell("train.py", *settings, f"hydra.run.dir={run}")
     assert done.returncode == 1
-    assert done.stderr == f"{path}: emotion in row 1 must be 0..6, got '9'\n"
+    assert done.stderr.startswith(f"{path}: emotion in row 1 must be one of 0..6, anger, ")
+    assert done.stderr.endswith(
+        "type 'data.classes={9:CLASS}' with one of these or leave_out for each CLASS\n"
+    )
+    assert done.stderr.count("\n") == 1
     assert {path.name for path in run.iterdir()} == {".hydra", "train.log"}
     assert not cache.exists()
 

@@ -38,7 +38,7 @@ def sweep(tmp_path):
 
 
 def test_every_job_is_told_with_its_number_and_what_varies(sweep):
-    done = sweep("model=glob(*)", "seed=range(0,2)", "threads=1", "optim.lr=${study.lr}")
+    done = sweep("model=glob([cnn,mlp])", "seed=range(0,2)", "threads=1", "optim.lr=${study.lr}")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
         "run 1 of 4: model=cnn seed=0",
