@@ -42,6 +42,7 @@ def overrides_of(n: int) -> list[str]:
     return [
         f"data.source._target_={SomeFaces.__module__}.SomeFaces",
         "~data.source.seed",
+        "~data.source.image_size",
         f"+data.source.n={n}",
         "data.cache_dir=null",
     ]

@@ -65,6 +65,7 @@ def train_on_faces(n: int) -> None:
     register_resolvers()
     target = "data.source._target_=benchmarks.scale.Noise"
     source = [target, f"+data.source.n={n}", "~data.source.seed"]
+    source += ["~data.source.image_size"]
     settings = ["trainer.max_epochs=2", "trainer.accelerator=cpu", "data.cache_dir=null"]
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from fer_lightning.data import cache
+from fer_lightning.data import EVALUATION_BATCH, cache
 from fer_lightning.data.class_names import CLASSES
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.sources.fer2013 import Fer2013
@@ -17,9 +17,11 @@ from fer_lightning.data.sources.synthetic import N_FACES, Synthetic
 from fer_lightning.data.sources.tfd import Tfd
 from fer_lightning.errors import InputError, SettingError
 from fer_lightning.evaluation.stored_runs import load_network
+from fer_lightning.fused.cost import bytes_of_model
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.runs.checkpoint_files import restored_network
+from fer_lightning.training.classifier import ExpressionClassifier
 
 SIZES = (8, 20, 50, 64)
 
@@ -198,3 +200,12 @@ def test_pictures_of_a_folder_are_resampled(tmp_path):
     test = ClassFolders(tmp_path, image_size=33).read().test
     assert test.images.shape == (7, 1, 33, 33)
     assert (test.images.flatten(1) == 30 * test.labels[:, None]).all()
+
+
+@pytest.mark.parametrize("make", [MLP, CNN])
+def test_what_a_network_takes_in_memory_grows_with_the_size(make):
+    # a minibatch of evaluation passes on its pixels, at least, twice and in four bytes
+    small, large = (
+        bytes_of_model(ExpressionClassifier(make(image_size=side)), 1) for side in (20, 100)
+    )
+    assert large - small > 2 * 4 * EVALUATION_BATCH * (100**2 - 20**2)
