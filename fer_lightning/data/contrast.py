@@ -44,10 +44,10 @@ def prepared(images: Tensor, contrast: str | None, dtype: torch.dtype | None = N
         images: Grey levels, (B, 1, H, W): integers 0..255, or floats in [0, 1], which are prepared
             already.
         contrast: `equalise`, or None for grey levels as they are.
-        dtype: Of floats that are made of integers; the default one if None.
+        dtype: Of what is returned; if None, the default one, or that of the floats.
     """
     if images.is_floating_point():
-        return images
+        return images if dtype is None else images.to(dtype)
     if contrast is not None:
         images = equalised(images)
     return images.to(dtype or torch.get_default_dtype()).div_(LEVELS - 1)

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
 import torch
 
+from fer_lightning.data.contrast import equalised
 from fer_lightning.data.faces import Faces, FaceSplits, Source
 from fer_lightning.data.findings import DROPPED, require_findings
 from fer_lightning.data.loading import loaded
@@ -41,8 +43,9 @@ class FaceDataModule(L.LightningDataModule):
         cv_fold: The fold that validates, from 0.
         balanced: Whether training faces are drawn so that all classes are equally frequent.
         augment: How training faces are changed at random; None leaves them as they are.
-        contrast: `equalise` spreads the grey levels of training faces evenly, as the classifier,
-            which must be told the same, does with all others; None leaves them as they are.
+        contrast: `equalise` spreads the grey levels of faces evenly, once for all epochs, as the
+            classifier, which must be told the same, does with those that come to it otherwise; None
+            leaves them as they are.
         drop: An `audit.csv`, whose faces are left out of training, or None.
         drop_findings: By which of its findings.
 
@@ -115,6 +118,16 @@ class FaceDataModule(L.LightningDataModule):
             self._resident[key] = getattr(self.splits, split).to(device)
         return self._resident[key]
 
+    def _prepared(self, split: str) -> Faces:
+        """Return one split on that device, its grey levels as `contrast` wants them."""
+        faces = self.resident(split)
+        if self.contrast is None:
+            return faces
+        key = (f"{split}, {self.contrast}", faces.labels.device)
+        if key not in self._resident:
+            self._resident[key] = replace(faces, images=equalised(faces.images))
+        return self._resident[key]
+
     @property
     def _share(self) -> Share:
         trainer = self.trainer
@@ -125,7 +138,7 @@ class FaceDataModule(L.LightningDataModule):
         done, self.done = self.done, 0
         trainer = self.trainer
         return TrainLoader(
-            self.resident("train"),
+            self._prepared("train"),
             self.batch_size,
             self.seed,
             epoch=trainer.current_epoch if trainer else 0,
@@ -135,16 +148,20 @@ class FaceDataModule(L.LightningDataModule):
             reshuffles=not getattr(trainer, "overfit_batches", 0),
             balanced=self.balanced,
             augment=self.augment,
-            contrast=self.contrast,
+            are_prepared=self.contrast is not None,
         )
 
     def val_dataloader(self) -> Minibatches:
         """Return minibatches of the validation faces, in their stored order."""
-        return in_order(self.resident("val"), EVALUATION_BATCH, self._share)
+        return self._in_order("val")
 
     def test_dataloader(self) -> Minibatches:
         """Return minibatches of the test faces, in their stored order."""
-        return in_order(self.resident("test"), EVALUATION_BATCH, self._share)
+        return self._in_order("test")
+
+    def _in_order(self, split: str) -> Minibatches:
+        is_ready = self.contrast is not None
+        return in_order(self._prepared(split), EVALUATION_BATCH, self._share, is_ready)
 
     def transfer_batch_to_device(
         self, batch: object, device: torch.device, dataloader_idx: int

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -91,10 +91,6 @@ class Faces:
             change(self.index),
             None if self.targets is None else change(self.targets),
         )
-
-    def with_images(self, images: Tensor) -> "Faces":
-        """Return the same faces with other grey levels, (N, 1, H, W) uint8."""
-        return replace(self, images=images)
 
     def class_counts(self) -> list[int]:
         """Return the number of faces of each of the seven classes."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer_lightning.data.contrast import equalised, prepared
+from fer_lightning.data.contrast import prepared
 from fer_lightning.data.faces import Faces
 
 Batch = tuple[Tensor, Tensor]
@@ -73,7 +73,7 @@ class ShareOfBatch(NamedTuple):
 
 
 class Minibatches:
-    """An iterable of (images, labels): images (B, 1, H, H) uint8, labels (B,) int64.
+    """An iterable of (images, labels): images (B, 1, H, H), labels (B,) int64.
 
     Args:
         faces: Where the minibatches come from, on the device where they are wanted.
@@ -81,6 +81,8 @@ class Minibatches:
         batch_size: Faces in a minibatch, over all processes; the last one takes the remainder.
         share: This process's share of them.
         soft: Whether faces with targets give these, (B, 7), for labels.
+        are_prepared: Whether the grey levels are prepared, so that they come as floats in [0, 1],
+            which a classifier takes as they are; else they come as uint8.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Minibatches:
         batch_size: int,
         share: Share = WHOLE,
         soft: bool = False,
+        are_prepared: bool = False,
     ) -> None:
         self.pixels = faces.images.flatten(1)  # rows are gathered far faster than pictures
         self.shape = faces.images.shape[1:]
@@ -97,6 +100,7 @@ class Minibatches:
         self.order = order
         self.batch_size = batch_size
         self.share = share
+        self.are_prepared = are_prepared
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
@@ -105,6 +109,8 @@ class Minibatches:
         for all_rows in self.order.split(self.batch_size):
             rows = all_rows[self.share.rank :: self.share.n_processes]
             images = self.pixels.index_select(0, rows).unflatten(1, self.shape)
+            if self.are_prepared:
+                images = prepared(images, None)
             yield images, self.labels.index_select(0, rows)
 
 
@@ -124,7 +130,7 @@ class TrainLoader:
         reshuffles: Whether every epoch has an order of its own.
         balanced: Whether faces are drawn so that all classes are equally frequent.
         augment: How the faces are changed at random; None leaves them as they are.
-        contrast: How their grey levels are prepared before that, once for all epochs.
+        are_prepared: See `Minibatches`.
 
     Attributes:
         passes: Whether the last thing yielded was such a None.
@@ -141,10 +147,10 @@ class TrainLoader:
         reshuffles: bool = True,
         balanced: bool = False,
         augment: Augmentation | None = None,
-        contrast: str | None = None,
+        are_prepared: bool = False,
     ) -> None:
-        self.faces = faces if contrast is None else faces.with_images(equalised(faces.images))
-        self.contrast = contrast
+        self.faces = faces
+        self.are_prepared = are_prepared
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
@@ -171,12 +177,14 @@ class TrainLoader:
         n, done, self._done = len(self.faces), self._done, 0
         order = self._order().to(self.faces.labels.device)
         rest = order[done * self.batch_size :]
-        left = Minibatches(self.faces, rest, self.batch_size, self.share, soft=True)
+        left = Minibatches(
+            self.faces, rest, self.batch_size, self.share, soft=True, are_prepared=self.are_prepared
+        )
         self.passes = done > 0
         for _ in range(done):
             yield None
         self.passes = False
-        batches = self._changed(left, done) if self.augment else self._unchanged(left)
+        batches = self._changed(left, done) if self.augment else iter(left)
         if self.share == WHOLE:
             yield from batches
             return
@@ -188,11 +196,6 @@ class TrainLoader:
         if self.balanced:
             return balanced_order(self.faces.labels, self.seed, epoch)
         return epoch_order(len(self.faces), self.seed, epoch)
-
-    def _unchanged(self, batches: Minibatches) -> Iterator[Batch]:
-        if self.contrast is None:
-            return iter(batches)
-        return ((prepared(images, None), labels) for images, labels in batches)
 
     def _changed(self, batches: Minibatches, done: int) -> Iterator[Batch]:
         """Yield minibatches of this epoch with their faces changed; the first `done` are over."""
@@ -220,7 +223,9 @@ class TrainLoader:
         return accumulated * own / min(n - first * self.batch_size, accumulated * self.batch_size)
 
 
-def in_order(faces: Faces, batch_size: int, share: Share = WHOLE) -> Minibatches:
+def in_order(
+    faces: Faces, batch_size: int, share: Share = WHOLE, are_prepared: bool = False
+) -> Minibatches:
     """Return minibatches of all faces, or of a process's share, in their stored order."""
     order = torch.arange(len(faces), device=faces.labels.device)
-    return Minibatches(faces, order, batch_size, share)
+    return Minibatches(faces, order, batch_size, share, are_prepared=are_prepared)

@@ -135,6 +135,7 @@ class ExpressionClassifier(L.LightningModule):
 
     def evaluated(self, images: Tensor) -> Tensor:
         """Return the log-probabilities, up to a constant of each face, as `tta` says, (B, 7)."""
+        images = prepared(images, self.contrast, cast(torch.dtype, self.dtype))
         logits = self(images)
         if self.tta is None:
             return logits

@@ -192,3 +192,17 @@ def test_impossible_settings_are_refused_by_name(given, name):
     with pytest.raises(SettingError, match=rf"^{name} must be .*, got ") as caught:
         Augment(**given)
     assert caught.value.name == name
+
+
+@pytest.mark.parametrize("more", [["+trainer.precision=64-true"], ["data.contrast=equalise"]])
+def test_a_run_takes_changed_faces_in_any_precision(train_here, tmp_path, more):
+    small = ["model=resnet", "model.stem=2", "model.widths=[2]", "model.depths=[1]"]
+    for name, own in (("plain", []), ("changed", ["augment=strong"])):
+        assert 0 <= train_here(name, *small, *own, *more) <= 1
+    plain, changed = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("plain", "changed")
+    )
+    assert not torch.equal(plain["network.classifier.bias"], changed["network.classifier.bias"])
+    double = "64-true" in more[0]
+    assert changed["network.classifier.bias"].dtype == (torch.float64 if double else torch.float32)
