@@ -26,6 +26,7 @@ RECIPE += ["schedule=one_cycle", "augment=standard", "callbacks=ema", "tta=flip"
 RECIPE += ["loss.label_smoothing=0.1", "loss.weight=balanced", "data.balanced=true"]
 RECIPE += ["data.contrast=equalise"]
 DROPOUT = ["model=vgg", "model.widths=[4]", "model.hidden=[8]", "model.dropout=0.5"]
+DROPOUT += ["optim.lr=0.005", "optim.momentum=0.5"]  # at which its units stay alive
 TODAYS = ("seconds", "commit")  # what differs between two runs of the same settings
 
 
