@@ -1,6 +1,6 @@
 """Momentum with orthogonal steps for matrices, and plain momentum for the rest."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
 import torch
@@ -14,23 +14,42 @@ QUINTIC = 3.4445, -4.7750, 2.0315
 ROUNDS = 5
 
 
-def orthogonalised(matrix: Tensor) -> Tensor:
-    """Return the nearest matrix with orthogonal rows or columns, roughly, by Newton-Schulz rounds.
+def orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Return the nearest matrices with orthogonal rows or columns, roughly (Newton-Schulz).
+
+    A round multiplies a matrix X by a polynomial of its Gram matrix X X^T, from the left. All of
+    these commute, so that the rounds are taken on the small Gram matrices alone, those of one size
+    together, and X is multiplied once.
 
     Args:
-        matrix: (R, C).
+        matrices: (R, C) each.
 
     Returns:
-        U S V^T for the matrix's U and V, and singular values S near 1, (R, C).
+        U S V^T for each matrix's U and V, and singular values S near 1, (R, C).
     """
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.mT if is_tall else matrix
-    x = x / (x.norm() + 1e-7)  # so that no singular value is above 1
+    wide = [x.mT if x.shape[0] > x.shape[1] else x for x in matrices]
+    wide = [x / (x.norm() + 1e-7) for x in wide]  # so that no singular value is above 1
+    found = list(wide)
+    for rows in {x.shape[0] for x in wide}:
+        places = [i for i, x in enumerate(wide) if x.shape[0] == rows]
+        factors = _factors(torch.stack([wide[i] @ wide[i].mT for i in places]))
+        for i, factor in zip(places, factors, strict=True):
+            found[i] = factor @ wide[i]
+    return [y.mT if y.shape != x.shape else y for x, y in zip(matrices, found, strict=True)]
+
+
+def _factors(gram: Tensor) -> Tensor:
+    """Return by what all rounds together multiply matrices of these Gram matrices, (K, R, R)."""
     a, b, c = QUINTIC
-    for _ in range(ROUNDS):
-        gram = x @ x.mT
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if is_tall else x
+    whole: Tensor | None = None
+    for left in reversed(range(ROUNDS)):
+        step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        step.diagonal(dim1=-2, dim2=-1).add_(a)
+        whole = step if whole is None else step @ whole
+        if left:
+            gram = step @ gram @ step
+    assert whole is not None
+    return whole
 
 
 class MuonWithSGD(Optimizer):
@@ -99,7 +118,6 @@ class MuonWithSGD(Optimizer):
             torch._foreach_add_(parameters, ahead, alpha=-lr)
             return
         torch._foreach_mul_(parameters, 1 - lr * group["weight_decay"])
-        for p, update in zip(parameters, ahead, strict=True):
-            rows = update.flatten(1)
-            grown = max(1.0, rows.shape[0] / rows.shape[1]) ** 0.5
-            p.add_(orthogonalised(rows).view_as(p), alpha=-lr * grown)
+        for p, step in zip(parameters, orthogonalised([g.flatten(1) for g in ahead]), strict=True):
+            grown = max(1.0, step.shape[0] / step.shape[1]) ** 0.5
+            p.add_(step.reshape(p.shape), alpha=-lr * grown)

@@ -8,16 +8,32 @@ from fer_lightning.training.muon import orthogonalised
 from fer_lightning.training.optimizers import Muon
 
 
-@pytest.mark.parametrize("shape", [(6, 20), (20, 6), (5, 5), (1, 8)])
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6), (6, 6), (1, 8)])
 def test_directions_stay_and_singular_values_become_about_one(shape):
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0)).double()
+    generator = torch.Generator().manual_seed(0)
+    matrix, *others = (
+        torch.randn(each, generator=generator).double() for each in (shape, (6, 9), (12, 6), (1, 1))
+    )
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    found = orthogonalised(matrix)
+    found = orthogonalised([*others, matrix])[-1]
     inside = u.mT @ found @ v.mT  # diagonal, if the directions are the same
     diagonal = inside.diagonal()
     torch.testing.assert_close(inside, diagonal.diag(), atol=1e-6, rtol=0)
     assert diagonal.min() > 0.65
     assert diagonal.max() < 1.25
+
+
+def test_the_rounds_are_those_of_the_paper():
+    """One after another, X <- a X + (b X X^T + c (X X^T)^2) X (Jordan et al., 2024)."""
+    matrix = torch.randn(5, 12, generator=torch.Generator().manual_seed(3)).double()
+    x = matrix / matrix.norm()
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    (found,) = orthogonalised([matrix])
+    torch.testing.assert_close(found, x, rtol=1e-5, atol=1e-6)
+    (single,) = orthogonalised([matrix.float()])
+    torch.testing.assert_close(single.double(), x, rtol=1e-3, atol=1e-3)
 
 
 def polar(matrix):
