@@ -11,12 +11,12 @@ import numpy as np
 from fer_lightning.data.class_names import CLASSES, LEFT_OUT, ClassNames
 from fer_lightning.data.faces import FaceSplits, existing_path
 from fer_lightning.data.image_size import SIZE, require_image_size
+from fer_lightning.data.sources.csv_table import CSV_NAMES, USAGES, find_table
 from fer_lightning.data.sources.drawn_splits import DrawnSplits
-from fer_lightning.data.sources.face_table import CSV_NAMES, USAGES, find_table
-from fer_lightning.data.sources.folder import find_pictures
+from fer_lightning.data.sources.ferplus_votes import RULES, Votes
 from fer_lightning.data.sources.images import decode_files
-from fer_lightning.data.sources.table_faces import split_by_name, table_faces
-from fer_lightning.data.sources.votes import RULES, Votes
+from fer_lightning.data.sources.into_splits import split_by_name, table_faces
+from fer_lightning.data.sources.picture_names import find_pictures
 from fer_lightning.errors import InputError, require
 from fer_lightning.files import FileTree, Folder, open_tree
 
@@ -35,7 +35,7 @@ class Fer2013:
         image_size: Side of the faces in pixels, to which they are resampled.
         labels: `fer2013new.csv` of FER+, whose votes take the place of the labels; None keeps those
             of FER2013. Its rows are those of `fer2013.csv`, so pictures cannot be joined to it.
-        votes: What becomes of the votes, see `votes.py`: `soft` gives faces in training the
+        votes: What becomes of the votes, see `ferplus_votes.py`: `soft` gives faces in training the
             probabilities of their labels, `majority` the label with more than half of the votes.
 
     Raises:

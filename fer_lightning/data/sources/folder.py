@@ -9,75 +9,28 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_lightning.data.class_names import CLASSES, LEFT_OUT, ClassNames
+from fer_lightning.data.class_names import LEFT_OUT, ClassNames
 from fer_lightning.data.faces import FaceSplits, existing_path
 from fer_lightning.data.image_size import SIZE, require_image_size
+from fer_lightning.data.sources.csv_table import find_table
 from fer_lightning.data.sources.drawn_splits import DrawnSplits
-from fer_lightning.data.sources.face_table import find_table
-from fer_lightning.data.sources.images import SUFFIXES, decode_files
+from fer_lightning.data.sources.images import decode_files
+from fer_lightning.data.sources.into_splits import split_by_name, table_faces
 from fer_lightning.data.sources.label_list import listed_pictures, read_label_list
-from fer_lightning.data.sources.table_faces import split_by_name, table_faces
+from fer_lightning.data.sources.picture_names import (
+    SPLIT_FOLDERS,
+    Picture,
+    first_group,
+    in_class_folder,
+    picture_names,
+    split_above,
+)
 from fer_lightning.errors import InputError, SettingError, require
 from fer_lightning.files import FileTree, Folder, open_tree
 
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "train_set": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "val_set": "val",
-    "test": "test",
-    "testing": "test",
-    "test_set": "test",
-}
 PATTERNS = ("label_pattern", "subject_pattern", "split_pattern", "view_pattern")
 
 log = getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture file.
-
-    Attributes:
-        name: In the tree.
-        found: Its label as it comes.
-        place: What the label was found in, for messages.
-        split: The split that its folder or name says, if any.
-    """
-
-    name: str
-    found: str
-    place: str
-    split: str | None
-
-
-def find_pictures(tree: FileTree) -> list[Picture]:
-    """Return all pictures of a tree in folders of classes, in the order of their names.
-
-    Args:
-        tree: Where they are; files that are no pictures by their suffix are passed over.
-
-    Raises:
-        InputError: A picture stands in no folder.
-    """
-    return [_in_class_folder(tree, name) for name in picture_names(tree)]
-
-
-def picture_names(tree: FileTree) -> list[str]:
-    """Return the names of all pictures of a tree, in order."""
-    return [name for name in tree.names() if name.lower().endswith(SUFFIXES)]
-
-
-def _in_class_folder(tree: FileTree, name: str) -> Picture:
-    *above, folder, _ = ["", "", *name.split("/")]
-    if not folder:
-        rule = f"must be one of {', '.join(CLASSES)} or a synonym"
-        raise InputError(f"{tree.path}: the folder of a picture {rule}, got {name!r}")
-    place = f"the class folder of {name!r}"
-    return Picture(name, folder, place, SPLIT_FOLDERS.get(above[-1].lower()))
 
 
 @dataclass(frozen=True)
@@ -203,7 +156,7 @@ class ClassFolders:
         """Return the names of the pictures that show one of the views."""
         if self.views is None or self.view_pattern is None:
             return list(names)
-        seen = {name: _first_group(self.view_pattern, name) for name in names}
+        seen = {name: first_group(self.view_pattern, name) for name in names}
         wanted = [str(view).lower() for view in self.views]
         there = Counter(view.upper() for view in seen.values() if view is not None)
         for view in wanted:
@@ -224,7 +177,7 @@ class ClassFolders:
         elif self.label_pattern is not None:
             pictures = [self._by_name(tree, name) for name in names]
         else:
-            pictures = [_in_class_folder(tree, name) for name in names]
+            pictures = [in_class_folder(tree, name) for name in names]
         if self.split_pattern is None:
             return pictures
         return [Picture(p.name, p.found, p.place, self._split_of(tree, p.name)) for p in pictures]
@@ -242,21 +195,21 @@ class ClassFolders:
             told = "%s: %d of %d pictures that %s names are there"
             log.warning(told, tree.path, len(found), len(labels), lists[0])
         return [
-            Picture(name, label, f"the label of {name!r}", _split_above(name))
+            Picture(name, label, f"the label of {name!r}", split_above(name))
             for name, label in found.items()
         ]
 
     def _by_name(self, tree: FileTree, name: str) -> Picture:
-        found = _first_group(str(self.label_pattern), name)
+        found = first_group(str(self.label_pattern), name)
         if found is None:
             raise InputError(
                 f"{tree.path}: label_pattern {self.label_pattern!r} must find every file name, "
                 f"got none in {name!r}"
             )
-        return Picture(name, found, f"the label in the name of {name!r}", _split_above(name))
+        return Picture(name, found, f"the label in the name of {name!r}", split_above(name))
 
     def _split_of(self, tree: FileTree, name: str) -> str:
-        split = _first_group(str(self.split_pattern), name)
+        split = first_group(str(self.split_pattern), name)
         if split is None or split.lower() not in SPLIT_FOLDERS:
             raise InputError(
                 f"{tree.path}: split_pattern {self.split_pattern!r} must find train, val or test "
@@ -270,7 +223,7 @@ class ClassFolders:
             return np.full(len(pictures), -1)
         people = []
         for picture in pictures:
-            person = _first_group(self.subject_pattern, picture.name)
+            person = first_group(self.subject_pattern, picture.name)
             if person is None:
                 raise InputError(
                     f"{where}: subject_pattern {self.subject_pattern!r} must find every file name, "
@@ -316,15 +269,3 @@ def _require_pattern(setting: str, pattern: str | None) -> None:
     except (re.error, TypeError) as error:
         raise SettingError(setting, rule, pattern) from error
     require(n_groups == 1, setting, rule, pattern)
-
-
-def _first_group(pattern: str, name: str) -> str | None:
-    """Return what the group of a pattern finds in a file name, its folders left aside, or None."""
-    match = re.search(pattern, name.split("/")[-1])
-    return match[1] if match else None
-
-
-def _split_above(name: str) -> str | None:
-    """Return the split of the nearest folder above a picture that has the name of one."""
-    folders = (SPLIT_FOLDERS.get(folder.lower()) for folder in reversed(name.split("/")[:-1]))
-    return next((split for split in folders if split), None)

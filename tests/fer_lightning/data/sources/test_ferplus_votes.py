@@ -9,7 +9,7 @@ import torch
 from fer_lightning.data.cache import load
 from fer_lightning.data.minibatches import TrainLoader, in_order
 from fer_lightning.data.sources.fer2013 import Fer2013
-from fer_lightning.data.sources.votes import COLUMNS, distribution, majority, of_seven
+from fer_lightning.data.sources.ferplus_votes import COLUMNS, distribution, majority, of_seven
 from fer_lightning.errors import InputError, SettingError
 
 HEADER = (

@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from fer_lightning.data.sources.face_table import USAGE, USAGES, FaceTable
+from fer_lightning.data.sources.csv_table import USAGE, USAGES, FaceTable
 from fer_lightning.errors import InputError
 from fer_lightning.files import Folder, text_lines
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from fer_lightning.data.class_names import ClassNames
 from fer_lightning.data.faces import Faces, FaceSplits, require_faces
+from fer_lightning.data.sources.csv_table import read_table
 from fer_lightning.data.sources.drawn_splits import DrawnSplits
-from fer_lightning.data.sources.face_table import read_table
-from fer_lightning.data.sources.votes import Votes
+from fer_lightning.data.sources.ferplus_votes import Votes
 from fer_lightning.data.splitting import SPLITS
 from fer_lightning.files import FileTree
 
