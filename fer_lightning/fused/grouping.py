@@ -21,6 +21,8 @@ OF_EACH = {"schedule", "checkpoint", "logger"}
 # What of Lightning's Trainer the fused training knows.
 TRAINER = {"max_epochs", "accelerator", "devices", "precision", "num_sanity_val_steps"}
 TRAINER |= {"log_every_n_steps", "enable_progress_bar", "enable_model_summary"}
+# What it does not, however it is set, if it is.
+FOREIGN = ("trainer.log_every_n_steps", "augment", "tta", "data.contrast", "data.balanced")
 SCHEDULES = (None, "cosine", "onecycle", "step", "plateau")
 LOSSES = (None, "crossentropy", "torch.nn.CrossEntropyLoss")
 # Whose layers are applied one after another.
@@ -77,8 +79,6 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
         return f"trainer.precision={precision} is for Lightning's own loop"
     if settings.get("trainer.devices") != 1:
         return "it runs on several devices"
-    if settings.get("trainer.log_every_n_steps") is not None:
-        return "trainer.log_every_n_steps is for Lightning's own loop"
     if any(key.startswith("callbacks.") for key in settings):
         return "callbacks are for Lightning's own loop"
     if settings.get("schedule") not in SCHEDULES:
@@ -86,14 +86,9 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
     of_loss = settings.get("loss.label_smoothing") or settings.get("loss.weight") is not None
     if settings.get("loss") not in LOSSES or of_loss:
         return "loss is for Lightning's own loop"
-    if any(key.startswith("augment.") for key in settings):
-        return "augment is for Lightning's own loop"
-    if settings.get("tta") is not None:
-        return "tta is for Lightning's own loop"
-    if settings.get("data.contrast") is not None:
-        return "data.contrast is for Lightning's own loop"
-    if settings.get("data.balanced"):
-        return "data.balanced is for Lightning's own loop"
+    given = [key for key in FOREIGN if settings.get(key) not in (None, False)]
+    if given:
+        return f"{given[0]} is for Lightning's own loop"
     if settings.get("data.labels") is not None and settings.get("data.votes") == "soft":
         return "data.votes=soft is for Lightning's own loop"
     monitor = settings.get("checkpoint.monitor", "val/acc")

@@ -46,7 +46,7 @@ class ExpressionClassifier(L.LightningModule):
     minibatch.
 
     Args:
-        network: From faces in [0, 1], (B, 1, 48, 48), to logits, (B, 7).
+        network: From faces in [0, 1], (B, 1, H, W), to logits, (B, 7).
         optimizer: From parameters to an optimiser, as `SGD(lr=0.1)` of this package or
             `functools.partial(torch.optim.NAdam, lr=0.001)`.
         schedule: How its learning rate changes, as `Cosine()` of this package or a partial of a

@@ -60,6 +60,14 @@ def test_orders_with_more_jobs_than_others_are_a_group_of_their_own(settings):
         ("+trainer.limit_train_batches=3", "trainer.limit_train_batches"),
         ("trainer.devices=2", "several devices"),
         ("optim._target_=elsewhere.Lion", "optim=lion"),
+        ("optim=muon", "optim=muon"),
+        ("model=resnet", "model=resnet"),
+        ("augment=standard", "augment is"),
+        ("tta=flip", "tta is"),
+        ("data.contrast=equalise", "data.contrast is"),
+        ("data.balanced=true", "data.balanced is"),
+        ("loss.weight=balanced", "loss is"),
+        ("loss.label_smoothing=0.1", "loss is"),
     ],
 )
 def test_what_only_lightning_can_do_is_left_to_it(settings, given, reason):
@@ -67,6 +75,12 @@ def test_what_only_lightning_can_do_is_left_to_it(settings, given, reason):
     groups = grouped([settings(given), settings("seed=1"), settings("seed=2")])
     assert [group.jobs for group in groups] == [(0,), (1, 2)]
     assert reason in groups[0].alone
+
+
+def test_soft_targets_are_left_to_lightning_and_majorities_are_not(settings):
+    voted = ["data=ferplus", "data.path=fer2013.csv", "data.labels=fer2013new.csv"]
+    assert "data.votes=soft" in obstacle(settings(*voted))
+    assert obstacle(settings(*voted, "data.votes=majority")) is None
 
 
 def test_a_job_without_a_partner_says_so(settings):
