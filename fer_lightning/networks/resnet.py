@@ -62,7 +62,7 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        stem: int = 32,
+        stem: int = 16,
         widths: Sequence[int] = (32, 64, 96),
         depths: Sequence[int] = (1, 1, 1),
     ) -> None:
