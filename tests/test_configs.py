@@ -27,12 +27,13 @@ def test_each_network_has_the_learning_rate_and_epochs_of_the_study(composed, mo
     assert (given.optim.lr, given.trainer.max_epochs) == (0.3, 7)
 
 
-def test_the_shipped_shapes_are_those_of_the_study(composed):
+def test_the_shipped_shapes_have_the_parameters_that_they_should(composed):
     sizes = {
         model: sum(p.numel() for p in instantiate(composed(f"model={model}").model).parameters())
-        for model in ("mlp", "cnn")
+        for model in ("mlp", "cnn", "resnet")
     }
-    assert sizes == {"mlp": 37_655, "cnn": 10_599}
+    resnet = 432 + 14_528 + 57_728 + 144_960 + 679  # stem, three stages, linear layer
+    assert sizes == {"mlp": 37_655, "cnn": 10_599, "resnet": resnet}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "data").glob("*.yaml")))
