@@ -13,7 +13,7 @@ def is_empty(images: Tensor) -> Tensor:
     """Return whether pictures show next to nothing, (N,), bool.
 
     Args:
-        images: Grey levels, (N, 1, 48, 48), uint8.
+        images: Grey levels, (N, 1, H, H), uint8.
     """
     parts = [_is_empty(part) for part in images.split(2048) if len(part)]
     return torch.cat([torch.empty(0, dtype=torch.bool), *parts])

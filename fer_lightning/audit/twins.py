@@ -49,7 +49,7 @@ def find_pairs(images: Tensor, alike: float = ALIKE, same: float = SAME) -> Pair
     few small shifts. A picture of one grey level is like no other.
 
     Args:
-        images: Grey levels, (N, 1, 48, 48), uint8.
+        images: Grey levels, (N, 1, H, H), uint8.
         alike: The least correlation of coarse thumbnails.
         same: The least correlation of details.
     """
@@ -82,8 +82,11 @@ def _thumbnails(images: Tensor, side: int) -> Tensor:
 
 
 def _shrunk(images: Tensor, side: int) -> Tensor:
-    """Return thumbnails, (N, side, side), float32, each pixel the mean of a square."""
-    return F.avg_pool2d(images.float(), images.shape[-1] // side)[:, 0]
+    """Return thumbnails, (N, side, side), float32, each pixel the mean of a square.
+
+    Squares overlap where their side is no whole number of pixels.
+    """
+    return F.adaptive_avg_pool2d(images.float(), side)[:, 0]
 
 
 def _candidates(small: Tensor, alike: float) -> tuple[Tensor, Tensor]:

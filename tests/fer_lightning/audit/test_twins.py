@@ -54,6 +54,16 @@ def test_a_changed_copy_is_a_near_one(change, mirrored):
     assert 0.75 <= pairs.similarity.item() < 1 + 1e-6
 
 
+@pytest.mark.parametrize("side", [8, 20, 40, 64, 100])
+def test_faces_of_any_size_are_compared(side):
+    images, _ = pairs_of(photo(1), photo(2), photo(1)[:, ::-1])
+    sized = torch.nn.functional.interpolate(images.float(), (side, side), mode="area")
+    pairs = find_pairs(sized.round().to(torch.uint8))
+    assert (0, 2) in told(pairs)
+    assert pairs.mirrored.tolist()[told(pairs).index((0, 2))]
+    assert side < 20 or told(pairs) == [(0, 2)]  # of eight pixels a side there is little to tell
+
+
 def test_the_same_outline_with_other_details_is_no_pair():
     rng = np.random.default_rng(3)
     outline = 400 * gaussian_filter(rng.normal(size=(48, 48)), 10)
