@@ -121,7 +121,11 @@ def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
     """
     stored = read_checkpoint(path)
     try:
-        model = ExpressionClassifier(restored_network(stored), **as_evaluated(stored)).eval()
+        network = restored_network(stored)
+        model = ExpressionClassifier(network, **as_evaluated(stored)).eval()
+        for weights in network.parameters():
+            model.to(weights.dtype)  # that of the faces it is given; a run may train in float64
+            break
         epoch = _epoch(stored)
     except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
         raise InputError(
