@@ -32,7 +32,7 @@ def test_the_shipped_shapes_have_the_parameters_that_they_should(composed):
         model: sum(p.numel() for p in instantiate(composed(f"model={model}").model).parameters())
         for model in ("mlp", "cnn", "resnet")
     }
-    resnet = 432 + 14_528 + 57_728 + 144_960 + 679  # stem, three stages, linear layer
+    resnet = 864 + 18_560 + 57_728 + 144_960 + 679  # stem, three stages, linear layer
     assert sizes == {"mlp": 37_655, "cnn": 10_599, "resnet": resnet}
 
 

@@ -39,17 +39,28 @@ def test_faces_of_any_size_give_seven_logits(make, side):
     assert network(torch.rand(3, 1, side, side)).shape == (3, 7)
 
 
-@pytest.mark.parametrize(("n_in", "n_out", "stride"), [(3, 3, 1), (3, 5, 1), (3, 3, 2), (3, 5, 2)])
-def test_a_block_adds_to_its_input_what_its_convolutions_say(n_in, n_out, stride):
-    block = Block(n_in, n_out, stride).eval()
-    x = torch.rand(2, n_in, 7, 7)
+@pytest.mark.parametrize("n_out", [3, 5])
+def test_a_block_adds_to_its_input_what_its_convolutions_say(n_out):
+    block = Block(3, n_out).eval()
+    x = torch.rand(2, 3, 7, 7)
     nn.init.zeros_(block.residual[-1].weight)  # the norm after the convolutions
-    kept = nn.functional.avg_pool2d(x, stride, ceil_mode=True) if stride > 1 else x
-    if n_in != n_out or stride > 1:
-        weight = block.shortcut[-2].weight[:, :, 0, 0]
-        norm = block.shortcut[-1]
-        kept = torch.einsum("oi,bihw->bohw", weight, kept) / (1 + norm.eps) ** 0.5
-    torch.testing.assert_close(block(x), kept.relu(), atol=1e-6, rtol=1e-5)
+    kept = x
+    if n_out != 3:
+        weight = block.shortcut[0].weight[:, :, 0, 0]
+        norm = block.shortcut[1]
+        kept = torch.einsum("oi,bihw->bohw", weight, x) / (1 + norm.eps) ** 0.5
+    torch.testing.assert_close(block(x), kept * kept.sigmoid(), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("side", "places"), [(48, [12, 6, 3]), (32, [8, 4, 2]), (49, [13, 7, 4])])
+def test_each_stage_but_the_first_halves_the_sides(side, places):
+    x = ResNet(2, [2, 3, 4], [1, 1, 1]).stem(torch.rand(1, 1, side, side))
+    seen = []
+    for layer in ResNet(2, [2, 3, 4], [1, 1, 1]).stages:
+        x = layer(x)
+        if isinstance(layer, Block):
+            seen.append(tuple(x.shape[2:]))
+    assert seen == [(n, n) for n in places]
 
 
 @pytest.mark.parametrize(
