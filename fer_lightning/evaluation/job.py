@@ -185,6 +185,7 @@ def _evaluate_one(
         },
         "n": len(found.predictions.faces),
         "tta": model.tta,
+        "smooth": model.smooth,
         "read": reads.get(config.split, 0) + 1,
         **found.figures(),
     }

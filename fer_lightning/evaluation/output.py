@@ -50,7 +50,8 @@ def evaluation_text(name: str, facts: dict[str, Any]) -> str:
 
 
 def _views(facts: dict[str, Any]) -> str:
-    return "; each face and its mirror image" if facts["tta"] == "flip" else ""
+    text = "; each face and its mirror image" if facts["tta"] == "flip" else ""
+    return text + ("; smoothed as those of the training" if facts["smooth"] else "")
 
 
 def _reads(facts: dict[str, Any]) -> list[str]:

@@ -68,6 +68,11 @@ class Augment:
         rule = "be 0 where mixup is not, as a face is mixed in one way"
         require(not (self.mixup and self.cutmix), "cutmix", rule, self.cutmix)
 
+    @property
+    def moves(self) -> bool:
+        """Whether faces are sampled anew, and so lose a part of what is sharp."""
+        return bool(self.rotation or self.scale or self.shift)
+
     def draw(self, n: int, seed: int, epoch: int) -> "Tensor":
         """Return the random numbers of n faces in an epoch, (n, 14), float32, on the CPU."""
         import torch
@@ -102,7 +107,7 @@ class Augment:
         images = prepared(images, None)
         draws = draws.to(images.dtype)
         both = 2 * draws - 1  # the same numbers in [-1, 1)
-        if self.rotation or self.scale or self.shift:
+        if self.moves:
             images = change.moved(
                 images,
                 mirror=1 - 2 * (draws[:, FLIP] < self.flip).to(images.dtype),

@@ -25,6 +25,7 @@ from fer_lightning.data import (
 from fer_lightning.errors import InputError, require
 from fer_lightning.runs import as_now, network_name, read_checkpoint, restored_network
 from fer_lightning.training.epoch_means import EpochMeans
+from fer_lightning.training.face_changes import smoothed
 from fer_lightning.training.lean import remember_signature
 from fer_lightning.training.loggers import log_epoch
 from fer_lightning.training.losses import CrossEntropy
@@ -36,6 +37,8 @@ from fer_lightning.training.schedules import Schedule, configured
 Loss = Callable[[Tensor, Tensor], Tensor]
 STUDY = SGD(lr=0.01)
 TTA = (None, "flip")
+# What of the settings of a classifier goes with its weights.
+AS_EVALUATED = ("tta", "contrast", "smooth")
 
 
 class ExpressionClassifier(L.LightningModule):
@@ -58,6 +61,8 @@ class ExpressionClassifier(L.LightningModule):
             its mirror image; None takes the face as it is.
         contrast: How grey levels, integers, are prepared: `equalise` spreads those of each face
             evenly; None leaves them as they are.
+        smooth: Whether faces are evaluated as smooth as sampling between pixels makes those that
+            are moved in training. Training sets it by the augmentation of a `FaceDataModule`.
 
     Attributes:
         settings: The arguments that the class of the network was made with, for checkpoints.
@@ -72,13 +77,14 @@ class ExpressionClassifier(L.LightningModule):
         log_steps: bool = True,
         tta: str | None = None,
         contrast: str | None = None,
+        smooth: bool = False,
     ) -> None:
         super().__init__()
         require_contrast(contrast)
         require(tta in TTA, "tta", f"be one of {', '.join(map(str, TTA[1:]))}, or null", tta)
         self.network = network
         self.optimizer, self.schedule, self.loss = optimizer, schedule, loss
-        self.log_steps, self.tta, self.contrast = log_steps, tta, contrast
+        self.log_steps, self.tta, self.contrast, self.smooth = log_steps, tta, contrast, smooth
         self.settings: dict[str, Any] = getattr(network, "settings", {})
         self._outputs: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         self._weighs = self._resident = False
@@ -136,6 +142,8 @@ class ExpressionClassifier(L.LightningModule):
     def evaluated(self, images: Tensor) -> Tensor:
         """Return the log-probabilities, up to a constant of each face, as `tta` says, (B, 7)."""
         images = prepared(images, self.contrast, cast(torch.dtype, self.dtype))
+        if self.smooth:
+            images = smoothed(images)
         logits = self(images)
         if self.tta is None:
             return logits
@@ -154,7 +162,10 @@ class ExpressionClassifier(L.LightningModule):
 
     def on_fit_start(self) -> None:
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        if isinstance(self.loss, CrossEntropy) and isinstance(datamodule, FaceDataModule):
+        if not isinstance(datamodule, FaceDataModule):
+            return
+        self.smooth = getattr(datamodule.augment, "moves", False)
+        if isinstance(self.loss, CrossEntropy):
             self.loss.balance(datamodule.splits.train.class_counts())
 
     def on_train_epoch_start(self) -> None:
@@ -261,7 +272,7 @@ class ExpressionClassifier(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["network"] = network_name(type(self.network))
         checkpoint["hyper_parameters"] = self.settings
-        checkpoint["tta"], checkpoint["contrast"] = self.tta, self.contrast
+        checkpoint.update({name: getattr(self, name) for name in AS_EVALUATED})
         checkpoint["random"] = random_state(self.device)
 
     @classmethod
@@ -288,4 +299,4 @@ class ExpressionClassifier(L.LightningModule):
 
 def as_evaluated(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the network in a checkpoint is evaluated, as arguments of its classifier."""
-    return {name: stored.get(name) for name in ("tta", "contrast")}  # none in older ones
+    return {name: stored[name] for name in AS_EVALUATED if name in stored}  # not in older ones

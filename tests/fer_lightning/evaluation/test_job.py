@@ -8,6 +8,7 @@ import torch
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.errors import InputError
 from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.face_changes import smoothed
 
 
 def read(folder):
@@ -110,6 +111,24 @@ def test_a_run_is_evaluated_as_it_was_trained_unless_it_is_told_not_to(
     assert own["ce"] == pytest.approx(best["test"]["ce"], rel=1e-5)
     with pytest.raises(InputError, match="tta must be one of none, flip, got 'flop'"):
         evaluate_here(run, settings=("tta=flop",))
+
+
+@pytest.mark.parametrize(("augment", "smooth"), [("standard", True), ("none", False)])
+def test_faces_are_evaluated_as_smooth_as_those_that_were_moved(
+    train_here, evaluate_here, tmp_path, augment, smooth
+):
+    train_here("run", "optim.lr=0.05", f"augment={augment}")
+    evaluate_here(tmp_path / "run")
+    facts = read(tmp_path / "run" / "evaluation" / "test")
+    assert facts["smooth"] is smooth
+    best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]
+    assert facts["ce"] == pytest.approx(best["test"]["ce"], rel=1e-5)
+
+    checkpoint = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    model = ExpressionClassifier.load_from_checkpoint(checkpoint)
+    images = torch.rand(5, 1, 48, 48)
+    same = smoothed(images) if smooth else images
+    assert torch.equal(model.evaluated(images), model.network(same))
 
 
 def test_what_prepares_faces_goes_with_the_network(train_here, evaluate_here, csv_path, tmp_path):

@@ -72,6 +72,18 @@ def test_moved_faces_are_those_of_scipy(images, mirror, angle, zoom, shift):
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-9)
 
 
+def test_smoothed_faces_are_the_mean_of_those_moved_within_a_pixel(images):
+    shifts = [(i + 0.5) / 8 - 0.5 for i in range(8)]  # whose mean distance is a quarter, exactly
+    still = {"mirror": torch.ones(6), "angle": torch.zeros(6), "zoom": torch.ones(6)}
+    still = {name: values.double() for name, values in still.items()}
+    moved = [
+        change.moved(images, shift=numbers(across, down).expand(6, 2) / SIDE, **still)
+        for across in shifts
+        for down in shifts
+    ]
+    torch.testing.assert_close(change.smoothed(images), torch.stack(moved).mean(0))
+
+
 def test_light_is_added_after_contrast_and_ends_at_black_and_white(images):
     found = change.lit(images[:2], numbers(0.2, -0.9), numbers(1.5, 1.0))
     first = np.clip((images[0].numpy() - 0.5) * 1.5 + 0.7, 0, 1)
