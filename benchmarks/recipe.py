@@ -38,7 +38,8 @@ def contenders(faces: Path, n: int | None) -> dict[str, Callable[[], list[float]
     if n is not None:
         rows = torch.arange(n)
         splits = FaceSplits(splits.train.take(rows), splits.val.take(rows), splits.test)
-        overrides += [f"+trainer.limit_train_batches={n // 128}", "+trainer.limit_val_batches=1"]
+        n_batches = n // project_run.composed(overrides).data.batch_size
+        overrides += [f"+trainer.limit_train_batches={n_batches}", "+trainer.limit_val_batches=1"]
     return {
         "recipe": functools.partial(_after_first, project_run.epoch_seconds, overrides),
         "bare": functools.partial(_after_first, _bare, overrides, splits),

@@ -121,11 +121,7 @@ def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
     """
     stored = read_checkpoint(path)
     try:
-        network = restored_network(stored)
-        model = ExpressionClassifier(network, **as_evaluated(stored)).eval()
-        for weights in network.parameters():
-            model.to(weights.dtype)  # that of the faces it is given; a run may train in float64
-            break
+        model = ExpressionClassifier(restored_network(stored), **as_evaluated(stored)).eval()
         epoch = _epoch(stored)
     except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
         raise InputError(

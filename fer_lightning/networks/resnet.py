@@ -44,8 +44,8 @@ class ResNet(nn.Module):
 
     The first convolution is 5x5 with stride 2, then come maxima of 2x2; each stage but the first
     begins with means of 2x2: of 48 pixels, 24 - 12 - 6 - 3 remain. The linear layer takes means
-    over all places. Convolutions have no strides, of which gradients cost a CPU more, and most of
-    the work is done on 12x12 places and fewer.
+    over all places. The other convolutions have no strides, as their gradients would cost a CPU
+    more, and work on 12x12 places at most.
 
     Args:
         stem: Channels of the first convolution.

@@ -84,6 +84,9 @@ class ExpressionClassifier(L.LightningModule):
         require(tta in TTA, "tta", f"be one of {', '.join(map(str, TTA[1:]))}, or null", tta)
         self.network = network
         self.optimizer, self.schedule, self.loss = optimizer, schedule, loss
+        for weights in network.parameters():
+            self.to(weights.dtype)  # that of the faces: a stored network may have float64 weights
+            break
         self.log_steps, self.tta, self.contrast, self.smooth = log_steps, tta, contrast, smooth
         self.settings: dict[str, Any] = getattr(network, "settings", {})
         self._outputs: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
@@ -140,7 +143,7 @@ class ExpressionClassifier(L.LightningModule):
         return self.network(prepared(images, self.contrast, cast(torch.dtype, self.dtype)))
 
     def evaluated(self, images: Tensor) -> Tensor:
-        """Return the log-probabilities, up to a constant of each face, as `tta` says, (B, 7)."""
+        """Return log-probabilities by `tta` and `smooth`, up to a constant of each face, (B, 7)."""
         images = prepared(images, self.contrast, cast(torch.dtype, self.dtype))
         if self.smooth:
             images = smoothed(images)

@@ -7,6 +7,7 @@ from fer_lightning.errors import InputError
 from fer_lightning.evaluation.stored_runs import find_network, find_networks, load_network
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.classifier import ExpressionClassifier
 
 
 def stored(model, **changes):
@@ -33,12 +34,14 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("model", [MLP([3, 5, 2]), CNN([2, 3], kernel_size=3), MLP([4]).double()])
 def test_a_network_comes_back_as_it_was(save, model):
-    loaded, epoch = load_network(save(stored(model)))
+    path = save(stored(model))
+    loaded, epoch = load_network(path)
     assert epoch == 5
     images = torch.randint(256, (2, 1, 48, 48), dtype=torch.uint8)
     with torch.no_grad():
         images = images.to(next(model.parameters()).dtype) / 255
         assert torch.equal(loaded(images), model(images))
+        assert torch.equal(ExpressionClassifier.load_from_checkpoint(path)(images), model(images))
     assert not loaded.training
 
 

@@ -54,9 +54,10 @@ def test_a_block_adds_to_its_input_what_its_convolutions_say(n_out):
 
 @pytest.mark.parametrize(("side", "places"), [(48, [12, 6, 3]), (32, [8, 4, 2]), (49, [13, 7, 4])])
 def test_each_stage_but_the_first_halves_the_sides(side, places):
-    x = ResNet(2, [2, 3, 4], [1, 1, 1]).stem(torch.rand(1, 1, side, side))
+    network = ResNet(2, [2, 3, 4], [1, 1, 1])
+    x = network.stem(torch.rand(1, 1, side, side))
     seen = []
-    for layer in ResNet(2, [2, 3, 4], [1, 1, 1]).stages:
+    for layer in network.stages:
         x = layer(x)
         if isinstance(layer, Block):
             seen.append(tuple(x.shape[2:]))
