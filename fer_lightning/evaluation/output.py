@@ -49,8 +49,11 @@ def evaluation_text(name: str, facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+VIEWS = {None: "", "flip": "; each face and its mirror image", "ten_crop": "; ten crops"}
+
+
 def _views(facts: dict[str, Any]) -> str:
-    text = "; each face and its mirror image" if facts["tta"] == "flip" else ""
+    text = VIEWS[facts["tta"]]
     return text + ("; smoothed as those of the training" if facts["smooth"] else "")
 
 

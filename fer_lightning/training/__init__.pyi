@@ -1,10 +1,6 @@
 from .augmentation import Augment as Augment
 from .callbacks.progress import EpochBar as EpochBar
-from .classifier import (
-    TTA as TTA,
-    ExpressionClassifier as ExpressionClassifier,
-    as_evaluated as as_evaluated,
-)
+from .classifier import ExpressionClassifier as ExpressionClassifier
 from .loggers import TensorBoard as TensorBoard, log_epoch as log_epoch
 from .losses import CrossEntropy as CrossEntropy
 from .optimizers import (
@@ -31,3 +27,4 @@ from .schedules import (
     Step as Step,
     configured as configured,
 )
+from .views import TTA as TTA, as_evaluated as as_evaluated

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -25,20 +25,17 @@ from fer_lightning.data import (
 from fer_lightning.errors import InputError, require
 from fer_lightning.runs import as_now, network_name, read_checkpoint, restored_network
 from fer_lightning.training.epoch_means import EpochMeans
-from fer_lightning.training.face_changes import smoothed
 from fer_lightning.training.lean import remember_signature
 from fer_lightning.training.loggers import log_epoch
 from fer_lightning.training.losses import CrossEntropy
 from fer_lightning.training.optimizers import SGD, OptimizerSettings
 from fer_lightning.training.random_state import random_state, set_random_state
 from fer_lightning.training.schedules import Schedule, configured
+from fer_lightning.training.views import AS_EVALUATED, TTA, as_evaluated, smoothed, views
 
 # From logits (B, 7) and labels (B,) to the mean over the faces.
 Loss = Callable[[Tensor, Tensor], Tensor]
 STUDY = SGD(lr=0.01)
-TTA = (None, "flip")
-# What of the settings of a classifier goes with its weights.
-AS_EVALUATED = ("tta", "contrast", "smooth")
 
 
 class ExpressionClassifier(L.LightningModule):
@@ -58,7 +55,8 @@ class ExpressionClassifier(L.LightningModule):
         log_steps: Whether to log the loss of a minibatch too, as `train/loss_step`, each time that
             `Trainer(log_every_n_steps=...)` says.
         tta: How faces are evaluated: `flip` takes the mean of the probabilities of a face and of
-            its mirror image; None takes the face as it is.
+            its mirror image, `ten_crop` of ten views, moved by a pixel or not and mirrored or
+            not; None takes the face as it is.
         contrast: How grey levels, integers, are prepared: `equalise` spreads those of each face
             evenly; None leaves them as they are.
         smooth: Whether faces are evaluated as smooth as sampling between pixels makes those that
@@ -147,11 +145,10 @@ class ExpressionClassifier(L.LightningModule):
         images = prepared(images, self.contrast, cast(torch.dtype, self.dtype))
         if self.smooth:
             images = smoothed(images)
-        logits = self(images)
-        if self.tta is None:
-            return logits
-        views = torch.stack((logits, self(images.flip(-1))))
-        return views.log_softmax(-1).logsumexp(0)
+        logits = [self(view) for view in views(images, self.tta)]
+        if len(logits) == 1:
+            return logits[0]
+        return torch.stack(logits).log_softmax(-1).logsumexp(0)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(self.parameters())
@@ -298,8 +295,3 @@ class ExpressionClassifier(L.LightningModule):
         except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
             rule = "must hold a network that can be made here"
             raise InputError(f"{checkpoint_path}: the checkpoint {rule}") from error
-
-
-def as_evaluated(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the network in a checkpoint is evaluated, as arguments of its classifier."""
-    return {name: stored[name] for name in AS_EVALUATED if name in stored}  # not in older ones

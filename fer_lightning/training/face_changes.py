@@ -40,16 +40,6 @@ def moved(images: Tensor, mirror: Tensor, angle: Tensor, zoom: Tensor, shift: Te
     return F.grid_sample(images, where, padding_mode="border", align_corners=False)
 
 
-def smoothed(images: Tensor) -> Tensor:
-    """Return the mean of images moved by at most half a pixel across and down, as `moved` does.
-
-    Sampling between pixels takes away a part of what is sharp, which unmoved faces would have.
-    """
-    row = images.new_tensor([1.0, 6.0, 1.0]) / 8  # a quarter of a pixel is the mean distance
-    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
-    return F.conv2d(padded, torch.outer(row, row)[None, None])
-
-
 def lit(images: Tensor, added: Tensor, contrast: Tensor) -> Tensor:
     """Return images whose grey levels are drawn apart around 0.5 by a factor, and raised."""
     offset = _of_each(added + 0.5 * (1 - contrast))

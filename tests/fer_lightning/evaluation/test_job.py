@@ -8,7 +8,7 @@ import torch
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.errors import InputError
 from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.face_changes import smoothed
+from fer_lightning.training.views import smoothed
 
 
 def read(folder):
@@ -97,6 +97,25 @@ def test_mirrored_evaluation_takes_the_mean_of_both_probabilities(run, evaluate_
     np.testing.assert_allclose(shown, proba, rtol=1e-5)
 
 
+def test_ten_crops_are_the_mean_of_moved_and_mirrored_faces(run, evaluate_here, csv_path):
+    evaluate_here(run, settings=("tta=ten_crop",))
+    folder = run / "evaluation" / "test_tta_ten_crop"
+    assert read(folder)["tta"] == "ten_crop"
+    model = ExpressionClassifier.load_from_checkpoint(run / "checkpoints" / "best.ckpt").eval()
+    images = Fer2013(csv_path).read().test.images.numpy()
+    places = np.arange(images.shape[-1])
+    probas = []
+    for down, across in ((0, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
+        rows, columns = ((places + d).clip(0, len(places) - 1) for d in (down, across))
+        moved = images[..., rows, :][..., columns]
+        for view in (moved, moved[..., ::-1]):
+            with torch.no_grad():
+                probas.append(model(torch.from_numpy(view.copy())).softmax(-1))
+    rows = rows_of(folder / "predictions.csv")
+    shown = np.array([[float(score) for score in list(row.values())[3:]] for row in rows])
+    np.testing.assert_allclose(shown, torch.stack(probas).mean(0), rtol=1e-5)
+
+
 def test_a_run_is_evaluated_as_it_was_trained_unless_it_is_told_not_to(
     train_here, evaluate_here, tmp_path
 ):
@@ -109,7 +128,7 @@ def test_a_run_is_evaluated_as_it_was_trained_unless_it_is_told_not_to(
     assert own["ce"] != plain["ce"]
     best = json.loads((run / "summary.json").read_text())["best"]
     assert own["ce"] == pytest.approx(best["test"]["ce"], rel=1e-5)
-    with pytest.raises(InputError, match="tta must be one of none, flip, got 'flop'"):
+    with pytest.raises(InputError, match="tta must be one of none, flip, ten_crop, got 'flop'"):
         evaluate_here(run, settings=("tta=flop",))
 
 

@@ -10,6 +10,7 @@ from scipy.ndimage import affine_transform
 from fer_lightning.errors import SettingError
 from fer_lightning.training import face_changes as change
 from fer_lightning.training.augmentation import ACROSS, DOWN, FLIP, KEPT, TURN, ZOOM, Augment
+from fer_lightning.training.views import smoothed
 
 SIDE = 12
 
@@ -81,7 +82,7 @@ def test_smoothed_faces_are_the_mean_of_those_moved_within_a_pixel(images):
         for across in shifts
         for down in shifts
     ]
-    torch.testing.assert_close(change.smoothed(images), torch.stack(moved).mean(0))
+    torch.testing.assert_close(smoothed(images), torch.stack(moved).mean(0))
 
 
 def test_light_is_added_after_contrast_and_ends_at_black_and_white(images):

@@ -1,0 +1,52 @@
+"""How faces are shown to a network that is evaluated: how smooth, and in which views."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TTA = (None, "flip", "ten_crop")
+# What of the settings of a classifier goes with its weights.
+AS_EVALUATED = ("tta", "contrast", "smooth")
+
+
+def views(images: Tensor, tta: str | None) -> list[Tensor]:
+    """Return the views of faces over which the probabilities of their classes are averaged.
+
+    The ten crops are those of A. Krizhevsky et al. (2012), "ImageNet classification with deep
+    convolutional neural networks", of faces that get a margin of a 48th of their side, in which
+    the pixels at the sides go on.
+
+    Args:
+        images: The faces, (B, 1, H, H).
+        tta: None for the faces as they are; `flip` for these and their mirror images; `ten_crop`
+            for these, the four corners of the faces with a margin, and the mirror images of all.
+    """
+    if tta is None:
+        return [images]
+    crops = [images]
+    if tta == "ten_crop":
+        side = images.shape[-1]
+        margin = max(1, round(side / 48))
+        wide = F.pad(images, (margin,) * 4, mode="replicate")
+        ends = (slice(side), slice(-side, None))
+        crops += [wide[..., rows, columns] for rows in ends for columns in ends]
+    return [view for crop in crops for view in (crop, crop.flip(-1))]
+
+
+def smoothed(images: Tensor) -> Tensor:
+    """Return the mean of images moved by at most half a pixel across and down.
+
+    Sampling between pixels, as faces that are moved in training are sampled, takes away a part of
+    what is sharp, which unmoved faces would have.
+    """
+    row = images.new_tensor([1.0, 6.0, 1.0]) / 8  # a quarter of a pixel is the mean distance
+    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    return F.conv2d(padded, torch.outer(row, row)[None, None])
+
+
+def as_evaluated(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the network in a checkpoint is evaluated, as arguments of its classifier."""
+    return {name: stored[name] for name in AS_EVALUATED if name in stored}  # not in older ones
