@@ -1,5 +1,7 @@
 """Mistakes of the user: each is one line that says what, the rule and the value."""
 
+from os import PathLike
+
 
 class InputError(ValueError):
     """Something that the user gave cannot be used; the message is one readable line."""
@@ -82,3 +84,8 @@ def one_line(error: Exception | str) -> str:
     """Return a message on one line, with control characters escaped."""
     text = " ".join(str(error).split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def require_path(name: str, value: object, what: str) -> None:
+    """Raise a `SettingError` unless the value can be the path of something."""
+    require(isinstance(value, str | PathLike) and bool(str(value)), name, f"be {what}", value)

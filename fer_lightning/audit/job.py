@@ -5,14 +5,14 @@ from datetime import datetime
 from pathlib import Path
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from fer_lightning.audit.confident_learning import Contradictions, contradicted
 from fer_lightning.audit.found import Found, found_text
 from fer_lightning.audit.out_of_fold import HOW, out_of_fold
 from fer_lightning.audit.page import page
-from fer_lightning.data import AUDIT_COLUMNS, Faces, FaceSplits, loaded
-from fer_lightning.errors import InputError
+from fer_lightning.data import AUDIT_COLUMNS, Faces, FaceSplits, loaded, require_loading_of
+from fer_lightning.errors import InputError, require, require_path
 from fer_lightning.files import whole_file, write_table
 from fer_lightning.runs import section
 
@@ -30,6 +30,10 @@ def audit(config: DictConfig, folder: Path) -> Found:
         InputError: The faces or the runs cannot be read, or do not belong together.
     """
     with section("data"):
+        require_loading_of(config.data)
+        for name in ("drop", "cv_folds", "cv_fold"):
+            rule = "be null for an audit, which looks at all faces"
+            require(config.data.get(name) is None, name, rule, config.data.get(name))
         source = instantiate(config.data.source, _convert_="all")
         whole = loaded(source, config.data.cache_dir).whole
     labels = _contradictions(config, whole)
@@ -52,6 +56,9 @@ def _contradictions(config: DictConfig, whole: FaceSplits) -> Contradictions | N
     """Return the labels that the networks of `runs` contradict, or None without runs."""
     if config.runs is None:
         return None
-    runs = [config.runs] if isinstance(config.runs, str) else [str(run) for run in config.runs]
+    runs = [config.runs] if isinstance(config.runs, str) else config.runs
+    for run in runs if isinstance(runs, list | ListConfig) else [runs]:
+        require_path("runs", run, "folders of runs or of a sweep")
+    runs = [str(run) for run in runs]
     proba = out_of_fold(runs, whole)
     return contradicted(proba, Faces.joined(whole.train, whole.val).labels)

@@ -22,6 +22,7 @@ from .loading import (
     loaded_by as loaded_by,
     twins_in_training as twins_in_training,
 )
+from .loading_rules import require_loading_of as require_loading_of
 from .minibatches import (
     Augmentation as Augmentation,
     Batch as Batch,
@@ -38,5 +39,4 @@ from .sources.tfd import Tfd as Tfd
 from .splitting import (
     SPLITS as SPLITS,
     require_contrast as require_contrast,
-    require_loading as require_loading,
 )

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from fer_lightning.data.class_names import CLASSES
 from fer_lightning.data.faces import FaceSplits
+from fer_lightning.data.loading_rules import require_loading_of
 from fer_lightning.data.splitting import SPLITS
 from fer_lightning.errors import require, require_integer
 from fer_lightning.plots import as_text, plain_table
@@ -30,6 +31,7 @@ def show_faces(config: DictConfig, folder: Path, overrides: list[str]) -> None:
     from fer_lightning.plots import contact_sheet
 
     with section("data"):
+        require_loading_of(config.data)
         source = instantiate(config.data.source, _convert_="all")
         splits = loaded_by(source, config.data).splits
     log.info("%s, fingerprint %s\n%s", source.name, splits.fingerprint(), count_table(splits))

@@ -15,7 +15,7 @@ from filelock import FileLock
 from fer_lightning.data.class_names import CLASSES
 from fer_lightning.data.faces import Faces, FaceSplits, Source
 from fer_lightning.data.splitting import SPLITS
-from fer_lightning.errors import InputError
+from fer_lightning.errors import InputError, require_path
 from fer_lightning.files import Folder, whole_file
 
 VERSION = 2  # of the decoders and of the cache's own format; a new one makes all old files unused
@@ -43,6 +43,7 @@ def load(source: Source, cache_dir: str | Path | None) -> FaceSplits:
     try:
         if cache_dir is None:
             return source.read().in_canonical_order()
+        require_path("cache_dir", cache_dir, "a folder, or null")
         return _load_kept(source, Path(cache_dir).expanduser())
     except OSError as error:  # one of the source's files; trouble with the cache's own is handled
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -136,8 +137,8 @@ def typed(classes: Mapping[str, str]) -> str:
 
 
 def _key(name: object) -> str:
-    """Return a label as it is compared: as text, in small letters."""
-    return "null" if name is None else str(name).strip().lower()
+    """Return a label as it is compared: as text, in small letters, accents composed."""
+    return "null" if name is None else unicodedata.normalize("NFC", str(name)).strip().lower()
 
 
 def _mapping(given: Map | str | None) -> Map:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fer_lightning.data.class_names import CLASSES
 from fer_lightning.data.splitting import SPLITS, deal_folds, require_fold
-from fer_lightning.errors import InputError, SettingError
+from fer_lightning.errors import InputError, SettingError, require_path
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Source(Protocol):
         """Read and decode all faces."""
 
 
-def existing_path(path: str | Path | None, what: str, name: str = "path") -> Path:
+def existing_path(path: str | Path | int | None, what: str, name: str = "path") -> Path:
     """Return the path of a setting after checking that it exists.
 
     Raises:
@@ -166,7 +166,10 @@ def existing_path(path: str | Path | None, what: str, name: str = "path") -> Pat
     """
     if path is None or str(path) == "":
         raise SettingError(name, f"be given: {what}", path)
-    path = Path(path).expanduser()
+    if type(path) is int:
+        path = str(path)  # a folder named 2013, as Hydra's grammar reads it
+    require_path(name, path, what)
+    path = Path(str(path)).expanduser()
     if not path.exists():
         raise InputError(f"no such file or folder: {path}")
     if not (path.is_file() or path.is_dir()):  # pipes and devices may never end

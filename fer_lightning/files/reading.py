@@ -6,6 +6,7 @@ import json
 import math
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,12 +130,22 @@ def value_at(tree: object, *keys: str) -> object:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A YAML loader that refuses aliases: ten lines of them can expand beyond any memory."""
+    """A YAML loader that refuses names that come twice, and aliases.
+
+    Ten lines of aliases can expand beyond any memory.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases are not read")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [str(name.value) for name, _ in node.value]
+        twice, n = max(Counter(names).items(), key=lambda item: item[1], default=("", 0))
+        if n > 1:
+            raise yaml.YAMLError(f"{twice} comes twice")
+        return super().construct_mapping(node, deep)
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[list[str]]:

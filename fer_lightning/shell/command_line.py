@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -72,6 +74,26 @@ def with_patterns(words: Sequence[str]) -> list[str]:
     pattern = re.compile(r"([+]{0,2}data\.\w+_pattern=)(?!['\"]|null$)(.+)", re.DOTALL)
     found = [pattern.fullmatch(word) for word in words]
     return [m[1] + quoted(m[2]) if m else word for m, word in zip(found, words, strict=True)]
+
+
+def require_names_once(words: Sequence[str]) -> None:
+    """Raise an `InputError` where a map of classes has a name twice, as Hydra keeps the last."""
+    for word in words:
+        key, _, value = word.partition("=")
+        if key.lstrip("+") not in ("data.classes", "data.codes") or not value.startswith("{"):
+            continue
+        try:
+            found = OverridesParser.create().parse_override(word).value()
+        except HydraException:  # which Hydra tells
+            continue
+        if isinstance(found, dict) and len(found) < _n_pairs(value):
+            raise InputError(f"{key.lstrip('+')} must have each name once, got {value!r}")
+
+
+def _n_pairs(text: str) -> int:
+    """Return how many pairs a map in Hydra's grammar is written with."""
+    plain = re.sub(r"\\.|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", "", text, flags=re.DOTALL)
+    return plain.count(":")
 
 
 # What stands in the place of a group of settings where a class of one's own is named.

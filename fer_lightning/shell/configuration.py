@@ -4,11 +4,13 @@ import difflib
 import functools
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fer_lightning.errors import InputError, SettingError
 from fer_lightning.files import new_folder
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -79,19 +81,69 @@ def explain(error: Exception, config_name: str) -> Exception | str:
     return error
 
 
+# Groups of which one option is chosen; others, such as callbacks, take a list.
+ONE_OF = ("augment", "data", "experiment", "model", "optim", "schedule", "trainer")
+
+
+def require_options(words: Sequence[str]) -> None:
+    """Raise a `SettingError` where a word chooses no option of a group, or several at once.
+
+    Hydra would merge several, so that the settings of one mix with those of another.
+    """
+    for word in words:
+        group, _, value = word.lstrip("+").partition("=")
+        is_name = not re.match(r"\[|(null|true|false|-?[\d.]+)$", value)
+        if group not in ONE_OF or is_name:
+            continue
+        options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        raise SettingError(group, f"be one of {', '.join(options)}", value)
+
+
+def require_keys(words: Sequence[str], config_name: str) -> None:
+    """Raise an `InputError` where a word adds a setting that nothing reads, as + lets it.
+
+    Arguments of classes can be added, such as `+trainer.precision=16-mixed`.
+    """
+    if any(word in ("--config-dir", "-cd") for word in words):
+        return
+    for word in words:
+        added = re.match(r"\+{1,2}([\w./]+)=", word)
+        if not added or added[1].startswith("hydra"):
+            continue
+        key = added[1]
+        top, _, below = key.partition(".")
+        if (below and top != "data") or ((CONF / top).is_dir() and not below):
+            continue
+        if below.split(".")[0] == "source" or key in _known_keys(config_name):
+            continue
+        hint = _hint(key, config_name)
+        raise InputError(f"{key} must be a setting that exists, got an unknown key{hint}")
+
+
+def _known_keys(config_name: str) -> set[str]:
+    """Return the keys of the defaults, and those of all data sets."""
+    keys = set(_default_keys(config_name))
+    for file in (CONF / "data").glob("*.yaml"):
+        keys |= {f"data.{name}" for name in map(str, OmegaConf.load(file))}
+    return keys
+
+
 def _hint(key: str, config_name: str) -> str:
     """Return a hint about an unknown key, such as the most similar key of the defaults."""
+    keys = [name for name in _default_keys(config_name) if not name.startswith("study.")]
+    if key in keys:
+        return "; it is one of another option than those chosen"
+    close = difflib.get_close_matches(key, keys, n=1)
+    return f"; did you mean {close[0]}?" if close else "; `--cfg job` shows all"
+
+
+def _default_keys(config_name: str) -> list[str]:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(compose(config_name))
-    keys = [name for name in _keys(config) if not name.startswith("study.")]
-    if key in keys:
-        return "; it is one of another option than those chosen"
-    close = difflib.get_close_matches(key, keys, n=1)
-    return f"; did you mean {close[0]}?" if close else "; `--cfg job` shows all"
+        return _keys(OmegaConf.to_container(compose(config_name)))
 
 
 def _keys(config: object, prefix: str = "") -> list[str]:

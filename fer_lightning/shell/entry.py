@@ -27,13 +27,20 @@ from fer_lightning.shell.command_line import (
     flags_first,
     gather_words,
     of_a_trial,
+    require_names_once,
     resumed,
     resuming_command,
     with_integers,
     with_own_classes,
     with_patterns,
 )
-from fer_lightning.shell.configuration import CONF, explain, register_resolvers
+from fer_lightning.shell.configuration import (
+    CONF,
+    explain,
+    register_resolvers,
+    require_keys,
+    require_options,
+)
 from fer_lightning.shell.jobs import Jobs, begun_sweep
 
 EXTRAS = {"joblib": "parallel", "submitit": "slurm"}  # by launcher
@@ -88,6 +95,9 @@ def command(
     try:
         given = gather_words(words, arguments) if arguments else words
         given = with_integers(with_patterns(given))
+        require_options(given)
+        require_names_once(given)
+        require_keys(given, config_name)
         if config_name == "train":
             given = of_a_trial(with_own_classes(given))
         sys.argv[1:] = resumed(flags_first(given))

@@ -5,11 +5,12 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data import SIZE, require_findings, require_image_size, require_loading
-from fer_lightning.errors import require, require_integer, require_number
+from fer_lightning.data import SIZE, require_image_size, require_loading_of
+from fer_lightning.errors import SettingError, require, require_integer, require_number
 from fer_lightning.networks import SHAPES
 from fer_lightning.processes import require_processes
 from fer_lightning.runs import section
+from fer_lightning.training.views import TTA
 
 
 def check_settings(config: DictConfig) -> None:
@@ -20,11 +21,8 @@ def check_settings(config: DictConfig) -> None:
     """
     _check_run(config)
     with section("data"):
-        data = config.data
-        newer = data.get("balanced", False), data.get("contrast")  # not in older runs
-        require_loading(data.batch_size, data.cv_folds, data.cv_fold, *newer)
-        require_findings(data.get("drop_findings", []))  # older runs do not have it
-        of_faces = data.get("image_size", SIZE)  # older runs do not have it
+        require_loading_of(config.data)
+        of_faces = config.data.get("image_size", SIZE)  # older runs do not have it
         require_image_size(of_faces)
     with section("model"):
         _check_shape(OmegaConf.to_container(config.model, resolve=True))
@@ -37,6 +35,9 @@ def check_settings(config: DictConfig) -> None:
         ("schedule", schedule),
         ("augment", config.get("augment")),
     ):
+        if part and "_target_" not in part:
+            rule = f"be chosen where its settings are given, such as {name}=standard"
+            raise SettingError(name, rule, OmegaConf.to_container(part))
         if part and str(part.get("_target_")).startswith("fer_lightning."):
             with section(name):
                 instantiate(part, _convert_="all")
@@ -56,6 +57,8 @@ def _check_run(config: DictConfig) -> None:
     precisions = ("highest", "high", "medium")
     rule = f"be one of {', '.join(precisions)}"
     require(precision in precisions, "float32_matmul_precision", rule, precision)
+    tta = config.get("tta")  # older runs do not have it
+    require(tta in TTA, "tta", f"be one of {', '.join(map(str, TTA[1:]))}, or null", tta)
     best = config.get("checkpoint")
     if best:
         modes = ("max", "min")

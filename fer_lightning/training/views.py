@@ -1,18 +1,17 @@
 """How faces are shown to a network that is evaluated: how smooth, and in which views."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+if TYPE_CHECKING:  # it takes a second to import, and a mistake in a setting is told before
+    from torch import Tensor
 
 TTA = (None, "flip", "ten_crop")
 # What of the settings of a classifier goes with its weights.
 AS_EVALUATED = ("tta", "contrast", "smooth")
 
 
-def views(images: Tensor, tta: str | None) -> list[Tensor]:
+def views(images: "Tensor", tta: str | None) -> list["Tensor"]:
     """Return the views of faces over which the probabilities of their classes are averaged.
 
     The ten crops are those of A. Krizhevsky et al. (2012), "ImageNet classification with deep
@@ -24,6 +23,8 @@ def views(images: Tensor, tta: str | None) -> list[Tensor]:
         tta: None for the faces as they are; `flip` for these and their mirror images; `ten_crop`
             for these, the four corners of the faces with a margin, and the mirror images of all.
     """
+    import torch.nn.functional as F
+
     if tta is None:
         return [images]
     crops = [images]
@@ -36,12 +37,15 @@ def views(images: Tensor, tta: str | None) -> list[Tensor]:
     return [view for crop in crops for view in (crop, crop.flip(-1))]
 
 
-def smoothed(images: Tensor) -> Tensor:
+def smoothed(images: "Tensor") -> "Tensor":
     """Return the mean of images moved by at most half a pixel across and down.
 
     Sampling between pixels, as faces that are moved in training are sampled, takes away a part of
     what is sharp, which unmoved faces would have.
     """
+    import torch
+    import torch.nn.functional as F
+
     row = images.new_tensor([1.0, 6.0, 1.0]) / 8  # a quarter of a pixel is the mean distance
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     return F.conv2d(padded, torch.outer(row, row)[None, None])

@@ -97,7 +97,7 @@ def _rows(file: IO[bytes], where: str) -> Iterator[dict[str, str]]:
         first = next(lines, "")
         separator = max(SEPARATORS, key=first.count)
         reader = csv.DictReader(lines, strict=True, delimiter=separator)
-        header = [name.strip() for name in next(csv.reader([first], delimiter=separator), [])]
+        header = [_column(name) for name in next(csv.reader([first], delimiter=separator), [])]
         reader.fieldnames = header
         missing = [column for column in COLUMNS if column not in header]
         if missing:
@@ -113,6 +113,12 @@ def _rows(file: IO[bytes], where: str) -> Iterator[dict[str, str]]:
             yield row
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{where}: not a csv file ({error})") from error
+
+
+def _column(name: str) -> str:
+    """Return the name of a column, as this module has it if it is one of those that it reads."""
+    known = {column.lower(): column for column in (*COLUMNS, USAGE)}
+    return known.get(name.strip().lower(), name.strip())
 
 
 def _usage(text: str | None, where: str, row: int) -> str | None:

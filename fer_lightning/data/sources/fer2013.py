@@ -54,6 +54,11 @@ class Fer2013:
 
     def __post_init__(self) -> None:
         require(self.votes in RULES, "votes", f"be one of {', '.join(RULES)}", self.votes)
+        given = self.labels is not None or self.votes == "soft"
+        require(given, "labels", f"be given where votes are {self.votes}", self.labels)
+        if self.labels is not None:
+            rule = "be null where the votes of FER+ take the place of the labels"
+            require(self.classes is None, "classes", rule, self.classes)
         _ = self._draw, self._class_names
         require_image_size(self.image_size)
         self.files()

@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from fer_lightning.data.sources.csv_table import USAGE, USAGES, FaceTable
+from fer_lightning.data.sources.csv_table import SEPARATORS, USAGE, USAGES, FaceTable
 from fer_lightning.errors import InputError
 from fer_lightning.files import Folder, text_lines
 
@@ -185,9 +185,11 @@ def read_votes(file: IO[bytes], where: str, rule: str) -> Voted:
     """
     usages, votes = [], []
     try:
-        reader = csv.DictReader(text_lines(file, where), strict=True)
-        header = [(name or "").strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = header
+        lines = text_lines(file, where)
+        first = next(lines, "")
+        separator = max(SEPARATORS, key=first.count)
+        header = [name.strip() for name in next(csv.reader([first], delimiter=separator), [])]
+        reader = csv.DictReader(lines, header, delimiter=separator, strict=True)
         missing = [name for name in (USAGE, *COLUMNS) if name not in header]
         if missing:
             raise InputError(

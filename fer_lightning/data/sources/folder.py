@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging import getLogger
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from fer_lightning.data.sources.csv_table import find_table
 from fer_lightning.data.sources.drawn_splits import DrawnSplits
 from fer_lightning.data.sources.images import decode_files
 from fer_lightning.data.sources.into_splits import split_by_name, table_faces
-from fer_lightning.data.sources.label_list import listed_pictures, read_label_list
+from fer_lightning.data.sources.label_list import listed_name, listed_pictures, read_label_list
 from fer_lightning.data.sources.picture_names import (
     SPLIT_FOLDERS,
     Picture,
@@ -28,6 +28,8 @@ from fer_lightning.data.sources.picture_names import (
 from fer_lightning.errors import InputError, SettingError, require
 from fer_lightning.files import FileTree, Folder, open_tree
 
+# Lists of known sets, which are there in some of their forms.
+USED_IF_THERE = ("list_patition_label.txt",)
 PATTERNS = ("label_pattern", "subject_pattern", "split_pattern", "view_pattern")
 
 log = getLogger(__name__)
@@ -54,8 +56,8 @@ class ClassFolders:
         codes: What is known of the data set's own names of classes.
         label_pattern: Regular expression with one group that finds the class in a file name,
             whatever folder it stands in.
-        label_list: Name of a text file that lists pictures with their classes, used where it is
-            there.
+        label_list: Name of a text file that lists pictures with their classes; that of RAF-DB is
+            used where it is there, any other has to be there.
         split_pattern: Regular expression with one group that finds the split in a file name.
         view_pattern: Regular expression with one group that finds the view of a face, such as its
             angle, in a file name.
@@ -172,6 +174,11 @@ class ClassFolders:
     def _find(self, tree: FileTree, names: Sequence[str]) -> list[Picture]:
         """Return the pictures with their labels as they come, and the splits that they say."""
         lists = [n for n in tree.names() if n.split("/")[-1] == self.label_list]
+        if lists and self.label_pattern is not None:
+            rule = f"be null where label_list is there ({lists[0]}), or label_list be null"
+            raise SettingError("label_pattern", rule, self.label_pattern)
+        if not lists and self.label_list not in (None, *USED_IF_THERE):
+            raise SettingError("label_list", "be in the data set", self.label_list)
         if lists:
             pictures = self._listed(tree, lists, names)
         elif self.label_pattern is not None:
@@ -180,7 +187,10 @@ class ClassFolders:
             pictures = [in_class_folder(tree, name) for name in names]
         if self.split_pattern is None:
             return pictures
-        return [Picture(p.name, p.found, p.place, self._split_of(tree, p.name)) for p in pictures]
+        if all(picture.split for picture in pictures):
+            log.info("%s: its folders say the splits, and split_pattern is not used", tree.path)
+            return pictures
+        return [replace(p, split=self._split_of(tree, p.name)) for p in pictures]
 
     def _listed(self, tree: FileTree, lists: Sequence[str], names: Sequence[str]) -> list[Picture]:
         if len(lists) > 1:
@@ -194,6 +204,10 @@ class ClassFolders:
         if len(found) < len(labels):
             told = "%s: %d of %d pictures that %s names are there"
             log.warning(told, tree.path, len(found), len(labels), lists[0])
+        passed_over = [n for n in names if n not in found and listed_name(n) not in labels]
+        if passed_over:
+            told = "%s: %d pictures are passed over, as %s does not name %r and so on"
+            log.warning(told, tree.path, len(passed_over), lists[0], passed_over[0])
         return [
             Picture(name, label, f"the label of {name!r}", split_above(name))
             for name, label in found.items()

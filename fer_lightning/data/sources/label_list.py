@@ -38,6 +38,12 @@ def read_label_list(tree: FileTree, name: str) -> dict[str, str]:
     return labels
 
 
+def listed_name(picture: str) -> str:
+    """Return the name under which a list has a picture, be it aligned or not."""
+    stem, dot, suffix = picture.split("/")[-1].rpartition(".")
+    return stem.removesuffix(ALIGNED) + dot + suffix
+
+
 def listed_pictures(pictures: Sequence[str], labels: dict[str, str]) -> dict[str, str]:
     """Return the label of each picture that a list has, by its name in the tree.
 
@@ -50,9 +56,7 @@ def listed_pictures(pictures: Sequence[str], labels: dict[str, str]) -> dict[str
     aligned: dict[str, str] = {}
     plain: dict[str, str] = {}
     for name in pictures:
-        file = name.split("/")[-1]
-        stem, dot, suffix = file.rpartition(".")
-        listed = stem.removesuffix(ALIGNED) + dot + suffix
+        file, listed = name.split("/")[-1], listed_name(name)
         if file in labels:
             plain[name] = labels[file]
         elif listed in labels:

@@ -62,12 +62,12 @@ def in_class_folder(tree: FileTree, name: str) -> Picture:
     Raises:
         InputError: It stands in none.
     """
-    *above, folder, _ = ["", "", *name.split("/")]
+    folder = ["", *name.split("/")][-2]
     if not folder:
         rule = f"must be one of {', '.join(CLASSES)} or a synonym"
         raise InputError(f"{tree.path}: the folder of a picture {rule}, got {name!r}")
     place = f"the class folder of {name!r}"
-    return Picture(name, folder, place, SPLIT_FOLDERS.get(above[-1].lower()))
+    return Picture(name, folder, place, split_above(name.rpartition("/")[0]))
 
 
 def first_group(pattern: str, name: str) -> str | None:

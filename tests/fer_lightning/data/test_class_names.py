@@ -130,3 +130,13 @@ def test_one_long_name_takes_no_room_of_the_others():
     found, places = ["x" * 50_000, *["sad"] * 10**6], [""] * (10**6 + 1)
     labels = ClassNames({"x" * 50_000: "anger"}).labels(found, "x.csv", places)
     assert labels.tolist() == [0, *[4] * 10**6]
+
+
+def test_accents_may_be_composed_or_not():
+    names = ClassNames({"\u00c4rger": "anger"})
+    assert names.labels(["A\u0308rger", "\u00e4rger"], "faces", ["", ""]).tolist() == [0, 0]
+
+
+def test_a_name_that_comes_twice_in_a_text_is_told():
+    with pytest.raises(InputError, match=r"classes must be a map .*got '\{1: happy, 1: sad\}'"):
+        ClassNames("{1: happy, 1: sad}")

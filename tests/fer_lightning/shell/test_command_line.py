@@ -1,8 +1,15 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from fer_lightning.shell.command_line import flags_first, gather_words, with_integers, with_patterns
-from fer_lightning.shell.configuration import CONF
+from fer_lightning.errors import InputError
+from fer_lightning.shell.command_line import (
+    flags_first,
+    gather_words,
+    require_names_once,
+    with_integers,
+    with_patterns,
+)
+from fer_lightning.shell.configuration import CONF, require_keys, require_options
 
 NAMES = ["a run", "x,y", "it's", "back\\slash", "end\\", "[1]{2}(3)", '"quoted"', "ü", "#4", "null"]
 NAMES += ["${oc.env:HOME}", "100%", "a:b", "7"]
@@ -91,3 +98,68 @@ def test_a_pattern_reaches_the_settings_as_the_shell_gives_it(pattern, composed)
 )
 def test_what_is_quoted_or_no_pattern_is_left_alone(word):
     assert with_patterns([word]) == [word]
+
+
+@pytest.mark.parametrize(
+    "word", ["data.classes={1:happy,1:sad}", "data.classes={1: happy, 2: sad, 1: fear}"]
+)
+def test_a_map_of_classes_has_each_name_once(word):
+    with pytest.raises(InputError, match="must have each name once"):
+        require_names_once([word])
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "data.classes={1:happy,2:sad}",
+        "data.classes={}",
+        r"data.classes={a\:b:happy,'c:d':sad}",
+        "data.classes={1:happy},{1:sad}",
+        "data.classes={1:happy",
+        "data.path={1:a,1:b}",
+    ],
+)
+def test_other_maps_are_left_to_hydra(word):
+    require_names_once([word])
+
+
+@pytest.mark.parametrize(
+    ("word", "named"),
+    [
+        ("data=[rafdb,affectnet]", "data must be one of affectnet, .*got '.rafdb,affectnet.'"),
+        ("augment=null", "augment must be one of none, standard, strong, got 'null'"),
+        ("schedule=3", "schedule must be one of"),
+        ("data=null", "data must be one of"),
+    ],
+)
+def test_one_option_of_a_group_is_chosen(word, named):
+    with pytest.raises(InputError, match=named):
+        require_options([word])
+
+
+@pytest.mark.parametrize("word", ["data=rafdb", "model=mlp,cnn", "callbacks=[ema,swa]", "seed=3"])
+def test_options_and_lists_of_callbacks_are_taken(word):
+    require_options([word])
+
+
+@pytest.mark.parametrize("word", ["+data.clases={1:happy}", "++data.clases=3", "+foo=1"])
+def test_what_nothing_reads_is_not_added(word):
+    with pytest.raises(InputError, match="must be a setting that exists, got an unknown key"):
+        require_keys([word], "train")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "+trainer.precision=16-mixed",
+        "++seed=3",
+        "++data.batch_size=3",
+        "++data.label_pattern=(a)",
+        "+experiment=tfd",
+        "+data.source.x=1",
+        "+hydra.x=1",
+        "seed=3",
+    ],
+)
+def test_arguments_of_classes_are_added(word):
+    require_keys([word], "train")

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from hydra.utils import instantiate
 from PIL import Image
 
@@ -236,7 +237,7 @@ def test_what_a_pattern_finds_may_be_any_name(source, draw, tmp_path):
 
 
 def test_a_split_in_the_name_must_be_one(source, draw, tmp_path):
-    draw("train/1/trein_00001_aligned.jpg")
+    draw("1/trein_00001_aligned.jpg")
     with pytest.raises(InputError, match=r"split_pattern .* must find train, val or test"):
         source("rafdb", tmp_path / "faces").read()
 
@@ -316,3 +317,59 @@ def test_a_folder_and_its_archives_hold_the_same_faces(
     sources = [source("rafdb", each, "data.val_fraction=0.25") for each in (folder, path)]
     prints = [each.read().fingerprint() for each in sources]
     assert prints[0] == prints[1]
+
+
+def test_folders_of_splits_stand_above_the_names_of_pictures(draw, tmp_path, source):
+    expected = {}
+    for split in ("train", "val", "test"):
+        for label in (4, 5):
+            for i in range(2):
+                # RAF-DB's own names say train or test, and others say nothing
+                name = f"train_{i}{label}.png" if split == "val" else f"{i}.png"
+                expected[split, draw(f"{split}/{label}/{name}")] = RAF[label - 1]
+    splits = source("rafdb", tmp_path / "faces").read()
+    for split, faces in splits:
+        assert shown(faces) == {t: name for (s, t), name in expected.items() if s == split}
+
+
+def test_folders_of_splits_may_stand_above_another_folder(draw, tmp_path, source):
+    tones = {
+        split: {draw(f"{split}/images/{name}/{i}.png"): name for name in ("happy", "sad")}
+        for i, split in enumerate(("train", "val", "test"))
+    }
+    for split, faces in source("folder", tmp_path / "faces").read():
+        assert shown(faces) == tones[split]
+
+
+def test_a_picture_that_the_list_lacks_is_told(draw, tmp_path, source, caplog):
+    for split in ("train", "test"):
+        for i in range(13):
+            draw(f"{split}_{i}.png")
+    names = [f"{split}_{i}.png 4" for split in ("train", "test") for i in range(12)]
+    (tmp_path / "faces" / "list_patition_label.txt").write_text("\n".join(names))
+    splits = source("rafdb", tmp_path / "faces").read()
+    assert sum(splits.sizes().values()) == 24
+    assert "2 pictures are passed over, as list_patition_label.txt does not name" in caplog.text
+    with pytest.raises(InputError, match=r"label_pattern must be null where label_list is there"):
+        source("rafdb", tmp_path / "faces", r"data.label_pattern='_(\d)'").read()
+    with pytest.raises(InputError, match=r"label_list must be in the data set, got 'labels\.txt'"):
+        source("rafdb", tmp_path / "faces", "data.label_list=labels.txt").read()
+
+
+def test_ferplus_wants_its_votes(drawn, write_csv, source):
+    path = write_csv(drawn)
+    with pytest.raises(Exception, match=r"labels must be given: fer2013new.csv of FER\+"):
+        source("ferplus", path)
+    with pytest.raises(Exception, match="labels must be given where votes are majority"):
+        source("fer2013", path, "data.votes=majority")
+    classes = ("data.classes={0:happy}", f"data.labels={path}")
+    with pytest.raises(Exception, match="classes must be null where the votes of FER"):
+        source("fer2013", path, *classes)
+
+
+def test_names_of_columns_may_be_in_small_letters(drawn, write_csv, source):
+    path = write_csv(drawn)
+    expected = source("fer2013", path).read()
+    path.write_text(path.read_text().replace("Usage", "usage", 1))
+    for split, faces in source("fer2013", path).read():
+        assert torch.equal(faces.images, getattr(expected, split).images)
