@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_lightning.data.splitting import SPLITS
-from fer_lightning.errors import InputError, SettingError, require_path
+from fer_lightning.errors import InputError, SettingError
 from fer_lightning.files import read_rows
 
 TWINS = ("exact", "near", "mirrored")  # a face that is shown twice, and how
@@ -72,7 +72,8 @@ def read_findings(path: str | Path, name: str) -> Findings:
     Raises:
         InputError: It is not there, damaged, or another kind of file.
     """
-    require_path(name, path, f"an audit.csv; {REMEDY}")
+    if not isinstance(path, str | Path) or not str(path):
+        raise InputError(f"{name} must be an audit.csv, got {path!r}; {REMEDY}")
     try:
         cells = read_rows(Path(path).expanduser(), AUDIT_COLUMNS)
         rows = tuple(_finding(line, row) for line, row in enumerate(cells, 2))

@@ -130,7 +130,7 @@ def _known_keys(config_name: str) -> set[str]:
 
 def _hint(key: str, config_name: str) -> str:
     """Return a hint about an unknown key, such as the most similar key of the defaults."""
-    keys = [name for name in _default_keys(config_name) if not name.startswith("study.")]
+    keys = sorted(name for name in _known_keys(config_name) if not name.startswith("study."))
     if key in keys:
         return "; it is one of another option than those chosen"
     close = difflib.get_close_matches(key, keys, n=1)
