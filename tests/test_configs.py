@@ -65,3 +65,30 @@ def test_flat_settings_are_the_keys_that_users_type(composed):
     assert told.items() <= settings.items()
     assert not [key for key in settings if key.startswith(("study", "data.source"))]
     assert not [key for key in settings if "_target_" in key]
+
+
+@pytest.mark.parametrize("name", ["fer2013", "tfd"])
+@pytest.mark.parametrize(
+    "other", ["augment=none", "optim=sgd", "optim=adamw", "schedule=constant", "model=cnn"]
+)
+def test_a_part_of_a_recipe_can_be_chosen_otherwise(composed, name, other):
+    group, option = other.split("=")
+    changed, alone = composed(f"experiment={name}", other), composed(other)
+    learned = {"lr": changed.optim.get("lr")} if group == "optim" else {}
+    assert changed[group] == {**alone[group], **learned}, option
+    assert changed.augment == {} or changed.augment._target_.endswith("Augment")
+
+
+def test_the_recipe_has_the_settings_that_were_measured(composed):
+    config = composed("experiment=fer2013")
+    optim, augment = config.optim, config.augment
+    others = optim.lr * optim.factor_others
+    assert (optim.lr, others, optim.weight_decay) == (0.07, pytest.approx(0.14), 0.02)
+    assert (augment.rotation, augment.scale, augment.shift) == (15, 0.15, 0.1)
+    assert (augment.flip, augment.erasing, augment.cutmix) == (0.5, 0.5, 0)
+    assert (augment.brightness, augment.contrast) == (0.1, 0.2)
+    assert (config.schedule.rise, config.data.batch_size, config.trainer.max_epochs) == (
+        0.15,
+        256,
+        56,
+    )

@@ -113,7 +113,8 @@ class Muon:
             direction.
         momentum: Share of the last velocity that is kept, in [0, 1).
         weight_decay: Share of kernels and matrices, times lr, that a step takes away, at least 0.
-        lr_others: Learning rate of SGD with momentum for biases, norms and the last layer, above 0.
+        factor_others: By which lr is multiplied, above 0, for biases, norms and the last layer, whose
+            steps are those of SGD with momentum.
 
     Raises:
         SettingError: A value breaks its rule.
@@ -122,15 +123,16 @@ class Muon:
     lr: float
     momentum: float = 0.9
     weight_decay: float = 0.0
-    lr_others: float = 0.1
+    factor_others: float = 2.0
 
     def __post_init__(self) -> None:
         require_number("lr", self.lr, 0, open_below=True)
         require_number("momentum", self.momentum, 0, below=1)
         require_number("weight_decay", self.weight_decay, 0)
-        require_number("lr_others", self.lr_others, 0, open_below=True)
+        require_number("factor_others", self.factor_others, 0, open_below=True)
 
     def __call__(self, parameters: "Iterable[Parameter]") -> "Optimizer":
         from fer_lightning.training.muon import MuonWithSGD
 
-        return MuonWithSGD(parameters, self.lr, self.momentum, self.weight_decay, self.lr_others)
+        others = self.lr * self.factor_others
+        return MuonWithSGD(parameters, self.lr, self.momentum, self.weight_decay, others)

@@ -47,7 +47,9 @@ def test_two_steps_by_hand():
     bias = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64))
     last = torch.nn.Parameter(torch.randn(7, 3, dtype=torch.float64))
     start = [p.detach().clone() for p in (kernel, bias, last)]
-    optimizer = Muon(lr=0.1, momentum=0.5, weight_decay=0.2, lr_others=0.3)([kernel, bias, last])
+    optimizer = Muon(lr=0.1, momentum=0.5, weight_decay=0.2, factor_others=3.0)(
+        [kernel, bias, last]
+    )
     gradients = [torch.randn_like(p) for p in (kernel, bias, last)]
     for _ in range(2):
         for p, gradient in zip((kernel, bias, last), gradients, strict=True):
@@ -101,7 +103,7 @@ def test_its_state_goes_on_from_what_was_stored():
 
 def test_a_closure_computes_the_gradients():
     weight = torch.nn.Parameter(torch.tensor([2.0]))
-    optimizer = Muon(lr=0.1, momentum=0.0, lr_others=0.5)([weight])
+    optimizer = Muon(lr=0.1, momentum=0.0, factor_others=5.0)([weight])
 
     def loss():
         optimizer.zero_grad()
@@ -119,7 +121,7 @@ def test_a_closure_computes_the_gradients():
         ({"lr": 0}, "lr"),
         ({"lr": 0.1, "momentum": 1}, "momentum"),
         ({"lr": 0.1, "weight_decay": -1}, "weight_decay"),
-        ({"lr": 0.1, "lr_others": 0}, "lr_others"),
+        ({"lr": 0.1, "factor_others": 0}, "factor_others"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(given, name):
