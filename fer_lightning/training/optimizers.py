@@ -113,8 +113,8 @@ class Muon:
             direction.
         momentum: Share of the last velocity that is kept, in [0, 1).
         weight_decay: Share of kernels and matrices, times lr, that a step takes away, at least 0.
-        factor_others: By which lr is multiplied, above 0, for biases, norms and the last layer, whose
-            steps are those of SGD with momentum.
+        factor_others: By which lr is multiplied, above 0, for biases, norms and the last layer,
+            whose steps are those of SGD with momentum.
 
     Raises:
         SettingError: A value breaks its rule.
