@@ -133,6 +133,9 @@ class ClassFolders:
         return self._read_pictures(tree, names)
 
     def _read_csv(self, tree: FileTree, name: str, where: str) -> FaceSplits:
+        unused = [setting for setting in (*PATTERNS, "label_list") if getattr(self, setting)]
+        if unused:
+            log.info("%s: has no file names, so %s is not used", where, ", ".join(unused))
         return table_faces(tree, name, where, self._class_names, self._draw, self.image_size)
 
     def _read_pictures(self, tree: FileTree, names: Sequence[str]) -> FaceSplits:

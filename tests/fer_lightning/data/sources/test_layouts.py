@@ -373,3 +373,9 @@ def test_names_of_columns_may_be_in_small_letters(drawn, write_csv, source):
     path.write_text(path.read_text().replace("Usage", "usage", 1))
     for split, faces in source("fer2013", path).read():
         assert torch.equal(faces.images, getattr(expected, split).images)
+
+
+def test_a_csv_file_has_no_names_for_patterns(drawn, write_csv, source, caplog):
+    caplog.set_level("INFO")
+    source("folder", write_csv(drawn), r"data.subject_pattern='(S\d)'").read()
+    assert "has no file names, so subject_pattern is not used" in caplog.text
