@@ -377,5 +377,6 @@ def test_names_of_columns_may_be_in_small_letters(drawn, write_csv, source):
 
 def test_a_csv_file_has_no_names_for_patterns(drawn, write_csv, source, caplog):
     caplog.set_level("INFO")
-    source("folder", write_csv(drawn), r"data.subject_pattern='(S\d)'").read()
+    codes = "data.codes={0:anger,1:disgust,2:fear,3:happy,4:sad,5:surprise,6:neutral}"
+    source("folder", write_csv(drawn), codes, r"data.subject_pattern='(S\d)'").read()
     assert "has no file names, so subject_pattern is not used" in caplog.text
