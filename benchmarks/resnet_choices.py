@@ -5,14 +5,21 @@ Each is named on the command line in place of the network, such as
     python train.py -m experiment=fer2013 data.path=fer2013.zip trainer.max_epochs=10 threads=1 \
         model._target_=benchmarks.resnet_choices.ReLU,benchmarks.resnet_choices.MaxPooled
 
-`docs/recipe.md` tells how good they are, and how long they take.
+`python -m benchmarks.resnet_choices` prints the time of a minibatch of each, forward and backward,
+and its ratio to that of the network. `docs/recipe.md` tells how good they are.
 """
 
+import functools
+import time
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.results import in_turns, parser, publish
 from fer_lightning.networks.resnet import Block, ResNet
 
 
@@ -122,3 +129,49 @@ def _replace(module: nn.Module, kind: type[nn.Module], by: Any) -> None:
             setattr(module, name, by(part))
         else:
             _replace(part, kind, by)
+
+
+CHOICES: dict[str, Callable[[], nn.Module]] = {
+    "ResNet": ResNet,
+    "ReLU": ReLU,
+    "MaxPooled": MaxPooled,
+    "Strided": Strided,
+    "SmallStem": SmallStem,
+    "NoPoolInStem": NoPoolInStem,
+    "SqueezeExcited": SqueezeExcited,
+    "Depthwise, wider": functools.partial(Depthwise, widths=(96, 192, 256)),
+}
+
+
+def _milliseconds(network: nn.Module, images: Tensor, labels: Tensor) -> list[float]:
+    began = time.perf_counter()
+    F.cross_entropy(network(images), labels).backward()
+    return [1000 * (time.perf_counter() - began)]
+
+
+def main() -> None:
+    """Print the times and their ratios, and write them as JSON."""
+    args = parser("resnet_choices", __doc__, rounds=15).parse_args()
+    n = 16 if args.quick else 256
+    images, labels = torch.rand(n, 1, 48, 48), torch.randint(7, (n,))
+    networks = {name: make().train() for name, make in CHOICES.items()}
+    programs = {
+        name: functools.partial(_milliseconds, network, images, labels)
+        for name, network in networks.items()
+    }
+    in_turns(programs, 1)  # warms up
+    took = in_turns(programs, args.rounds)
+    rows = [
+        {
+            "network": name,
+            "parameters": sum(weights.numel() for weights in networks[name].parameters()),
+            "ms": ms,
+            "ratio": ms / took["ResNet"],
+        }
+        for name, ms in took.items()
+    ]
+    publish(args.json, rows)
+
+
+if __name__ == "__main__":
+    main()
