@@ -122,7 +122,9 @@ def _separable(convolution: nn.Module) -> nn.Module:
     return nn.Sequential(of_each, _convolution(n_in, n_out, 1))
 
 
-def _replace(module: nn.Module, kind: type[nn.Module], by: Any) -> None:
+def _replace(
+    module: nn.Module, kind: type[nn.Module], by: Callable[[nn.Module], nn.Module]
+) -> None:
     """Put others in the place of all parts of a kind, however deep."""
     for name, part in module.named_children():
         if isinstance(part, kind):

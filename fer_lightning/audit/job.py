@@ -56,9 +56,8 @@ def _contradictions(config: DictConfig, whole: FaceSplits) -> Contradictions | N
     """Return the labels that the networks of `runs` contradict, or None without runs."""
     if config.runs is None:
         return None
-    runs = [config.runs] if isinstance(config.runs, str) else config.runs
-    for run in runs if isinstance(runs, list | ListConfig) else [runs]:
+    runs = list(config.runs) if isinstance(config.runs, ListConfig) else [config.runs]
+    for run in runs or [runs]:
         require_path("runs", run, "folders of runs or of a sweep")
-    runs = [str(run) for run in runs]
     proba = out_of_fold(runs, whole)
     return contradicted(proba, Faces.joined(whole.train, whole.val).labels)

@@ -12,6 +12,7 @@ from fer_lightning.data.contrast import equalised
 from fer_lightning.data.faces import Faces, FaceSplits, Source
 from fer_lightning.data.findings import DROPPED, require_findings
 from fer_lightning.data.loading import loaded
+from fer_lightning.data.loading_rules import require_loading
 from fer_lightning.data.minibatches import (
     WHOLE,
     Augmentation,
@@ -20,7 +21,6 @@ from fer_lightning.data.minibatches import (
     TrainLoader,
     in_order,
 )
-from fer_lightning.data.splitting import require_loading
 from fer_lightning.errors import require_integer
 
 EVALUATION_BATCH = 512

@@ -93,20 +93,6 @@ def _split_subjects(
     return part[subject]
 
 
-def require_loading(
-    batch_size: int,
-    cv_folds: int | None,
-    cv_fold: int | None,
-    balanced: bool,
-    contrast: str | None,
-) -> None:
-    """Raise a `SettingError` if one of these settings of `FaceDataModule` breaks its rule."""
-    require_integer("batch_size", batch_size, 1)
-    require(isinstance(balanced, bool), "balanced", "be true or false", balanced)
-    require_contrast(contrast)
-    require_fold(cv_folds, cv_fold)
-
-
 def require_contrast(contrast: str | None) -> None:
     """Raise a `SettingError` unless grey levels can be prepared so."""
     require(contrast in CONTRASTS, "contrast", "be equalise or null", contrast)

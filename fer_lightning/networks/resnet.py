@@ -44,8 +44,7 @@ class ResNet(nn.Module):
 
     The first convolution is 5x5 with stride 2, then come maxima of 2x2; each stage but the first
     begins with means of 2x2: of 48 pixels, 24 - 12 - 6 - 3 remain. The linear layer takes means
-    over all places. The other convolutions have no strides, as their gradients would cost a CPU
-    more, and work on 12x12 places at most.
+    over all places. The other convolutions have no strides, and work on 12x12 places at most.
 
     Args:
         stem: Channels of the first convolution.

@@ -104,8 +104,8 @@ def require_keys(words: Sequence[str], config_name: str) -> None:
 
     Arguments of classes can be added, such as `+trainer.precision=16-mixed`.
     """
-    if any(word in ("--config-dir", "-cd") for word in words):
-        return
+    if any(word.split("=")[0] in ("--config-dir", "-cd") for word in words):
+        return  # which may have settings of its own
     for word in words:
         added = re.match(r"\+{1,2}([\w./]+)=", word)
         if not added or added[1].startswith("hydra"):

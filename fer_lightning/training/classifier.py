@@ -22,7 +22,7 @@ from fer_lightning.data import (
     prepared,
     require_contrast,
 )
-from fer_lightning.errors import InputError, require
+from fer_lightning.errors import InputError
 from fer_lightning.runs import as_now, network_name, read_checkpoint, restored_network
 from fer_lightning.training.epoch_means import EpochMeans
 from fer_lightning.training.lean import remember_signature
@@ -31,7 +31,7 @@ from fer_lightning.training.losses import CrossEntropy
 from fer_lightning.training.optimizers import SGD, OptimizerSettings
 from fer_lightning.training.random_state import random_state, set_random_state
 from fer_lightning.training.schedules import Schedule, configured
-from fer_lightning.training.views import AS_EVALUATED, TTA, as_evaluated, smoothed, views
+from fer_lightning.training.views import AS_EVALUATED, as_evaluated, require_tta, smoothed, views
 
 # From logits (B, 7) and labels (B,) to the mean over the faces.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -79,7 +79,7 @@ class ExpressionClassifier(L.LightningModule):
     ) -> None:
         super().__init__()
         require_contrast(contrast)
-        require(tta in TTA, "tta", f"be one of {', '.join(map(str, TTA[1:]))}, or null", tta)
+        require_tta(tta)
         self.network = network
         self.optimizer, self.schedule, self.loss = optimizer, schedule, loss
         for weights in network.parameters():

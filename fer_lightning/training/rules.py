@@ -10,7 +10,7 @@ from fer_lightning.errors import SettingError, require, require_integer, require
 from fer_lightning.networks import SHAPES
 from fer_lightning.processes import require_processes
 from fer_lightning.runs import section
-from fer_lightning.training.views import TTA
+from fer_lightning.training.views import require_tta
 
 
 def check_settings(config: DictConfig) -> None:
@@ -28,17 +28,18 @@ def check_settings(config: DictConfig) -> None:
         _check_shape(OmegaConf.to_container(config.model, resolve=True))
         size = config.model.get("image_size")
         require(size in (None, of_faces), "image_size", f"be data.image_size, {of_faces}", size)
-    schedule = config.get("schedule")  # older runs do not have it
-    for name, part in (
-        ("optim", config.optim),
-        ("data", config.data.source),
-        ("schedule", schedule),
-        ("augment", config.get("augment")),
-    ):
+    parts = {
+        "optim": config.optim,
+        "data": config.data.source,
+        "schedule": config.get("schedule"),  # older runs do not have it, nor the next
+        "augment": config.get("augment"),
+    }
+    for name, part in parts.items():
         if part and "_target_" not in part:
-            rule = f"be chosen where its settings are given, such as {name}=standard"
+            rule = "be an option that has such settings"
             raise SettingError(name, rule, OmegaConf.to_container(part))
-        if part and str(part.get("_target_")).startswith("fer_lightning."):
+    for name, part in parts.items():
+        if part and str(part._target_).startswith("fer_lightning."):
             with section(name):
                 instantiate(part, _convert_="all")
 
@@ -57,8 +58,7 @@ def _check_run(config: DictConfig) -> None:
     precisions = ("highest", "high", "medium")
     rule = f"be one of {', '.join(precisions)}"
     require(precision in precisions, "float32_matmul_precision", rule, precision)
-    tta = config.get("tta")  # older runs do not have it
-    require(tta in TTA, "tta", f"be one of {', '.join(map(str, TTA[1:]))}, or null", tta)
+    require_tta(config.get("tta"))  # older runs do not have it
     best = config.get("checkpoint")
     if best:
         modes = ("max", "min")

@@ -3,12 +3,19 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fer_lightning.errors import require
+
 if TYPE_CHECKING:  # it takes a second to import, and a mistake in a setting is told before
     from torch import Tensor
 
 TTA = (None, "flip", "ten_crop")
 # What of the settings of a classifier goes with its weights.
 AS_EVALUATED = ("tta", "contrast", "smooth")
+
+
+def require_tta(tta: str | None) -> None:
+    """Raise a `SettingError` unless faces can be shown so."""
+    require(tta in TTA, "tta", f"be one of {', '.join(map(str, TTA[1:]))}, or null", tta)
 
 
 def views(images: "Tensor", tta: str | None) -> list["Tensor"]:

@@ -1,9 +1,8 @@
 """Pictures in a folder per class, with or without a folder per split above it, and their like."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
 
@@ -16,21 +15,13 @@ from fer_lightning.data.sources.csv_table import find_table
 from fer_lightning.data.sources.drawn_splits import DrawnSplits
 from fer_lightning.data.sources.images import decode_files
 from fer_lightning.data.sources.into_splits import split_by_name, table_faces
-from fer_lightning.data.sources.label_list import listed_name, listed_pictures, read_label_list
-from fer_lightning.data.sources.picture_names import (
-    SPLIT_FOLDERS,
-    Picture,
-    first_group,
-    in_class_folder,
-    picture_names,
-    split_above,
-)
-from fer_lightning.errors import InputError, SettingError, require
+from fer_lightning.data.sources.labelled_pictures import LabelledPictures, require_pattern
+from fer_lightning.data.sources.picture_names import Picture, first_group, picture_names
+from fer_lightning.errors import InputError, require
 from fer_lightning.files import FileTree, Folder, open_tree
 
-# Lists of known sets, which are there in some of their forms.
-USED_IF_THERE = ("list_patition_label.txt",)
-PATTERNS = ("label_pattern", "subject_pattern", "split_pattern", "view_pattern")
+# Settings of what file names say.
+OF_NAMES = ("label_pattern", "subject_pattern", "split_pattern", "view_pattern", "label_list")
 
 log = getLogger(__name__)
 
@@ -86,17 +77,8 @@ class ClassFolders:
     name: str = "folder"
 
     def __post_init__(self) -> None:
-        _ = self._draw, self._class_names
-        for setting in PATTERNS:
-            _require_pattern(setting, getattr(self, setting))
-        if self.views is not None:
-            is_list = isinstance(self.views, Sequence) and not isinstance(self.views, str)
-            require(is_list and len(self.views) > 0, "views", "be a list such as [S]", self.views)
-            given = self.view_pattern is not None
-            require(given, "view_pattern", "be given where views are", self.view_pattern)
-        if self.label_list is not None:
-            is_name = isinstance(self.label_list, str) and "/" not in self.label_list
-            require(is_name, "label_list", "be the name of a file alone", self.label_list)
+        _ = self._draw, self._class_names, self._labels
+        require_pattern("subject_pattern", self.subject_pattern)
         is_plain = isinstance(self.name, str) and re.fullmatch(r"[\w-]{1,40}", self.name, re.ASCII)
         require(bool(is_plain), "name", "be letters, digits, _ and -", self.name)
         require_image_size(self.image_size)
@@ -109,6 +91,12 @@ class ClassFolders:
     @property
     def _class_names(self) -> ClassNames:
         return ClassNames(self.classes, self.codes, self.leave_out)
+
+    @property
+    def _labels(self) -> LabelledPictures:
+        return LabelledPictures(
+            self.label_pattern, self.label_list, self.split_pattern, self.view_pattern, self.views
+        )
 
     def files(self) -> list[Path]:
         """Return the file or folder that the faces are read from."""
@@ -133,14 +121,14 @@ class ClassFolders:
         return self._read_pictures(tree, names)
 
     def _read_csv(self, tree: FileTree, name: str, where: str) -> FaceSplits:
-        unused = [setting for setting in (*PATTERNS, "label_list") if getattr(self, setting)]
+        unused = [setting for setting in OF_NAMES if getattr(self, setting)]
         if unused:
             log.info("%s: has no file names, so %s is not used", where, ", ".join(unused))
         return table_faces(tree, name, where, self._class_names, self._draw, self.image_size)
 
     def _read_pictures(self, tree: FileTree, names: Sequence[str]) -> FaceSplits:
         where = str(tree.path)
-        found = self._find(tree, self._in_views(where, names))
+        found = self._labels.find(tree, names)
         places = [picture.place for picture in found]
         all_labels = self._class_names.labels([p.found for p in found], where, places)
         kept = np.flatnonzero(all_labels != LEFT_OUT)
@@ -156,83 +144,6 @@ class ClassFolders:
             subjects,
             where,
         )
-
-    def _in_views(self, where: str, names: Sequence[str]) -> list[str]:
-        """Return the names of the pictures that show one of the views."""
-        if self.views is None or self.view_pattern is None:
-            return list(names)
-        seen = {name: first_group(self.view_pattern, name) for name in names}
-        wanted = [str(view).lower() for view in self.views]
-        there = Counter(view.upper() for view in seen.values() if view is not None)
-        for view in wanted:
-            if view.upper() not in there:
-                rule = f"be views that are there ({', '.join(there) or 'none'})"
-                raise SettingError("views", rule, list(self.views))
-        without = [name for name, view in seen.items() if view is None]
-        if without:
-            told = "%s: %d pictures are passed over, as view_pattern finds no view in %r and so on"
-            log.warning(told, where, len(without), without[0])
-        return [name for name, view in seen.items() if view is not None and view.lower() in wanted]
-
-    def _find(self, tree: FileTree, names: Sequence[str]) -> list[Picture]:
-        """Return the pictures with their labels as they come, and the splits that they say."""
-        lists = [n for n in tree.names() if n.split("/")[-1] == self.label_list]
-        if lists and self.label_pattern is not None:
-            rule = f"be null where label_list is there ({lists[0]}), or label_list be null"
-            raise SettingError("label_pattern", rule, self.label_pattern)
-        if not lists and self.label_list not in (None, *USED_IF_THERE):
-            raise SettingError("label_list", "be in the data set", self.label_list)
-        if lists:
-            pictures = self._listed(tree, lists, names)
-        elif self.label_pattern is not None:
-            pictures = [self._by_name(tree, name) for name in names]
-        else:
-            pictures = [in_class_folder(tree, name) for name in names]
-        if self.split_pattern is None:
-            return pictures
-        if all(picture.split for picture in pictures):
-            log.info("%s: its folders say the splits, and split_pattern is not used", tree.path)
-            return pictures
-        return [replace(p, split=self._split_of(tree, p.name)) for p in pictures]
-
-    def _listed(self, tree: FileTree, lists: Sequence[str], names: Sequence[str]) -> list[Picture]:
-        if len(lists) > 1:
-            rule = "must be there once"
-            raise InputError(f"{tree.path}: {self.label_list} {rule}, got {lists[0]}, {lists[1]}")
-        labels = read_label_list(tree, lists[0])
-        found = listed_pictures(names, labels)
-        if not found:
-            rule = "must name the pictures that are there"
-            raise InputError(f"{tree.path}: {lists[0]} {rule}, got none, such as {names[0]!r}")
-        if len(found) < len(labels):
-            told = "%s: %d of %d pictures that %s names are there"
-            log.warning(told, tree.path, len(found), len(labels), lists[0])
-        passed_over = [n for n in names if n not in found and listed_name(n) not in labels]
-        if passed_over:
-            told = "%s: %d pictures are passed over, as %s does not name %r and so on"
-            log.warning(told, tree.path, len(passed_over), lists[0], passed_over[0])
-        return [
-            Picture(name, label, f"the label of {name!r}", split_above(name))
-            for name, label in found.items()
-        ]
-
-    def _by_name(self, tree: FileTree, name: str) -> Picture:
-        found = first_group(str(self.label_pattern), name)
-        if found is None:
-            raise InputError(
-                f"{tree.path}: label_pattern {self.label_pattern!r} must find every file name, "
-                f"got none in {name!r}"
-            )
-        return Picture(name, found, f"the label in the name of {name!r}", split_above(name))
-
-    def _split_of(self, tree: FileTree, name: str) -> str:
-        split = first_group(str(self.split_pattern), name)
-        if split is None or split.lower() not in SPLIT_FOLDERS:
-            raise InputError(
-                f"{tree.path}: split_pattern {self.split_pattern!r} must find train, val or test "
-                f"in every file name, got {split!r} in {name!r}"
-            )
-        return SPLIT_FOLDERS[split.lower()]
 
     def _subjects(self, where: str, pictures: list[Picture]) -> np.ndarray:
         """Return the number of the person on each picture, (N,), or -1 without a pattern."""
@@ -277,12 +188,3 @@ class ClassFolders:
                     f"{where}: nobody may stand in two splits, got {pictures[j].name!r} in "
                     f"{splits[j]} and {pictures[i].name!r} in {splits[i]}"
                 )
-
-
-def _require_pattern(setting: str, pattern: str | None) -> None:
-    rule = "be a regular expression with one group"
-    try:
-        n_groups = 1 if pattern is None else re.compile(pattern).groups
-    except (re.error, TypeError) as error:
-        raise SettingError(setting, rule, pattern) from error
-    require(n_groups == 1, setting, rule, pattern)

@@ -106,3 +106,23 @@ def test_runs_that_are_no_cross_validation_of_these_faces_are_one_line(
         InputError, match=r"runs must be of these faces, whose fingerprint is \w+, got"
     ):
         audit_here(runs, f"data.path={other}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("data.drop=audit.csv", "data.drop must be null for an audit"),
+        ("data.batch_size=0", "data.batch_size must be an integer of at least 1"),
+        ("runs=3", "runs must be folders of runs or of a sweep, got 3"),
+        ("runs=[]", "runs must be folders of runs or of a sweep"),
+        ("runs=''", "runs must be folders of runs or of a sweep, got ''"),
+    ],
+)
+def test_what_an_audit_has_no_use_for_is_one_line(audit_here, setting, told):
+    with pytest.raises(InputError, match=told):
+        audit_here(setting)
+
+
+def test_folds_are_no_part_of_an_audit(audit_here):
+    with pytest.raises(InputError, match=r"data\.cv_folds must be null for an audit"):
+        audit_here("data.cv_folds=5", "data.cv_fold=0")

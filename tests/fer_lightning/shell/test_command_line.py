@@ -163,3 +163,10 @@ def test_what_nothing_reads_is_not_added(word):
 )
 def test_arguments_of_classes_are_added(word):
     require_keys([word], "train")
+
+
+@pytest.mark.parametrize(
+    "flags", [["--config-dir", "conf"], ["--config-dir=conf"], ["-cd", "conf"]]
+)
+def test_a_configuration_of_ones_own_has_keys_of_its_own(flags):
+    require_keys([*flags, "+mine=1"], "train")

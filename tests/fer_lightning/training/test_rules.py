@@ -13,6 +13,9 @@ MISTAKES = {
     "data.batch_size=0": "data.batch_size must be an integer of at least 1",
     "data.cv_fold=1": "data.cv_folds must be given where cv_fold is",
     "optim.lr=-1": "optim.lr must be a number above 0",
+    "tta=flop": "tta must be one of flip, ten_crop, or null",
+    "data.drop_findings=[exact]": "data.drop must be given where drop_findings are",
+    "+augment.flip=1": "augment must be an option that has such settings",
     "+optim.rate=1": "optim.rate must be a setting that exists",
 }
 WITHOUT_PYTORCH = """

@@ -6,10 +6,12 @@ import tarfile
 
 import numpy as np
 import pytest
+import torch
 
+from fer_lightning.data.class_names import CLASSES
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.data.sources.folder import ClassFolders
-from fer_lightning.errors import InputError
+from fer_lightning.errors import InputError, SettingError
 
 
 def packed(path, **files):
@@ -145,3 +147,28 @@ def test_a_folder_of_several_csv_files_is_refused(tmp_path):
         (tmp_path / name).write_text("emotion,pixels\n")
     with pytest.raises(InputError, match="must hold pictures in a folder per class"):
         ClassFolders(tmp_path).read()
+
+
+def test_names_of_columns_may_be_in_small_letters(drawn, write_csv):
+    path = write_csv(drawn)
+    expected = Fer2013(path).read()
+    path.write_text(path.read_text().replace("Usage", "usage", 1))
+    for split, faces in Fer2013(path).read():
+        assert torch.equal(faces.images, getattr(expected, split).images)
+
+
+def test_a_csv_file_has_no_names_for_patterns(drawn, write_csv, caplog):
+    caplog.set_level(logging.INFO)
+    codes = dict(enumerate(CLASSES))
+    ClassFolders(write_csv(drawn), codes=codes, subject_pattern=r"(S\d)").read()
+    assert "has no file names, so subject_pattern is not used" in caplog.text
+
+
+def test_a_folder_may_have_a_number_for_its_name(drawn, write_csv, tmp_path, monkeypatch):
+    path = write_csv(drawn)
+    (tmp_path / "2013").mkdir()
+    path.rename(tmp_path / "2013" / "fer2013.csv")
+    monkeypatch.chdir(tmp_path)
+    assert sum(Fer2013(2013).read().sizes().values()) == 28  # as Hydra reads data.path=2013
+    with pytest.raises(SettingError, match=r"path must be fer2013\.csv, the folder or an archive"):
+        Fer2013(["2013"])

@@ -195,3 +195,13 @@ def test_impossible_settings_are_refused(both):
         Fer2013(both[0], labels=both[1], votes="all")
     with pytest.raises(InputError, match="no such file or folder"):
         Fer2013(both[0], labels="nowhere.csv")
+
+
+def test_settings_of_the_votes_go_with_them(drawn, write_csv):
+    path = write_csv(drawn)
+    with pytest.raises(SettingError, match=r"labels must be given: fer2013new.csv of FER\+"):
+        Fer2013(path, labels="")  # which data=ferplus has until data.labels is given
+    with pytest.raises(SettingError, match="labels must be given where votes are majority"):
+        Fer2013(path, votes="majority")
+    with pytest.raises(SettingError, match="classes must be null where the votes of FER"):
+        Fer2013(path, labels=path, classes={0: "happy"})

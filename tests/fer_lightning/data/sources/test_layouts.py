@@ -7,7 +7,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import torch
 from hydra.utils import instantiate
 from PIL import Image
 
@@ -354,29 +353,3 @@ def test_a_picture_that_the_list_lacks_is_told(draw, tmp_path, source, caplog):
         source("rafdb", tmp_path / "faces", r"data.label_pattern='_(\d)'").read()
     with pytest.raises(InputError, match=r"label_list must be in the data set, got 'labels\.txt'"):
         source("rafdb", tmp_path / "faces", "data.label_list=labels.txt").read()
-
-
-def test_ferplus_wants_its_votes(drawn, write_csv, source):
-    path = write_csv(drawn)
-    with pytest.raises(Exception, match=r"labels must be given: fer2013new.csv of FER\+"):
-        source("ferplus", path)
-    with pytest.raises(Exception, match="labels must be given where votes are majority"):
-        source("fer2013", path, "data.votes=majority")
-    classes = ("data.classes={0:happy}", f"data.labels={path}")
-    with pytest.raises(Exception, match="classes must be null where the votes of FER"):
-        source("fer2013", path, *classes)
-
-
-def test_names_of_columns_may_be_in_small_letters(drawn, write_csv, source):
-    path = write_csv(drawn)
-    expected = source("fer2013", path).read()
-    path.write_text(path.read_text().replace("Usage", "usage", 1))
-    for split, faces in source("fer2013", path).read():
-        assert torch.equal(faces.images, getattr(expected, split).images)
-
-
-def test_a_csv_file_has_no_names_for_patterns(drawn, write_csv, source, caplog):
-    caplog.set_level("INFO")
-    codes = "data.codes={0:anger,1:disgust,2:fear,3:happy,4:sad,5:surprise,6:neutral}"
-    source("folder", write_csv(drawn), codes, r"data.subject_pattern='(S\d)'").read()
-    assert "has no file names, so subject_pattern is not used" in caplog.text
