@@ -29,7 +29,7 @@ from fer_lightning.data.splitting import SPLITS
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.fused.single_run import train
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.plots.style import BLUE, DPI, INK, VERMILION, plain
+from fer_lightning.plots import BLUE, DPI, INK, VERMILION, plain
 from fer_lightning.shell.configuration import CONF, project_root, register_resolvers
 from fer_lightning.training.optimizers import SGD
 

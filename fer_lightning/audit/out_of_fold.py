@@ -8,8 +8,8 @@ from torch import Tensor
 
 from fer_lightning.data import CLASSES, FaceSplits
 from fer_lightning.errors import InputError, require
-from fer_lightning.evaluation import StoredNetwork, find_networks, load_network, run_faces
-from fer_lightning.runs import run_settings
+from fer_lightning.evaluation import load_network, run_faces
+from fer_lightning.runs import StoredNetwork, find_networks, run_settings
 from fer_lightning.training import logits_of
 
 HOW = "data.cv_folds=5 data.cv_fold=0,1,2,3,4"

@@ -7,8 +7,6 @@ from .calibration import (
 )
 from .job import evaluate as evaluate
 from .stored_runs import (
-    StoredNetwork as StoredNetwork,
-    find_networks as find_networks,
     load_network as load_network,
     run_faces as run_faces,
 )

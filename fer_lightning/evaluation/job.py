@@ -21,13 +21,11 @@ from fer_lightning.evaluation.measuring import measure
 from fer_lightning.evaluation.output import evaluation_text, write_evaluation
 from fer_lightning.evaluation.stored_runs import (
     DataSet,
-    StoredNetwork,
-    find_networks,
     load_network,
     run_faces,
 )
 from fer_lightning.files import new_folder, read_json, write_json
-from fer_lightning.runs import run_summary, section
+from fer_lightning.runs import StoredNetwork, find_networks, run_summary, section
 from fer_lightning.training import TTA, Predictions
 
 CHECKPOINTS = ("best", "last")

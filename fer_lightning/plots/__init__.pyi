@@ -1,3 +1,12 @@
+from .colors import (
+    BLUE as BLUE,
+    COLORS as COLORS,
+    EXPRESSIONS as EXPRESSIONS,
+    GREEN as GREEN,
+    GRID as GRID,
+    INK as INK,
+    VERMILION as VERMILION,
+)
 from .counts import contingency as contingency, count_table as count_table
 from .sheets import (
     contact_sheet as contact_sheet,
@@ -6,13 +15,7 @@ from .sheets import (
     padded as padded,
 )
 from .style import (
-    BLUE as BLUE,
-    COLORS as COLORS,
     DPI as DPI,
-    GREEN as GREEN,
-    GRID as GRID,
-    INK as INK,
-    VERMILION as VERMILION,
     panel as panel,
     pixels as pixels,
     plain as plain,

@@ -6,7 +6,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from fer_lightning.plots.style import DPI, INK
+from fer_lightning.plots.colors import INK
+from fer_lightning.plots.style import DPI
 
 
 def contingency(rows: Tensor, columns: Tensor, R: int, C: int) -> Tensor:

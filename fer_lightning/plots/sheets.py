@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from fer_lightning.data import CLASSES, SIZE, Faces
-from fer_lightning.plots.style import DPI, INK
+from fer_lightning.plots.colors import INK
+from fer_lightning.plots.style import DPI
 
 INCH = 72  # pixels of a face to an inch, so two dots to a pixel, and a point of type to each
 GAP, CAPTION, HEAD, MARGIN, ROW_LABEL, BAR = 4, 14, 24, 8, 52, 48

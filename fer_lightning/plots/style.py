@@ -1,14 +1,12 @@
-"""How all figures look: colours that everyone can tell apart, axes without a box, and pixels."""
+"""How all figures look: axes without a box, and their pixels."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
-BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-COLORS = (VERMILION, BLUE, GREEN, PURPLE)
-INK, GRID = "#333333", "#DDDDDD"
+from fer_lightning.plots.colors import GRID, INK
+
 DPI = 144
 
 

@@ -35,6 +35,11 @@ from .settings import (
     task_settings as task_settings,
     without_resume as without_resume,
 )
+from .stored_networks import (
+    StoredNetwork as StoredNetwork,
+    find_network as find_network,
+    find_networks as find_networks,
+)
 from .summary import (
     Scores as Scores,
     Summary as Summary,

@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,30 @@ FLAGS_WITH_A_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--info", "-i"),
     *("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"),
 )
+
+
+def as_overrides(words: Sequence[str], flags: Mapping[str, str]) -> list[str]:
+    """Return the command line with flags that stand for settings as their overrides.
+
+    Args:
+        words: All words; `--flag value` and `--flag=value` mean the same.
+        flags: From each flag to its setting.
+
+    Raises:
+        InputError: A flag has no value.
+    """
+    told: list[str] = []
+    left = iter(words)
+    for word in left:
+        flag, is_given, value = word.partition("=")
+        if flag not in flags:
+            told.append(word)
+            continue
+        value = value if is_given else next(left, "")
+        if not value or value.startswith("-"):
+            raise InputError(f"{flag} must have a value, such as {flag} 0")
+        told.append(f"{flags[flag]}={value}")
+    return told
 
 
 def flags_first(words: Sequence[str]) -> list[str]:

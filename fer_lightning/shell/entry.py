@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import hydra
@@ -24,6 +24,7 @@ from fer_lightning.files import full_disk_is_told, is_full, leave_full_disks_to_
 from fer_lightning.processes import handle_signals, leads, n_processes
 from fer_lightning.runs import stored_settings, without_resume
 from fer_lightning.shell.command_line import (
+    as_overrides,
     flags_first,
     gather_words,
     of_a_trial,
@@ -55,6 +56,7 @@ def command(
     job: Job,
     *,
     arguments: str | None = None,
+    flags: Mapping[str, str] | None = None,
     end_sweep: Callable[[Path], None] | None = None,
 ) -> None:
     """Run a command line: compose `conf/<config_name>.yaml` and call the job, or a sweep of jobs.
@@ -68,6 +70,7 @@ def command(
         config_name: Name of the primary configuration.
         job: Called with the configuration, the run's folder and the overrides.
         arguments: Setting, a list, that takes the words that are neither flags nor overrides.
+        flags: Settings by their names as flags with a value, such as --camera for `camera`.
         end_sweep: Called with the folder of a sweep at its end, also if that is Ctrl-C.
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -93,7 +96,8 @@ def command(
 
     stopped: Interrupted | None = None
     try:
-        given = gather_words(words, arguments) if arguments else words
+        given = as_overrides(words, flags or {})
+        given = gather_words(given, arguments) if arguments else given
         given = with_integers(with_patterns(given))
         require_options(given)
         require_names_once(given)

@@ -31,7 +31,7 @@ from fer_lightning.training.losses import CrossEntropy
 from fer_lightning.training.optimizers import SGD, OptimizerSettings
 from fer_lightning.training.random_state import random_state, set_random_state
 from fer_lightning.training.schedules import Schedule, configured
-from fer_lightning.training.views import AS_EVALUATED, as_evaluated, require_tta, smoothed, views
+from fer_lightning.training.views import AS_EVALUATED, as_evaluated, evaluated, require_tta
 
 # From logits (B, 7) and labels (B,) to the mean over the faces.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -143,12 +143,7 @@ class ExpressionClassifier(L.LightningModule):
     def evaluated(self, images: Tensor) -> Tensor:
         """Return log-probabilities by `tta` and `smooth`, up to a constant of each face, (B, 7)."""
         images = prepared(images, self.contrast, cast(torch.dtype, self.dtype))
-        if self.smooth:
-            images = smoothed(images)
-        logits = [self(view) for view in views(images, self.tta)]
-        if len(logits) == 1:
-            return logits[0]
-        return torch.stack(logits).log_softmax(-1).logsumexp(0)
+        return evaluated(self, images, self.tta, self.smooth)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(self.parameters())

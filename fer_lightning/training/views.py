@@ -1,6 +1,6 @@
 """How faces are shown to a network that is evaluated: how smooth, and in which views."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fer_lightning.errors import require
@@ -42,6 +42,28 @@ def views(images: "Tensor", tta: str | None) -> list["Tensor"]:
         ends = (slice(side), slice(-side, None))
         crops += [wide[..., rows, columns] for rows in ends for columns in ends]
     return [view for crop in crops for view in (crop, crop.flip(-1))]
+
+
+def evaluated(
+    network: "Callable[[Tensor], Tensor]", images: "Tensor", tta: str | None, smooth: bool
+) -> "Tensor":
+    """Return log-probabilities of the classes of faces, up to a constant of each face, (B, 7).
+
+    Args:
+        network: From faces to logits.
+        images: Prepared faces, floats in [0, 1], (B, 1, H, H).
+        tta: The views whose probabilities are averaged, as `views` has them.
+        smooth: Whether the faces are made smooth first.
+    """
+    import torch
+
+    shown = views(smoothed(images) if smooth else images, tta)
+    if len(shown) == 1:
+        return network(shown[0])
+    # A view and its mirror image go through the network together.
+    pairs = [network(torch.cat(shown[i : i + 2])) for i in range(0, len(shown), 2)]
+    logits = torch.cat(pairs).unflatten(0, (len(shown), -1))  # (V, B, 7)
+    return logits.log_softmax(-1).logsumexp(0)
 
 
 def smoothed(images: "Tensor") -> "Tensor":

