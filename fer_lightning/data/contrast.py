@@ -21,12 +21,14 @@ def equalised(images: Tensor) -> Tensor:
     Returns:
         The same shape, uint8.
     """
+    if torch.compiler.is_exporting():  # where the number of blocks would be a constant
+        return _equalised(images)
     return torch.cat([_equalised(part) for part in images.split(BLOCK)])
 
 
 def _equalised(images: Tensor) -> Tensor:
     levels = images.flatten(1).long()
-    counts = torch.zeros(len(levels), LEVELS, device=images.device)
+    counts = torch.zeros(levels.shape[0], LEVELS, device=images.device)
     counts.scatter_add_(1, levels, torch.ones(levels.shape, device=images.device))
     up_to = counts.cumsum(1)
     darkest = levels.amin(1, keepdim=True)

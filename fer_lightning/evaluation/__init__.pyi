@@ -7,6 +7,8 @@ from .calibration import (
 )
 from .job import evaluate as evaluate
 from .stored_runs import (
+    DataSet as DataSet,
+    chosen_faces as chosen_faces,
     load_network as load_network,
     run_faces as run_faces,
 )

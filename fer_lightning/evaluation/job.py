@@ -6,7 +6,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from fer_lightning.data import SPLITS, twins_in_training
@@ -21,11 +20,12 @@ from fer_lightning.evaluation.measuring import measure
 from fer_lightning.evaluation.output import evaluation_text, write_evaluation
 from fer_lightning.evaluation.stored_runs import (
     DataSet,
+    chosen_faces,
     load_network,
     run_faces,
 )
 from fer_lightning.files import new_folder, read_json, write_json
-from fer_lightning.runs import StoredNetwork, find_networks, run_summary, section
+from fer_lightning.runs import StoredNetwork, find_networks, run_summary
 from fer_lightning.training import TTA, Predictions
 
 CHECKPOINTS = ("best", "last")
@@ -53,7 +53,7 @@ def evaluate(config: DictConfig) -> None:
     require(config.tta in views, "tta", f"be one of {', '.join(map(str, views[1:]))}", config.tta)
     networks = [n for name in config.runs for n in find_networks(str(name), config.checkpoint)]
     require(len(networks) > 0, "runs", f"have a {config.checkpoint}.ckpt", list(config.runs))
-    chosen = _chosen_faces(config)
+    chosen = chosen_faces(config)
     if len(networks) == 1:
         (network,) = networks
         data = chosen or _own_faces(network)
@@ -96,15 +96,6 @@ def _fraction(name: str, value: object) -> float:
         number = 0.0
     require(0 < number < 1, name, "be a number above 0 and below 1, such as 0.3 or 2/7", value)
     return number
-
-
-def _chosen_faces(config: DictConfig) -> DataSet | None:
-    """Return the faces that the user chose, or None."""
-    if config.get("data") is None:
-        return None
-    with section("data"):
-        source = instantiate(config.data.source, _convert_="all")
-        return DataSet.of(source, config.data)
 
 
 def _own_faces(network: StoredNetwork) -> DataSet:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
 from fer_lightning.data import (
     ClassFolders,
     FaceSplits,
@@ -95,6 +98,19 @@ class DataSet:
         """
         faces = loaded_by(source, loading)
         return cls(source.name, faces, faces.splits.fingerprint())
+
+
+def chosen_faces(config: DictConfig) -> DataSet | None:
+    """Return the faces that a configuration chooses, or None.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    if config.get("data") is None:
+        return None
+    with section("data"):
+        source = instantiate(config.data.source, _convert_="all")
+        return DataSet.of(source, config.data)
 
 
 def run_faces(folder: Path) -> DataSet:

@@ -69,12 +69,14 @@ def _summary(name: str, n_frames: int, n_seen: int, tracks: Tracks) -> str:
     from fer_lightning.data import CLASSES
 
     persons = tracks.longest(9)
-    lines = [f"{name}: {n_frames} frames, {n_seen} with faces, {len(tracks.seconds)} persons"]
+    n = len(tracks.seconds)
+    who = f"{n} person{'s' * (n != 1)}"
+    lines = [f"{name}: {n_frames:,} frames, {n_seen:,} with faces, {who}"]
     for person in sorted(persons):
         times, probabilities = tracks.smooth(person)
         means = sorted(zip(probabilities.mean(0), CLASSES, strict=True), reverse=True)[:3]
         told = ", ".join(f"{label} {p:.0%}" for p, label in means if p >= 0.005)
         lines.append(f"  person {person}, {times[0]:.1f} to {times[-1]:.1f} s: {told}")
-    if len(tracks.seconds) > len(persons):
-        lines.append(f"  and {len(tracks.seconds) - len(persons)} more")
+    if n > len(persons):
+        lines.append(f"  and {n - len(persons)} more")
     return "\n".join(lines)
