@@ -19,8 +19,8 @@ from benchmarks.results import parser, publish
 from fer_lightning.data.cache import load
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.sources.fer2013 import Fer2013
-from fer_lightning.evaluation.measuring import wilson_interval
 from fer_lightning.evaluation import load_network
+from fer_lightning.evaluation.measuring import wilson_interval
 from fer_lightning.runs import find_network
 from fer_lightning.training.predictions import logits_of
 

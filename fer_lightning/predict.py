@@ -1,4 +1,4 @@
-"""Tell the expressions in photos: `python -m fer_lightning.predict --help` shows what can be set."""
+"""Tell the expressions in photos: `python -m fer_lightning.predict --help` tells the settings."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> None:
 
 def cli() -> None:
     """Run the command line."""
-    command("predict", main, arguments="sources", flags={"--camera": "camera"})
+    command("predict", main, arguments="sources", flags={"--camera": "camera", "model": "weights"})
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 In come points, out go mixtures: `Mixture` is a batch of them as a value, `fit_many` and `fit_em`
 fit such a batch, and the estimators do so with scikit-learn's conventions. The library needs
-PyTorch alone; the estimators need scikit-learn, and are imported when first asked for. What is done
-with faces is in `gmm.faces`, of which the library knows nothing.
+PyTorch alone; the estimators need scikit-learn, `to_onnx` the packages of ONNX, and they are
+imported when first asked for. What is done with faces is in `gmm.faces`, of which the library knows
+nothing.
 """
 
 from importlib import import_module
@@ -21,6 +22,7 @@ from gmm.starts import Start, make_start
 if TYPE_CHECKING:
     from gmm.classifier import MixtureClassifier
     from gmm.estimator import GaussianMixture
+    from gmm.exporting import to_onnx
 
 __all__ = [
     "Distributed",
@@ -37,12 +39,17 @@ __all__ = [
     "fit_many",
     "kmeans",
     "make_start",
+    "to_onnx",
 ]
 
-_ESTIMATORS = {"GaussianMixture": "gmm.estimator", "MixtureClassifier": "gmm.classifier"}
+_LATER = {
+    "GaussianMixture": "gmm.estimator",
+    "MixtureClassifier": "gmm.classifier",
+    "to_onnx": "gmm.exporting",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ESTIMATORS:
+    if name not in _LATER:
         raise AttributeError(f"module 'gmm' has no attribute {name!r}")
-    return getattr(import_module(_ESTIMATORS[name]), name)
+    return getattr(import_module(_LATER[name]), name)

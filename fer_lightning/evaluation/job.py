@@ -18,6 +18,7 @@ from fer_lightning.evaluation.comparison import (
 )
 from fer_lightning.evaluation.measuring import measure
 from fer_lightning.evaluation.output import evaluation_text, write_evaluation
+from fer_lightning.evaluation.saliency import require_captum
 from fer_lightning.evaluation.stored_runs import (
     DataSet,
     chosen_faces,
@@ -51,6 +52,9 @@ def evaluate(config: DictConfig) -> None:
     _fraction("threshold", config.threshold)
     views = (None, "none", *TTA[1:])
     require(config.tta in views, "tta", f"be one of {', '.join(map(str, views[1:]))}", config.tta)
+    require(isinstance(config.explain, bool), "explain", "be true or false", config.explain)
+    if config.explain:
+        require_captum()
     networks = [n for name in config.runs for n in find_networks(str(name), config.checkpoint)]
     require(len(networks) > 0, "runs", f"have a {config.checkpoint}.ckpt", list(config.runs))
     chosen = chosen_faces(config)
@@ -179,7 +183,7 @@ def _evaluate_one(
         **found.figures(),
     }
     try:
-        write_evaluation(folder, found, model, facts)
+        write_evaluation(folder, found, model, facts, config.explain)
         if network.folder:
             write_json(network.folder / READS, {**reads, config.split: facts["read"]})
     except OSError as error:

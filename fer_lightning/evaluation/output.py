@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 from fer_lightning.data import CLASSES
 from fer_lightning.evaluation.calibration import reliability_diagram
 from fer_lightning.evaluation.measuring import Evaluation
+from fer_lightning.evaluation.saliency_sheets import saliency_figures
 from fer_lightning.files import whole_folder, write_json, write_table
 from fer_lightning.plots import (
     BLUE,
@@ -112,9 +113,16 @@ def _class_table(classes: dict[str, dict[str, Any]]) -> str:
 
 
 def evaluation_figures(
-    found: Evaluation, model: ExpressionClassifier, split: str
+    found: Evaluation, model: ExpressionClassifier, split: str, explain: bool = False
 ) -> dict[str, Figure]:
-    """Draw the figures of an evaluation, by name; sheets without faces are left out."""
+    """Draw the figures of an evaluation, by name; sheets without faces are left out.
+
+    Args:
+        found: The measures.
+        model: The network in evaluation mode.
+        split: Where the faces come from, for titles.
+        explain: Whether to draw which pixels speak for its answers, too.
+    """
     panels = {
         "As trained": found.as_trained,
         f"Temperature {found.temperature:.3g}": found.scaled,
@@ -130,6 +138,7 @@ def evaluation_figures(
         "reliability": reliability_diagram(panels, 1 / len(CLASSES)),
         "risk_coverage": risk_coverage_curve(found),
         "first_layer": first_layer(model),
+        **(saliency_figures(model, found.predictions) if explain else {}),
     }
 
 
@@ -159,15 +168,20 @@ def risk_coverage_curve(found: Evaluation) -> Figure:
 
 
 def write_evaluation(
-    folder: Path, found: Evaluation, model: ExpressionClassifier, facts: dict[str, Any]
+    folder: Path,
+    found: Evaluation,
+    model: ExpressionClassifier,
+    facts: dict[str, Any],
+    explain: bool = False,
 ) -> None:
     """Write an evaluation's tables, figures and TensorBoard images, replacing an earlier one.
 
     Args:
         folder: Where they are written; its parents are made.
         found: The measures.
-        model: The network, for the pictures of its first layer.
+        model: The network, for the pictures of its first layer and of what speaks for its answers.
         facts: The content of evaluation.json.
+        explain: Whether to draw these.
     """
     curve = zip(found.curve.coverage.tolist(), found.curve.risk.tolist(), strict=True)
     with whole_folder(folder) as part, SummaryWriter(str(part)) as board:
@@ -175,7 +189,7 @@ def write_evaluation(
         points = ([f"{value:.9g}" for value in point] for point in curve)
         write_table(part / "risk_coverage.csv", ("coverage", "risk"), points)
         write_json(part / "evaluation.json", facts)
-        for name, figure in evaluation_figures(found, model, facts["split"]).items():
+        for name, figure in evaluation_figures(found, model, facts["split"], explain).items():
             picture = pixels(figure)
             Image.fromarray(picture).save(part / f"{name}.png")
             board.add_image(name, picture, facts["epoch"], dataformats="HWC")

@@ -29,6 +29,7 @@ from fer_lightning.runs import (
 )
 from fer_lightning.training import ExpressionClassifier, as_evaluated
 
+
 def load_network(path: Path) -> tuple[ExpressionClassifier, int]:
     """Return the network in a checkpoint, and the epoch, from 1, after which it was saved.
 

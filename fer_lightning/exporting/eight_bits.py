@@ -39,11 +39,11 @@ def quantise(path: Path, faces: np.ndarray) -> None:
         ready = Path(folder, "ready.onnx")
         quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
         graph = onnx.load(ready).graph
-        weights = {tensor.name for tensor in graph.initializer if tensor.name.startswith("network.")}
+        weights = {
+            tensor.name for tensor in graph.initializer if tensor.name.startswith("network.")
+        }
         layers = [
-            node.name
-            for node in graph.node
-            if node.op_type in LAYERS and weights & set(node.input)
+            node.name for node in graph.node if node.op_type in LAYERS and weights & set(node.input)
         ]
         quantize_static(
             ready,

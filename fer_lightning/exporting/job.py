@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fer_lightning.data import Faces, Synthetic
+from fer_lightning.data import Synthetic
 from fer_lightning.errors import InputError, SettingError, require
 from fer_lightning.evaluation import DataSet, chosen_faces, run_faces
 from fer_lightning.exporting.checking import Check, check
@@ -34,6 +34,7 @@ def export(config: DictConfig) -> None:
     require(isinstance(config.out, str), "out", rule, config.out)
     path = Path(config.out).expanduser()
     require(path.suffix in SUFFIXES, "out", rule, config.out)
+    require(isinstance(config.int8, bool), "int8", "be true or false", config.int8)
     if config.int8 and path.suffix != ".onnx":
         raise SettingError("int8", "be false but for an ONNX file", config.int8)
     name = str(config.runs[0]) if config.runs else None

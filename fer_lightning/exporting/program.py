@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._dynamo.exc import Unsupported, UserError
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from fer_lightning.data import CLASSES
 from fer_lightning.errors import InputError
@@ -51,14 +53,14 @@ def program(loaded: Loaded) -> ExportedProgram:
     try:
         with _quiet():
             return torch.export.export(network, (faces,), dynamic_shapes=({0: Dim("n", min=1)},))
-    except (torch._dynamo.exc.UserError, torch._dynamo.exc.Unsupported) as error:
+    except (UserError, Unsupported, GuardOnDataDependentSymNode) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{loaded.name}: cannot be exported ({reason})") from error
 
 
 def write_pt2(path: Path, loaded: Loaded) -> None:
     """Write a network for `torch.export.load`."""
-    with whole_file(path) as part:
+    with whole_file(path) as part, _quiet():
         buffer = io.BytesIO()
         torch.export.save(program(loaded), buffer, extra_files={"facts": json.dumps(facts(loaded))})
         part.write_bytes(buffer.getvalue())

@@ -151,8 +151,9 @@ class FaceDetector:
         """Return what a network says of pictures, (N, H, W, 3) uint8; it has x before y."""
         session = self._networks[stage]
         given = np.ascontiguousarray(pictures.transpose(0, 2, 1, 3), dtype=np.float32)
-        given = (given - 127.5) / 128
-        return session.run(None, {session.get_inputs()[0].name: given})  # type: ignore[no-any-return]
+        given -= 127.5
+        given /= 128
+        return session.run(None, {session.get_inputs()[0].name: given})
 
 
 def _session(name: str, threads: int | None) -> "InferenceSession":

@@ -1,11 +1,12 @@
 """Picture files and pictures in memory as red, green and blue, upright, and of a bounded size."""
 
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fer_lightning.errors import InputError
 from fer_lightning.photos.given_files import require_file
@@ -16,7 +17,7 @@ SUFFIXES = (
 )
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "PPM", "WEBP", "AVIF", "HEIF")
 # What is decoded at once: a larger JPEG is decoded at a half, a quarter or an eighth of its size.
-MAX_PIXELS = 64 * 2**20
+MAX_PIXELS, MAX_JPEG_PIXELS = 64 * 2**20, 256 * 2**20
 MAX_SIDE = 2048
 LEAST_SIDE = 8
 
@@ -55,7 +56,7 @@ def read_picture(path: Path, max_side: int = MAX_SIDE) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are checked here
-            with Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN]) as image:
+            with _opened(path) as image:
                 return _decoded(image, str(path), max_side)
     except InputError:
         raise
@@ -67,8 +68,22 @@ def read_picture(path: Path, max_side: int = MAX_SIDE) -> Picture:
         raise _unreadable(path, error) from error
 
 
+def _opened(path: Path) -> Image.Image:
+    """Return a picture that is not decoded yet; Pillow alone would refuse a phone's 200 Mpixels."""
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    with _LIMIT:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+_LIMIT = threading.Lock()  # on who may change Pillow's limit
+
+
 def _unreadable(path: Path, error: Exception) -> InputError:
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         known = "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF or HEIC"
         return InputError(f"{path}: must be a picture ({known}), got {_kind(path)}")
     return InputError(f"{path}: not a readable picture ({error or type(error).__name__})")
@@ -103,8 +118,9 @@ def _decoded(image: Image.Image, name: str, max_side: int) -> Picture:
         raise InputError(f"{name}: {rule}, got {width}x{height}")
     n_frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
     image.draft("RGB", (min(width, max_side), min(height, max_side)))  # of a JPEG alone
-    if image.width * image.height > MAX_PIXELS:
-        rule = f"must have at most {MAX_PIXELS} pixels"
+    limit = MAX_PIXELS if image.size == (width, height) else MAX_JPEG_PIXELS
+    if width * height > limit:
+        rule = f"must have at most {limit} pixels"
         raise InputError(f"{name}: {rule}, got {width}x{height}")
     # Shrunken before it is turned: the rest works on few pixels.
     small = _rgb(image)

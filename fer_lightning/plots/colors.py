@@ -11,6 +11,6 @@ EXPRESSIONS = {
     "happy": "#66CC88",
     "sad": "#77AADD",
     "surprise": "#EE8866",
-    "neutral": "#DDDDDD",
+    "neutral": "#AAAAAA",
 }
 INK, GRID = "#333333", "#DDDDDD"

@@ -11,7 +11,7 @@ from PIL import Image
 from fer_lightning.errors import InputError, SettingError
 from fer_lightning.files import whole_file
 from fer_lightning.photos import Frame, Frames, Picture, VideoWriter
-from fer_lightning.recognition.annotated import annotated
+from fer_lightning.recognition.marking import annotated
 from fer_lightning.recognition.recogniser import Face
 from fer_lightning.recognition.tables import Found
 from fer_lightning.recognition.tracks import Tracks

@@ -65,7 +65,9 @@ def recognise(config: DictConfig) -> None:
                 recognise_frames(recogniser, frames, tables, copies, config.every, live=True)
         files, n_failed = _named(config.sources)
         videos = [file for file in files if is_video(file.path)]
-        n_failed += _pictures(recogniser, [f for f in files if f not in videos], config, tables, copies)
+        n_failed += _pictures(
+            recogniser, [f for f in files if f not in videos], config, tables, copies
+        )
         for file in videos:
             try:
                 with open_video(file.path) as frames:
@@ -93,7 +95,7 @@ def _recogniser(config: DictConfig) -> Recogniser:
         thresholds = (0.5, 0.5, config.detector.threshold)
         detector = FaceDetector(config.detector.min_face, config.detector.max_side, thresholds)
     recogniser = Recogniser.load(
-        config.model, which=config.checkpoint, detector=detector, device=_device(config.device)
+        config.weights, which=config.checkpoint, detector=detector, device=_device(config.device)
     )
     if not recogniser.calibrated:
         remedy = f"python -m fer_lightning.evaluate {recogniser.name} split=val"
@@ -157,8 +159,8 @@ def _decoded(files: list[Named]) -> Iterator[tuple[Named, "Future[Picture]"]]:
     left = iter(files)
     with ThreadPoolExecutor(1) as pool:
         while True:
-            for file in islice(left, AHEAD - len(waiting)):
-                waiting.append((file, pool.submit(read_picture, file.path)))
+            ahead = islice(left, AHEAD - len(waiting))
+            waiting += [(file, pool.submit(read_picture, file.path)) for file in ahead]
             if not waiting:
                 return
             yield waiting.pop(0)

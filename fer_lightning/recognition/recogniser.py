@@ -10,7 +10,7 @@ import torch
 
 from fer_lightning.data import CLASSES
 from fer_lightning.errors import InputError, require
-from fer_lightning.photos import FaceDetector, Picture, as_picture, crops, grey
+from fer_lightning.photos import Detections, FaceDetector, Picture, as_picture, crops, grey
 from fer_lightning.recognition.weights import Loaded, load
 
 if TYPE_CHECKING:
@@ -133,17 +133,15 @@ class Recogniser:
             (probabilities,) = self.probabilities([grey(picture.pixels)])
             return [_face(box, probabilities)]
         found = self.detector.detect(picture.pixels)
-        cut = crops(picture.pixels, found, self.image_size)
-        placed = found.scaled(picture.scale)
-        rows = zip(placed.boxes, self.probabilities(cut), placed.scores, placed.landmarks, strict=True)
-        return [_face(box, p, float(score), marks) for box, p, score, marks in rows]
+        probabilities = self.probabilities(crops(picture.pixels, found, self.image_size))
+        return faces_of(found.scaled(picture.scale), probabilities)
 
     def probabilities(self, faces: np.ndarray | torch.Tensor | Sequence[Any]) -> np.ndarray:
         """Return calibrated probabilities of faces that are cut out already, (N, 7).
 
         Args:
-            faces: Grey levels 0..255, uint8: (N, H, W), (N, 1, H, W), or a sequence of (H, W), which
-                may be of different sizes. Others than the network's size are resampled.
+            faces: Grey levels 0..255, uint8: (N, H, W), (N, 1, H, W), or a sequence of (H, W) of
+                any sizes. Those of another size than the network's are resampled.
 
         Raises:
             InputError: They are of another type or shape.
@@ -152,6 +150,12 @@ class Recogniser:
         with torch.inference_mode():
             parts = [self.network(part.to(self.device))[1].cpu() for part in images.split(BATCH)]
         return torch.cat(parts).numpy() if len(images) else np.empty((0, len(CLASSES)), np.float32)
+
+
+def faces_of(found: Detections, probabilities: np.ndarray) -> list[Face]:
+    """Return faces that were found, with the probabilities of their classes, (N, 7)."""
+    rows = zip(found.boxes, probabilities, found.scores, found.landmarks, strict=True)
+    return [_face(box, p, float(score), marks) for box, p, score, marks in rows]
 
 
 def _face(

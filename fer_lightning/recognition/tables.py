@@ -73,7 +73,7 @@ def _line(number: int, face: Face) -> str:
 
 
 class Tables:
-    """The files that rows are written to, as they come, so that a command that is stopped loses none.
+    """The files that rows are written to, as they come: a command that is stopped loses none.
 
     Args:
         out: A file that ends in .csv or .jsonl, or a folder, which gets `faces.csv` and

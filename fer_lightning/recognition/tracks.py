@@ -33,7 +33,9 @@ class Tracks:
         The pairs of a face and a person that overlap most are joined first.
         """
         known = [n for n in self._boxes if seconds - self.seconds[n][-1] <= FORGOTTEN]
-        pairs = [(_overlap(f.box, self._boxes[n]), i, n) for i, f in enumerate(faces) for n in known]
+        pairs = [
+            (_overlap(f.box, self._boxes[n]), i, n) for i, f in enumerate(faces) for n in known
+        ]
         numbers: dict[int, int] = {}
         for overlap, i, n in sorted(pairs, reverse=True):
             if overlap >= LEAST_OVERLAP and i not in numbers and n not in numbers.values():

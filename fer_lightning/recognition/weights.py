@@ -9,19 +9,11 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fer_lightning.data import CLASSES, SIZE
+from fer_lightning.data import CLASSES
 from fer_lightning.errors import InputError
-from fer_lightning.files import read_json, whole_file
+from fer_lightning.files import whole_file
 from fer_lightning.recognition.face_network import FaceNetwork
-from fer_lightning.runs import (
-    StoredNetwork,
-    find_network,
-    network_name,
-    read_checkpoint,
-    restored_network,
-    run_settings,
-)
-from fer_lightning.training import as_evaluated
+from fer_lightning.runs import network_name, restored_network
 
 SHIPPED = Path(__file__).with_name("fer2013.safetensors")
 SUFFIX = ".safetensors"
@@ -59,7 +51,10 @@ def load(model: str | Path | None = None, which: str = "best") -> Loaded:
     path = SHIPPED if model is None else Path(model).expanduser()
     if path.suffix == SUFFIX:
         return _of_weights(path, "the shipped weights" if model is None else str(model))
-    return _of_run(find_network(str(model), which))
+    from fer_lightning.recognition.run_network import of_run  # which the shipped weights don't need
+
+    network, image_size, calibrated = of_run(str(model), which)
+    return Loaded(network, image_size, calibrated, str(model))
 
 
 def _of_weights(path: Path, name: str) -> Loaded:
@@ -72,7 +67,14 @@ def _of_weights(path: Path, name: str) -> Loaded:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AttributeError,
+    ) as error:
         rule = "must hold a network that fer_lightning.export wrote and that can be made here"
         raise InputError(f"{path}: the file {rule} ({error})") from error
 
@@ -84,47 +86,6 @@ def _loaded(told: Mapping[str, Any], weights: Mapping[str, Any], name: str) -> L
     network = restored_network({**stored, "state_dict": weights})
     whole = FaceNetwork(network, **told["evaluated"]).eval()
     return Loaded(whole, int(told["image_size"]), bool(told["calibrated"]), name)
-
-
-def _of_run(stored: StoredNetwork) -> Loaded:
-    content = read_checkpoint(stored.checkpoint)
-    evaluated = as_evaluated(content)
-    temperature = _temperature(stored, evaluated.get("tta"))
-    try:
-        network = restored_network(content)
-        whole = FaceNetwork(network, temperature=temperature or 1.0, **evaluated).eval()
-    except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
-        rule = "must hold a network that can be made here"
-        raise InputError(f"{stored.checkpoint}: the checkpoint {rule}") from error
-    if not all(weights.isfinite().all() for weights in network.parameters()):
-        raise InputError(f"{stored.checkpoint}: this network has diverged")
-    return Loaded(whole, _image_size(stored, content), temperature is not None, stored.name)
-
-
-def _image_size(stored: StoredNetwork, content: Mapping[str, Any]) -> int:
-    own = content["hyper_parameters"].get("image_size")
-    settings = run_settings(stored.folder) if stored.folder and own is None else {}
-    size = own or settings.get("data.image_size") or SIZE
-    return size if isinstance(size, int) else SIZE
-
-
-def _temperature(stored: StoredNetwork, tta: str | None) -> float | None:
-    """Return the temperature that an evaluation of the run has fitted, on `val`, or None."""
-    if stored.folder is None:
-        return None
-    for path in sorted(stored.folder.glob("evaluation/*/evaluation.json")):
-        try:
-            facts = read_json(path)
-        except InputError:
-            continue
-        of_this = facts.get("checkpoint") == stored.checkpoint.name and facts.get("tta") == tta
-        found = facts.get("temperature")
-        if of_this and path.parent.name in OWN and isinstance(found, float) and found > 0:
-            return found
-    return None
-
-
-OWN = ("train", "val", "test")  # evaluations on the run's own faces, whose `val` they were fitted on
 
 
 def save(path: Path, loaded: Loaded, origin: Mapping[str, Any]) -> None:

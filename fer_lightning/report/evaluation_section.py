@@ -28,6 +28,8 @@ MOST = 8  # runs of which pictures are embedded, so that the page stays a few me
 PICTURES = {
     "uncertain": "Uncertain faces",
     "mistakes": "The most confident mistakes",
+    "saliency_mistakes": "What speaks for the surest mistakes",
+    "saliency_typical": "What speaks for the surest right answers",
     "confusion": "Confusion matrix",
     "reliability": "Reliability, before and after temperature scaling",
     "risk_coverage": "Risk against coverage",

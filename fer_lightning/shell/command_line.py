@@ -32,7 +32,7 @@ def as_overrides(words: Sequence[str], flags: Mapping[str, str]) -> list[str]:
 
     Args:
         words: All words; `--flag value` and `--flag=value` mean the same.
-        flags: From each flag to its setting.
+        flags: From each flag, or other name of a setting, to the setting.
 
     Raises:
         InputError: A flag has no value.
@@ -41,13 +41,14 @@ def as_overrides(words: Sequence[str], flags: Mapping[str, str]) -> list[str]:
     left = iter(words)
     for word in left:
         flag, is_given, value = word.partition("=")
-        if flag not in flags:
+        if flag not in flags or not (is_given or flag.startswith("-")):
             told.append(word)
             continue
         value = value if is_given else next(left, "")
         if not value or value.startswith("-"):
-            raise InputError(f"{flag} must have a value, such as {flag} 0")
-        told.append(f"{flags[flag]}={value}")
+            raise InputError(f"{flag} must have a value")
+        plain = re.fullmatch(r"[\w.+/'\"-]+", value)
+        told.append(f"{flags[flag]}={value if plain else quoted(value)}")
     return told
 
 

@@ -70,7 +70,7 @@ def command(
         config_name: Name of the primary configuration.
         job: Called with the configuration, the run's folder and the overrides.
         arguments: Setting, a list, that takes the words that are neither flags nor overrides.
-        flags: Settings by their names as flags with a value, such as --camera for `camera`.
+        flags: Settings by other names, such as --camera for `camera`.
         end_sweep: Called with the folder of a sweep at its end, also if that is Ctrl-C.
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"

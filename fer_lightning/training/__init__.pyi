@@ -27,4 +27,9 @@ from .schedules import (
     Step as Step,
     configured as configured,
 )
-from .views import TTA as TTA, as_evaluated as as_evaluated, evaluated as evaluated, require_tta as require_tta
+from .views import (
+    TTA as TTA,
+    as_evaluated as as_evaluated,
+    evaluated as evaluated,
+    require_tta as require_tta,
+)

@@ -93,6 +93,22 @@ class PrincipalComponents:
         with path.open("wb") as file:
             np.savez(file, **arrays)
 
+    @classmethod
+    def load(cls, path: Path, explained: float) -> "PrincipalComponents":
+        """Return what `save` wrote; the share of the variance is not in there.
+
+        Raises:
+            OSError: There is no such file.
+            Exception: It is damaged, or another kind of file; NumPy raises many kinds.
+        """
+        with np.load(path, allow_pickle=False) as arrays:
+            center, components = (
+                torch.from_numpy(arrays[name]).float() for name in ("center", "components")
+            )
+        if center.ndim != 1 or components.shape[1:] != center.shape:
+            raise ValueError("shapes that do not agree")
+        return cls(center, components, explained)
+
 
 def _principal(centred: Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the n principal directions of centred points (N, P), (n, P), and their variances."""

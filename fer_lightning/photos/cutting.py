@@ -24,8 +24,8 @@ def crops(picture: np.ndarray, faces: Detections, size: int = 48) -> np.ndarray:
         size: Side of a crop, in pixels.
     """
     cut = np.empty((len(faces), size, size), np.uint8)
-    for row, square in enumerate(squares(faces)):
-        cut[row] = _crop(picture, *square, size)
+    for row, (x, y, side, tilt) in enumerate(squares(faces)):
+        cut[row] = _crop(picture, x, y, side, tilt, size)
     return cut
 
 
@@ -54,8 +54,10 @@ def _crop(
     across = step * np.array([math.cos(tilt), math.sin(tilt)])
     down = np.array([-across[1], across[0]])
     corner = np.array([x, y]) - 0.5 - (fine - 1) / 2 * (across + down)
-    warp = np.column_stack([across, down, corner + 0.0])
+    warp = np.column_stack([across, down, corner])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    found = cv2.warpAffine(picture, warp, (fine, fine), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    found = cv2.warpAffine(
+        picture, warp, (fine, fine), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
     small = cv2.resize(found, (size, size), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)

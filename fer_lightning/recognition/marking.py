@@ -24,7 +24,7 @@ def annotated(pixels: np.ndarray, faces: Sequence[Face], scale: float = 1.0) -> 
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image, "RGBA")
     # Sizes that can be read when the picture is looked at as a whole.
-    unit = max(9, round(max(image.size) / 60))
+    unit = max(9, round(max(image.size) / 48))
     font = ImageFont.load_default(unit)
     boxes = [tuple(side / scale for side in face.box) for face in faces]
     for face, box in zip(faces, boxes, strict=True):
@@ -84,7 +84,8 @@ def _place(
     def covered(corner: tuple[float, float]) -> float:
         x, y = corner
         return sum(
-            max(min(x + width, t[2]) - max(x, t[0]), 0) * max(min(y + height, t[3]) - max(y, t[1]), 0)
+            max(min(x + width, t[2]) - max(x, t[0]), 0)
+            * max(min(y + height, t[3]) - max(y, t[1]), 0)
             for t in taken
         )
 
