@@ -44,7 +44,8 @@ def saliency(model: ExpressionClassifier, face: Tensor, classes: Sequence[int]) 
         classes: K classes, by number.
 
     Returns:
-        (K, H, H), float64, on the CPU, in bits: 1 where blurring halves the odds, -1 where it doubles them.
+        (K, H, H), float64, on the CPU, in bits: 1 where blurring halves the odds, -1 where it
+        doubles them.
     """
     from captum.attr import Occlusion
 

@@ -8,7 +8,11 @@ from .colors import (
     VERMILION as VERMILION,
 )
 from .counts import contingency as contingency, count_table as count_table
-from .map_sheet import Legend as Legend, MappedFace as MappedFace, map_sheet as map_sheet
+from .mapped_faces import (
+    Legend as Legend,
+    MappedFace as MappedFace,
+    map_sheet as map_sheet,
+)
 from .sheets import (
     contact_sheet as contact_sheet,
     face_sheet as face_sheet,

@@ -1,10 +1,13 @@
 """How a page is served: to this machine, and without a word to any other."""
 
+import errno
+import logging
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fer_lightning.errors import InputError
+from fer_lightning.errors import InputError, SettingError
 
 MAX_BYTES = 64 * 2**20  # of a photo
 MISSING = "the page needs other packages: pip install 'fer-lightning[photo,demo]'"
@@ -45,11 +48,25 @@ def quiet_gradio() -> Any:
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # which tells each request
     try:
         import gradio
     except ImportError as error:
         raise InputError(MISSING) from error
     return gradio
+
+
+def require_free(host: str, port: int | None) -> None:
+    """Raise a `SettingError` unless this machine can be listened to there."""
+    try:
+        family, *_, place = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(place)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingError("port", "be free; another program listens there", port) from error
+        raise SettingError("host", "be an address of this machine", host) from error
 
 
 def serve(page: Any, css: str, host: str, port: int | None, blocking: bool = True) -> str:
@@ -63,29 +80,27 @@ def serve(page: Any, css: str, host: str, port: int | None, blocking: bool = Tru
         blocking: Whether to return at Ctrl-C only.
 
     Raises:
-        InputError: The port is taken, or the address is none of this machine's.
+        SettingError: The port is taken, or the address is none of this machine's.
     """
+    require_free(host, port)
     gradio = quiet_gradio()
     from starlette.middleware import Middleware
 
     fonts = ["system-ui", "sans-serif"]
     theme = gradio.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
-    try:
-        _, address, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            share=False,
-            quiet=True,
-            theme=theme,
-            css=css,
-            footer_links=[],
-            max_file_size=MAX_BYTES,
-            ssr_mode=False,
-            prevent_thread_lock=True,
-            app_kwargs={"middleware": [Middleware(SelfContained)]},
-        )
-    except OSError as error:
-        raise InputError(f"port must be free, and host one of this machine, got {error}") from error
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        quiet=True,
+        theme=theme,
+        css=css,
+        footer_links=[],
+        max_file_size=MAX_BYTES,
+        ssr_mode=False,
+        prevent_thread_lock=True,
+        app_kwargs={"middleware": [Middleware(SelfContained)]},
+    )
     print(f"open {address} in a browser; Ctrl-C ends it", flush=True)
     if blocking:
         page.block_thread()

@@ -44,8 +44,8 @@ class Clusters(nn.Module):
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         joint = self.density(points).squeeze(1)
-        log_prob = joint.logsumexp(-1)
-        return log_prob, joint - log_prob.unsqueeze(-1), joint.argmax(-1)
+        # Far away, the logarithm of K is lost beside the joint densities, but not in log_softmax.
+        return joint.logsumexp(-1), joint.log_softmax(-1), joint.argmax(-1)
 
 
 class Classes(nn.Module):

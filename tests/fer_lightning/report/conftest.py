@@ -158,7 +158,8 @@ def write_evaluation() -> Callable[[Path], Path]:
         }  # fmt: skip
         (folder / "evaluation.json").write_text(json.dumps(facts))
         (folder / "risk_coverage.csv").write_text("coverage,risk\n0.5,0.1\n1.0,0.55\n")
-        for name in ("uncertain", "mistakes", "confusion", "reliability", "first_layer"):
+        names = ("uncertain", "mistakes", "confusion", "reliability", "first_layer")
+        for name in (*names, "saliency_mistakes", "saliency_typical"):
             Image.new("L", (6, 4), 99).save(folder / f"{name}.png")
         return folder
 

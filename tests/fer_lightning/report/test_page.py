@@ -153,6 +153,10 @@ def test_an_evaluated_run_shows_its_figures_and_pictures(parsed, write_run, writ
     assert "mistakes.png cannot be read" in text
     pictures = {attrs["alt"] for tag, attrs in found.tags if tag == "img"}
     assert {"First layer of a", "Uncertain faces of a, test"} <= pictures
+    assert {
+        "What speaks for the surest mistakes of a, test",
+        "What speaks for the surest right answers of a, test",
+    } <= pictures
 
 
 def test_a_broken_evaluation_is_named(parsed, write_run, write_evaluation):

