@@ -14,7 +14,12 @@ from sybil.parsers.doctest import DocTestParser
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 from fer_lightning.runs import without_resume
-from fer_lightning.shell.command_line import gather_words, with_own_classes, with_patterns
+from fer_lightning.shell.command_line import (
+    as_overrides,
+    gather_words,
+    with_own_classes,
+    with_patterns,
+)
 from fer_lightning.shell.configuration import CONF, register_resolvers
 
 CONFIGS = {
@@ -24,12 +29,27 @@ CONFIGS = {
     "fer-evaluate": "evaluate",
     "fer_lightning.evaluate": "evaluate",
     "fer_lightning.data": "faces",
+    "fer-predict": "predict",
+    "fer_lightning.predict": "predict",
+    "fer-export": "export",
+    "fer_lightning.export": "export",
+    "fer-demo": "demo",
+    "fer_lightning.demo": "demo",
     "fer_lightning.study": "study",
     "gmm-cluster": "gmm/cluster",
     "gmm.cluster": "gmm/cluster",
     "gmm-classify": "gmm/classify",
     "gmm.classify": "gmm/classify",
+    "gmm-export": "gmm/export",
+    "gmm.export": "gmm/export",
 }
+
+
+ARGUMENTS = {
+    **dict.fromkeys(("evaluate", "export", "demo", "gmm/export"), "runs"),
+    "predict": "sources",
+}
+FLAGS = {"predict": {"--camera": "camera", "model": "weights"}}
 
 
 def compose_commands(example: Example) -> None:
@@ -46,7 +66,8 @@ def compose_commands(example: Example) -> None:
 def _compose(words: list[str]) -> None:
     """Compose the configuration of a command, or see that its module is there."""
     starts = {"python", "-m", "torchrun", "--nproc-per-node"}
-    words = [word for word in words if word not in starts and not word.isdigit()]
+    of_torchrun = "torchrun" in words
+    words = [w for w in words if w not in starts and not (of_torchrun and w.isdigit())]
     if not words:
         return
     program, *rest = words
@@ -57,11 +78,12 @@ def _compose(words: list[str]) -> None:
     config = CONFIGS[program]
     if config == "faces" and rest[:1] == ["audit"]:
         config, rest = "audit", rest[1:]
+    rest = as_overrides(rest, FLAGS.get(config, {}))
     overrides = without_resume([_first(word).replace("=~", "=") for word in rest])
     overrides = with_patterns([word for word in overrides if not word.startswith("-")])
     overrides = with_own_classes(overrides)
-    if config == "evaluate":
-        overrides = gather_words(overrides, "runs")
+    if config in ARGUMENTS:
+        overrides = gather_words(overrides, ARGUMENTS[config])
     register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         compose(config, overrides=overrides)

@@ -13,7 +13,7 @@ import grimp
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "rooms.svg"
-COMMANDS = ("gmm.cluster", "gmm.classify")
+COMMANDS = ("gmm.cluster", "gmm.classify", "gmm.export")
 
 ROW, GAP, LEFT, WIDTH, REACH = 40, 8, 16, 640, 180
 STYLE = (
@@ -32,8 +32,8 @@ def rooms() -> list[str]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
     names = [f"fer_lightning.{name}" for layer in layers for name in layer.split(" | ")]
-    names.insert(names.index("fer_lightning.study"), COMMANDS[0])
-    names.insert(names.index("fer_lightning.study"), COMMANDS[1])
+    below = names.index("fer_lightning.study")
+    names[below:below] = COMMANDS
     names.insert(names.index("fer_lightning.evaluation"), "gmm.faces")
     return [*names, "gmm"]
 

@@ -27,7 +27,7 @@ class Density(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Return log joint densities, (N, C, K), of points (N, D)."""
-        return self.log_joint((points - self.center))
+        return self.log_joint((points - self.center).clamp(-self.limit, self.limit))
 
     def log_joint(self, x: Tensor) -> Tensor:
         """Return the same of points relative to the centre."""

@@ -57,6 +57,9 @@ def face_points(config: DictConfig) -> FacePoints:
     require(config.features in known, "features", f"be one of {', '.join(known)}", config.features)
     require_integer("n_features", config.n_features, 1)
     device = working_device(config.device)
+    for name, unset in (("contrast", None), ("balanced", False)):
+        given = config.data.get(name, unset)
+        require(given == unset, f"data.{name}", "be left out for mixtures, which ignore it", given)
     with section("data"):
         source = instantiate(config.data.source, _convert_="all")
         splits = loaded_by(source, config.data).splits

@@ -12,6 +12,7 @@ from fer_lightning.errors import InputError
 from fer_lightning.evaluation.saliency import blurred, log_odds, saliency
 from fer_lightning.evaluation.saliency_sheets import saliency_figures
 from fer_lightning.networks import CNN, MLP, VGG, ResNet
+from fer_lightning.plots import Legend, MappedFace, map_sheet
 from fer_lightning.training import ExpressionClassifier, Predictions
 
 STARTS = range(0, 43, 2)  # of the windows of 6 x 6 pixels in a face of 48 x 48
@@ -100,9 +101,9 @@ def test_all_views_and_smoothing_are_looked_through():
 
 
 def test_log_odds_do_not_end_where_a_network_is_certain():
-    logits = torch.tensor([[100.0, 0, 0, 0, 0, 0, 0], [0.5] * 7])
+    logits = torch.tensor([[1000.0, 0, 0, 0, 0, 0, 0], [0.5] * 7])
     found = log_odds(logits + 5)
-    assert found[0, 0].item() == pytest.approx((100 - math.log(6)) / math.log(2))
+    assert found[0, 0].item() == pytest.approx((1000 - math.log(6)) / math.log(2))
     assert found[1].tolist() == pytest.approx([-math.log2(6)] * 7)
 
 
@@ -198,6 +199,25 @@ def test_colours_are_by_one_scale_from_against_to_for(predictions, saved):
         assert scale.get_xticks().tolist() == pytest.approx(
             [s * math.log2(float(right[1:])) for s in (-1, -0.5, 0, 0.5, 1)], rel=0.01
         )
+
+
+def test_half_of_the_scale_is_half_of_the_colour_over_the_pale_face(saved):
+    face = torch.zeros(48, 48)
+    face[:, 24:] = 1
+    values = torch.full((1, 48, 48), 1.0)
+    values[0, 24:] = -9.0  # beyond the scale
+    legend = Legend(2.0, {0.0: "0"}, ("l", "m", "r"))
+    figure = saved(map_sheet("T", "N", [("", [MappedFace(face, values, ["f", "m"])])], legend))
+    tile = pictures(figure)[1]
+    half = (np.array([213, 94, 0]) / 255 + 1) / 2  # between vermilion, #D55E00, and white
+    np.testing.assert_allclose(tile[10, -5], half, atol=0.01)
+    np.testing.assert_allclose(tile[-5, -5], np.array([0, 114, 178]) / 255, atol=0.01)
+    shade = tile[10, 5] / half
+    assert np.ptp(shade) < 0.01
+    assert 0.5 < shade.mean() < 0.8
+    first, second = (image.get_extent() for image in figure.axes[0].images)
+    assert first[0] < first[1] < second[0] < second[1]
+    assert first[2:] == second[2:]
 
 
 def test_faces_are_explained_as_the_network_is_shown_them(predictions, monkeypatch):

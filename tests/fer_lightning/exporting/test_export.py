@@ -42,7 +42,9 @@ print(facts["classes"], facts["temperature"])
 
 @pytest.fixture
 def faces():
-    return torch.randint(0, 256, (500, 1, 48, 48), dtype=torch.uint8, generator=torch.manual_seed(1))
+    return torch.randint(
+        0, 256, (500, 1, 48, 48), dtype=torch.uint8, generator=torch.manual_seed(1)
+    )
 
 
 def loaded(make, tta="flip", contrast="equalise", smooth=True, size=48) -> Loaded:

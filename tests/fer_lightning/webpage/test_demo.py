@@ -1,4 +1,4 @@
-"""The page in a real browser: a photo is uploaded, the answer is read, and no other host is asked."""
+"""The page in a real browser: a photo is uploaded, the answer read, and no other host asked."""
 
 import os
 import signal
