@@ -3,6 +3,7 @@ from hydra import compose, initialize_config_dir
 
 from fer_lightning.errors import InputError
 from fer_lightning.shell.command_line import (
+    as_overrides,
     flags_first,
     gather_words,
     require_names_once,
@@ -170,3 +171,15 @@ def test_arguments_of_classes_are_added(word):
 )
 def test_a_configuration_of_ones_own_has_keys_of_its_own(flags):
     require_keys([*flags, "+mine=1"], "train")
+
+
+def test_flags_and_other_names_of_settings_become_overrides():
+    names = {"--camera": "camera", "model": "weights"}
+    told = as_overrides(["--camera", "0", "a.jpg", "--camera=1", "model", "-c", "job"], names)
+    assert told == ["camera=0", "a.jpg", "camera=1", "model", "-c", "job"]
+    assert as_overrides(["model=multirun/run"], names) == ["weights=multirun/run"]
+    assert as_overrides(["model=a b,c=d"], names) == ["weights='a b,c=d'"]
+    assert as_overrides(["x.model=3", "+model=4"], names) == ["x.model=3", "+model=4"]
+    for words in (["--camera"], ["--camera", "-c"], ["--camera="]):
+        with pytest.raises(InputError, match="--camera must have a value"):
+            as_overrides(words, names)

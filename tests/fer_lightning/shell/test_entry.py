@@ -314,3 +314,13 @@ def test_a_run_writes_under_multirun_wherever_it_is_started(shell, tmp_path):
     (mine,) = [log.parent for log in new if "got -12345" in log.read_text()]
     shutil.rmtree(mine)
     assert not any((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("command", ["predict", "export", "demo"])
+def test_commands_for_photos_tell_their_settings_and_examples_that_compose(shell, command):
+    shown = shell(f"fer_lightning.{command}", "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    settings = OmegaConf.load(CONF / f"{command}.yaml")
+    own = [key for key in settings if key not in ("defaults", "hydra")]
+    assert all(re.search(rf"^ *{key}:", shown.stdout, re.MULTILINE) for key in own)
+    assert re.findall(rf"^ *python -m fer_lightning\.{command} ", shown.stdout, re.MULTILINE)
