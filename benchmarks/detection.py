@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.detection_peers import Detect, blazeface, cascade
-from benchmarks.detection_scenes import HIGH, WIDE, overlap, photos, scenes
+from benchmarks.detection_scenes import HIGH, WIDE, hits, photos, scenes
 from benchmarks.faces import CACHE
 from benchmarks.results import parser, publish
 from fer_lightning.data.cache import load
@@ -26,7 +26,6 @@ from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.photos import crops
 from fer_lightning.recognition import Recogniser
 
-LEAST = 0.35  # of the area of a face and of what was found, that they have in common
 SIZES = (32, 48, 64, 96, 128, 256, 480)
 # Side in pixels, tilt in degrees, and how many faces are in a picture.
 SCENES = [
@@ -43,14 +42,14 @@ def recall(
     detect: Detect, faces: np.ndarray, side: int, tilt: float, n: int
 ) -> tuple[float, float]:
     """Return the share of faces that are found, in percent, and milliseconds a picture."""
-    hits = seconds = count = 0.0
+    n_found = seconds = count = 0.0
     for picture, boxes in scenes(faces, side, tilt, n, np.random.default_rng(0)):
         began = time.perf_counter()
         found = detect(picture)
         seconds += time.perf_counter() - began
         count += 1
-        hits += sum(float((overlap(found, box) > LEAST).any()) for box in boxes)
-    return 100 * hits / (count * n), 1e3 * seconds / count
+        n_found += sum(float(hits(found, box).any()) for box in boxes)
+    return 100 * n_found / (count * n), 1e3 * seconds / count
 
 
 def alarms(detect: Detect) -> tuple[int, int]:
@@ -80,9 +79,9 @@ def cost(recogniser: Recogniser, faces: Faces, tilt: float) -> tuple[float, floa
         side = int(rng.choice([64, 96, 128, 160]))
         ((picture, (box,)),) = scenes(face[None], side, tilt, 1, rng)
         found = recogniser.detector.detect(picture)
-        shared = overlap(found.boxes, box)
-        if (shared > LEAST).any():
-            cut.append(crops(picture, found[[int(shared.argmax())]])[0])
+        there = np.flatnonzero(hits(found.boxes, box))
+        if len(there):
+            cut.append(crops(picture, found[[int(there[0])]])[0])
             rows.append(i)
     labels = faces.labels.numpy()[rows]
     given, again = (

@@ -1,5 +1,6 @@
 """Photos without faces, and faces put into them."""
 
+import functools
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ PHOTOS = (
 )
 
 
+@functools.cache
 def photos() -> list[np.ndarray]:
     """Return photos without faces, from the wheels of scikit-image and scikit-learn."""
     folders = {}
@@ -70,9 +72,14 @@ def scenes(
         yield picture, np.array(boxes)
 
 
-def overlap(found: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Return the shares of the areas that boxes, (N, 4), have in common with one, (N,)."""
-    sides = np.minimum(found[:, 2:], box[2:]) - np.maximum(found[:, :2], box[:2])
-    shared = sides.clip(0).prod(1)
-    areas = (found[:, 2:] - found[:, :2]).prod(1) + (box[2:] - box[:2]).prod()
-    return shared / (areas - shared)
+def hits(found: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Return which of the boxes that were found, (N, 4), are the face in a square, (N,).
+
+    Their middle is at most a quarter of its side from its middle, and they are 0.3 to 1.5 times as
+    large: faces do not always fill the pictures of FER2013.
+    """
+    side = box[2] - box[0]
+    away = np.abs(found[:, :2] + found[:, 2:] - box[:2] - box[2:]).max(1) / 2
+    sizes = np.sqrt((found[:, 2:] - found[:, :2]).prod(1))
+    near: np.ndarray = (away < side / 4) & (sizes > 0.3 * side) & (sizes < 1.5 * side)
+    return near

@@ -34,7 +34,7 @@ def _equalised(images: Tensor) -> Tensor:
     darkest = levels.amin(1, keepdim=True)
     n_darkest, n = counts.gather(1, darkest), levels.shape[1]
     spread = (up_to - n_darkest) * (LEVELS - 1) / (n - n_darkest).clamp_min(1)
-    kept = torch.arange(LEVELS, device=images.device).expand_as(spread)
+    kept = torch.arange(LEVELS, device=images.device, dtype=spread.dtype)
     table = torch.where(n_darkest < n, spread.round().clamp(0, LEVELS - 1), kept)
     return table.to(torch.uint8).gather(1, levels).view_as(images)
 
