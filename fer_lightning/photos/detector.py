@@ -160,7 +160,7 @@ class FaceDetector:
         return Detections(faces.boxes[sure], scores[sure], faces.landmarks[sure])
 
     def _looked(self, squares: np.ndarray, crops: np.ndarray) -> Detections:
-        """Return what the third network sees in squares, (N, 4), that are cut out, (N, 48, 48, 3)."""
+        """Return what the third network sees in squares, (N, 4), cut out as (N, 48, 48, 3)."""
         moves, points, scores = self._run(2, crops)
         sides = (squares[:, 2:] - squares[:, :2])[:, None]
         landmarks = squares[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides
@@ -252,8 +252,8 @@ def _pyramid(picture: np.ndarray) -> list[Level]:
 def _cut(pyramid: Sequence[Level], squares: np.ndarray, side: int) -> np.ndarray:
     """Return squares of a picture, (N, 4), as pictures of one size, (N, side, side, 3).
 
-    Each is cut out of the smallest level that has it `FINER` times as large, as sides are whole pixels
-    there. What lies outside is black.
+    Each is cut out of the smallest level that has it `FINER` times as large, as sides are whole
+    pixels there. What lies outside is black.
     """
     crops = np.zeros((len(squares), side, side, 3), np.uint8)
     scales = np.array([scale for scale, _ in pyramid])
