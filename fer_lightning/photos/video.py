@@ -17,6 +17,7 @@ from fer_lightning.photos.pictures import MAX_PIXELS
 if TYPE_CHECKING:
     from cv2 import VideoCapture
 
+PLAYLISTS = (b"#EXTM3U", b"ffconcat")
 DEFAULT_FPS = 25.0  # of a video that does not say
 
 
@@ -54,7 +55,9 @@ class Frames:
     def __init__(self, source: str | int, name: str) -> None:
         cv2 = _cv2()
         self.name = name
-        self._capture: VideoCapture = cv2.VideoCapture(source)
+        # a file is no pattern of names of pictures, as OpenCV would else take %d in it
+        by = cv2.CAP_FFMPEG if isinstance(source, str) else cv2.CAP_ANY
+        self._capture: VideoCapture = cv2.VideoCapture(source, by)
         if not self._capture.isOpened():
             raise InputError(f"{name}: cannot be opened as a video")
         get = self._capture.get
@@ -104,6 +107,10 @@ def open_video(path: Path) -> Frames:
         InputError: It is no file, or no video that can be read.
     """
     require_file(path)
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start.startswith(PLAYLISTS):  # which could name any file, and have no end
+        raise InputError(f"{path}: must be a video, got a list of others")
     return Frames(str(path.absolute()), str(path))
 
 

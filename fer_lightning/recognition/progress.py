@@ -36,6 +36,9 @@ def progress(name: str, total: int) -> Iterator[Callable[[], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # What is printed passes above the bar, unless it goes to a file or another command.
+    onto_terminal = sys.stdout.isatty()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=onto_terminal) as bar:
         task = bar.add_task(name, total=total or None)
         yield lambda: bar.advance(task)

@@ -47,7 +47,18 @@ def test_what_is_no_video_is_one_line(tmp_path, clip):
     for name in ("text.mp4", "cut.mp4"):
         with pytest.raises(InputError, match=f"{name}: cannot be opened as a video"):
             open_video(tmp_path / name)
+    (tmp_path / "list.mp4").write_text(f"#EXTM3U\n#EXTINF:1,\n{clip}\n")
+    (tmp_path / "concat.mp4").write_text(f"ffconcat version 1.0\nfile {clip}\n")
+    for name in ("list.mp4", "concat.mp4"):
+        with pytest.raises(InputError, match=f"{name}: must be a video, got a list of others"):
+            open_video(tmp_path / name)
     with pytest.raises(InputError, match=r"none\.mp4: no such file"):
         open_video(tmp_path / "none.mp4")
     with pytest.raises(InputError, match="camera must be the number of a camera, got 93"):
         open_camera(93)
+
+
+def test_a_name_with_a_percent_sign_is_a_name(clip, tmp_path):
+    odd = clip.rename(tmp_path / "100%d, %02d.mp4")
+    with open_video(odd) as frames:
+        assert len(list(frames.every(1))) == 12
