@@ -174,6 +174,10 @@ def test_near_the_end_is_within_a_thousandth_of_it(curve, iteration):
 
 
 MISTAKES = {
+    "data.contrast=equalise": (
+        "data.contrast must be left out for mixtures, which ignore it, got 'equalise'"
+    ),
+    "data.balanced=true": "data.balanced must be left out for mixtures, which ignore it, got True",
     "mixture.n_components=0": "mixture.n_components must be an integer of at least 1, got 0",
     "mixture.n_components=85": "mixture.n_components must be an integer from 1 to 84, got 85",
     "mixture.n_components=[2,3]": (
