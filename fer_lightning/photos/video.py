@@ -57,7 +57,10 @@ class Frames:
         self.name = name
         # a file is no pattern of names of pictures, as OpenCV would else take %d in it
         by = cv2.CAP_FFMPEG if isinstance(source, str) else cv2.CAP_ANY
+        logging = cv2.utils.logging
+        before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # what fails is told here
         self._capture: VideoCapture = cv2.VideoCapture(source, by)
+        logging.setLogLevel(before)
         if not self._capture.isOpened():
             raise InputError(f"{name}: cannot be opened as a video")
         get = self._capture.get
@@ -166,9 +169,8 @@ class VideoWriter:
 
 
 def _cv2() -> Any:
-    """Return OpenCV, which says nothing of its own on the terminal."""
+    """Return OpenCV, whose codecs say nothing of their own on the terminal."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         import cv2
     except ImportError as error:
