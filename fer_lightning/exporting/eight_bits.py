@@ -26,7 +26,7 @@ def quantise(path: Path, faces: np.ndarray) -> None:
         faces: Typical faces, (N, 1, H, H), uint8: they set the range of what each layer gives.
 
     Raises:
-        InputError: The packages of the extra `export` are not installed.
+        InputError: The packages of the extra `export` are not installed, or no layer can change.
     """
     try:
         import onnx
@@ -45,6 +45,10 @@ def quantise(path: Path, faces: np.ndarray) -> None:
         layers = [
             node.name for node in graph.node if node.op_type in LAYERS and weights & set(node.input)
         ]
+        if not layers:  # onnxruntime would take none for all
+            raise InputError(
+                f"int8 needs layers of kind {', '.join(LAYERS)}; this network has none"
+            )
         quantize_static(
             ready,
             part,

@@ -1,6 +1,8 @@
 """The export of a network: write the file, compare it with PyTorch, and say what came of it."""
 
 import logging
+import shutil
+import tempfile
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -11,6 +13,7 @@ from fer_lightning.evaluation import DataSet, chosen_faces, run_faces
 from fer_lightning.exporting.checking import Check, check
 from fer_lightning.exporting.eight_bits import quantise
 from fer_lightning.exporting.program import write_onnx, write_pt2
+from fer_lightning.files import whole_file
 from fer_lightning.recognition import Loaded, load, save
 from fer_lightning.runs import find_network, run_settings
 
@@ -45,11 +48,12 @@ def export(config: DictConfig) -> None:
     data = _faces(config, name, loaded.image_size)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, loaded, name)
+        if config.int8:
+            _write_8_bits(path, loaded, data)
+        else:
+            _write(path, loaded, name)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    if config.int8:
-        quantise(path, data.splits.train.images[:N_CALIBRATION].numpy())
     print(_text(path, check(path, loaded, data.splits.val), data.name, bool(config.int8)))
 
 
@@ -60,6 +64,14 @@ def _write(path: Path, loaded: Loaded, name: str | None) -> None:
         write_pt2(path, loaded)
     else:
         save(path, loaded, _origin(name))
+
+
+def _write_8_bits(path: Path, loaded: Loaded, data: DataSet) -> None:
+    with tempfile.TemporaryDirectory() as folder, whole_file(path) as part:
+        made = Path(folder, path.name)
+        write_onnx(made, loaded)
+        quantise(made, data.splits.train.images[:N_CALIBRATION].numpy())
+        shutil.copyfile(made, part)
 
 
 def _origin(name: str | None) -> dict[str, object]:

@@ -114,6 +114,17 @@ def test_integers_of_8_bits_change_little_and_make_the_file_small(tmp_path):
     assert found.difference > 1e-3  # or nothing would have changed
 
 
+class Pixels(nn.Module):
+    def forward(self, images):
+        return images.flatten(1)[:, :7]
+
+
+def test_a_network_without_layers_cannot_have_8_bits(tmp_path, faces):
+    write_onnx(tmp_path / "a.onnx", loaded(Pixels))
+    with pytest.raises(InputError, match="int8 needs layers of kind Conv, Gemm, MatMul"):
+        quantise(tmp_path / "a.onnx", faces[:10].numpy())
+
+
 class Undecided(nn.Module):
     def forward(self, images):
         if images.sum() > 3:
