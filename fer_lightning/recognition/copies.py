@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from PIL import Image
 
@@ -36,17 +34,6 @@ class Copies:
         self._written: set[Path] = set()
         if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
             raise SettingError("pictures", "be a folder", folder)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return
 
     def picture(self, picture: Picture, found: Found, below: Path) -> None:
         """Write an annotated copy of a picture."""

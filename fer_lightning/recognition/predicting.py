@@ -58,16 +58,16 @@ def recognise(config: DictConfig) -> None:
         InputError: A setting breaks its rule, or some of the files could not be read.
     """
     _check(config)
-    with Tables(config.out) as tables, Copies(config.pictures) as copies:
+    copies = Copies(config.pictures)
+    with Tables(config.out) as tables:
         recogniser = _recogniser(config)
         if config.camera is not None:
             with open_camera(config.camera) as frames:
                 recognise_frames(recogniser, frames, tables, copies, config.every, live=True)
         files, n_failed = _named(config.sources)
         videos = [file for file in files if is_video(file.path)]
-        n_failed += _pictures(
-            recogniser, [f for f in files if f not in videos], config, tables, copies
-        )
+        pictures = [file for file in files if not is_video(file.path)]
+        n_failed += _pictures(recogniser, pictures, config, tables, copies)
         for file in videos:
             try:
                 with open_video(file.path) as frames:

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 from tests.fer_lightning.chromium import browser as browser, needs_browser, requests
-from tests.fer_lightning.photos.conftest import PORTRAIT
+from tests.fer_lightning.conftest import PORTRAIT
 
 pytestmark = needs_browser
 SECONDS = 120
