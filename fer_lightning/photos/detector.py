@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_lightning.errors import InputError, require_integer
+from fer_lightning.photos.boxes import distinct, shifted, squares_around
+from fer_lightning.photos.pyramid import Level, cut_out, pyramid_of
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 # Of the first network: the pixels that it sees at once, and how far apart it looks.
 CELL, STRIDE = 12, 2
-FINER = 2  # times: how much finer than a crop the picture is that it is cut out of
-OCTAVE = 3  # levels of the pyramid from a picture to one that is half as large
-SHRINK = 2 ** (-1 / OCTAVE)
 LEAST = 0.3  # of the score of the third network, that it looks again
 PENALTY = 2.0  # for parts of a face that move while it is looked at
 MIRRORED = [1, 0, 2, 4, 3]  # the parts of a face in the order of those of its mirror image
 CANDIDATES = 1000  # of all levels, that are looked at closer
-Level = tuple[float, np.ndarray]  # how large a picture is beside the whole, and the picture
 MISSING = "faces in photos need another package: pip install 'fer-lightning[photo]'"
 
 
@@ -102,7 +100,7 @@ class FaceDetector:
         if scale < 1:
             size = tuple(max(1, round(side * scale)) for side in picture.shape[1::-1])
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        pyramid = _pyramid(picture)
+        pyramid = pyramid_of(picture)
         squares = self._closer(pyramid, self._everywhere(pyramid))
         found = self._confirmed(pyramid, self._drawn(pyramid, squares))
         return found[np.argsort(found.boxes[:, 0], kind="stable")].scaled(1 / scale)
@@ -117,25 +115,24 @@ class FaceDetector:
             places = np.argwhere(scores[0, ..., 1] >= self.thresholds[0])  # (n, 2), x and y
             at = (0, *places.T)
             corners = np.hstack([places * STRIDE, places * STRIDE + CELL]) / scale
-            moved = _moved(corners, moves[at])
-            boxes = np.column_stack([moved, scores[..., 1][at]])
-            found.append(boxes[_distinct(boxes, 0.5)])
+            boxes = np.column_stack([shifted(corners, moves[at]), scores[..., 1][at]])
+            found.append(boxes[distinct(boxes, 0.5)])
         boxes = np.concatenate(found)
-        boxes = boxes[_distinct(boxes, 0.7)][:CANDIDATES]
-        return _squares(boxes[:, :4])
+        boxes = boxes[distinct(boxes, 0.7)][:CANDIDATES]
+        return squares_around(boxes[:, :4])
 
     def _closer(self, pyramid: Sequence[Level], squares: np.ndarray) -> np.ndarray:
         """Return those squares, (N, 4), that the second network takes for faces, moved to fit."""
-        moves, scores = self._run(1, _cut(pyramid, squares, 24))
+        moves, scores = self._run(1, cut_out(pyramid, squares, 24))
         sure = scores[:, 1] >= self.thresholds[1]
         boxes = np.column_stack([squares, scores[:, 1]])[sure]
-        kept = _distinct(boxes, 0.7)
-        return _squares(_moved(boxes[kept, :4], moves[sure][kept]))
+        kept = distinct(boxes, 0.7)
+        return squares_around(shifted(boxes[kept, :4], moves[sure][kept]))
 
     def _drawn(self, pyramid: Sequence[Level], squares: np.ndarray) -> Detections:
         """Return the faces that the third network may see in squares, (N, 4)."""
-        found = self._looked(squares, _cut(pyramid, squares, 48))
-        kept = _distinct(np.column_stack([found.boxes, found.scores]), 0.4, of_smaller=True)
+        found = self._looked(squares, cut_out(pyramid, squares, 48))
+        kept = distinct(np.column_stack([found.boxes, found.scores]), 0.4, of_smaller=True)
         return found[kept[found.scores[kept] >= LEAST]]
 
     def _confirmed(self, pyramid: Sequence[Level], faces: Detections) -> Detections:
@@ -144,8 +141,8 @@ class FaceDetector:
         Their score is the mean of what it said the three times, less `PENALTY` times the mean
         distances of their parts between the times, in sides of the box.
         """
-        squares = _squares(faces.boxes)
-        crops = _cut(pyramid, squares, 48)
+        squares = squares_around(faces.boxes)
+        crops = cut_out(pyramid, squares, 48)
         again, mirrored = self._looked(squares, crops), self._looked(squares, crops[:, :, ::-1])
         turned = mirrored.landmarks[:, MIRRORED]
         turned[..., 0] = squares[:, [0]] + squares[:, [2]] - turned[..., 0]
@@ -164,7 +161,7 @@ class FaceDetector:
         moves, points, scores = self._run(2, crops)
         sides = (squares[:, 2:] - squares[:, :2])[:, None]
         landmarks = squares[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides
-        return Detections(_moved(squares, moves), scores[:, 1], landmarks)
+        return Detections(shifted(squares, moves), scores[:, 1], landmarks)
 
     def _run(self, stage: int, pictures: np.ndarray) -> list[np.ndarray]:
         """Return what a network says of pictures, (N, H, W, 3) uint8; it has x before y."""
@@ -198,81 +195,3 @@ def _weights() -> Path:
     if found is None or found.origin is None:
         raise InputError(MISSING)
     return Path(found.origin).parent
-
-
-def _moved(boxes: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """Return boxes, (N, 4), with their sides moved by parts of their width and height, (N, 4)."""
-    return boxes + moves * np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-
-
-def _squares(boxes: np.ndarray) -> np.ndarray:
-    """Return squares around the middles of boxes, (N, 4), with the longer of their sides."""
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-    halves = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) / 2
-    return np.hstack([middles - halves, middles + halves])
-
-
-def _distinct(boxes: np.ndarray, threshold: float, of_smaller: bool = False) -> np.ndarray:
-    """Return the rows of boxes that no better one overlaps, the best first.
-
-    Args:
-        boxes: Sides and score of each, (N, 5).
-        threshold: The most that two boxes may overlap.
-        of_smaller: Whether the overlap is a share of the smaller box, rather than of both together.
-    """
-    left, top, right, bottom, scores = boxes.T
-    areas = (right - left) * (bottom - top)
-    order = np.argsort(-scores, kind="stable")
-    kept = []
-    while len(order):
-        best, order = order[0], order[1:]
-        kept.append(best)
-        width = np.minimum(right[best], right[order]) - np.maximum(left[best], left[order])
-        height = np.minimum(bottom[best], bottom[order]) - np.maximum(top[best], top[order])
-        shared = width.clip(0) * height.clip(0)
-        smaller = np.minimum(areas[best], areas[order])
-        whole = smaller if of_smaller else areas[best] + areas[order] - shared
-        order = order[shared <= threshold * whole]
-    return np.array(kept, dtype=int)
-
-
-def _pyramid(picture: np.ndarray) -> list[Level]:
-    """Return a picture at ever smaller scales, with the scales; every third is half as large."""
-    import cv2
-
-    levels: list[Level] = [(1.0, picture)]
-    while min(levels[-1][1].shape[:2]) * SHRINK >= CELL:
-        above, whole = levels[max(0, len(levels) - OCTAVE)]
-        scale = SHRINK ** len(levels)
-        size = tuple(int(np.ceil(side * scale / above)) for side in whole.shape[1::-1])
-        levels.append((scale, cv2.resize(whole, size, interpolation=cv2.INTER_AREA)))
-    return levels
-
-
-def _cut(pyramid: Sequence[Level], squares: np.ndarray, side: int) -> np.ndarray:
-    """Return squares of a picture, (N, 4), as pictures of one size, (N, side, side, 3).
-
-    Each is cut out of the smallest level that has it `FINER` times as large, as sides are whole
-    pixels there. What lies outside is black.
-    """
-    crops = np.zeros((len(squares), side, side, 3), np.uint8)
-    scales = np.array([scale for scale, _ in pyramid])
-    enough = np.outer(squares[:, 2] - squares[:, 0], scales) >= FINER * side
-    for crop, square, level in zip(crops, squares, enough.sum(1) - 1, strict=True):
-        scale, picture = pyramid[max(level, 0)]
-        _cut_one(picture, np.rint(square * scale).astype(int), crop)
-    return crops
-
-
-def _cut_one(picture: np.ndarray, square: np.ndarray, crop: np.ndarray) -> None:
-    import cv2
-
-    left, top, right, bottom = square
-    height, width = picture.shape[:2]
-    inside = picture[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
-    if not inside.size:
-        return
-    if inside.shape[:2] != (bottom - top, right - left):
-        margins = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
-        inside = cv2.copyMakeBorder(inside, *margins, cv2.BORDER_CONSTANT)
-    cv2.resize(inside, crop.shape[:2], dst=crop, interpolation=cv2.INTER_AREA)

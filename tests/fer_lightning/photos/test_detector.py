@@ -6,6 +6,7 @@ from PIL import Image
 
 from fer_lightning.errors import InputError
 from fer_lightning.photos import FaceDetector, detector as detector_module
+from fer_lightning.photos.boxes import distinct
 
 BOX = np.array([175, 110, 360, 345])  # of the portrait's face, read off the picture by eye
 
@@ -81,15 +82,14 @@ def test_overlapping_boxes_leave_the_best():
     boxes = np.array(
         [[0, 0, 10, 10, 0.6], [1, 1, 11, 11, 0.9], [20, 0, 30, 10, 0.5], [22, 2, 26, 6, 0.4]]
     )
-    keep = detector_module._distinct
-    assert keep(boxes, 0.5).tolist() == [
+    assert distinct(boxes, 0.5).tolist() == [
         1,
         2,
         3,
     ]  # 81 / 119 of the first two, 16 / 100 of the others
-    assert keep(boxes, 0.5, of_smaller=True).tolist() == [1, 2]  # 16 / 16
-    assert keep(boxes, 0.7).tolist() == [1, 0, 2, 3]
-    assert keep(boxes[:0], 0.5).tolist() == []
+    assert distinct(boxes, 0.5, of_smaller=True).tolist() == [1, 2]  # 16 / 16
+    assert distinct(boxes, 0.7).tolist() == [1, 0, 2, 3]
+    assert distinct(boxes[:0], 0.5).tolist() == []
 
 
 def test_mistakes_are_one_line(monkeypatch):
