@@ -8,9 +8,8 @@ from torch import Tensor
 from gmm.points import Block
 from gmm.structures import Columns, structure
 
-# Below it, the error of a claim is less than 1e-5 of a point.
-_UNDECIDED = 1e-3
-_SHARE_OFF_CPU = 16
+# One of so many points, the least certain ones, is recomputed in float64.
+_SHARE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +67,6 @@ class Density:
     def responsibilities(self, block: Block) -> tuple[Tensor, Tensor]:
         """Return the responsibilities, (G, n, M, K), and log p(x_n), (G, n, M), in float64."""
         joint = self._log_joint(block)
-        if joint.is_cpu:
-            log_evidence = joint.logsumexp(-1)
-            return joint.sub_(log_evidence.unsqueeze(-1)).exp_(), log_evidence
         # Fewer kernels: the largest responsibility is exp(largest joint - log evidence).
         if joint.stride(-1) == 1:
             resp = joint.softmax(-1)
@@ -93,12 +89,7 @@ class Density:
         """
         claims = (joint.amax(-1) - joint.logsumexp(-1)).transpose(1, 2)  # (G, M, n), logarithms
         n = block.x.shape[1]
-        if block.x.is_cpu:
-            n_rows = int((claims < -_UNDECIDED).sum(-1).max())
-        else:  # A count would have to wait for the device.
-            n_rows = -(-n // _SHARE_OFF_CPU)
-        if n_rows == 0:
-            return
+        n_rows = -(-n // _SHARE)  # a count of the uncertain ones would have to wait for the device
         M = claims.shape[1]
         rows = claims.topk(n_rows, largest=False, sorted=False).indices
         for some in rows.split(max(1, n // (2 * M)), -1):

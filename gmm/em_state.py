@@ -1,16 +1,16 @@
 """The state of a fit by EM: one step, what of it is stored, and the outcome."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gmm.density import Density, Parameters
-from gmm.m_step import Sums, m_step
+from gmm.density import Parameters
+from gmm.e_step import expect
+from gmm.m_step import m_step
 from gmm.mixture import Mixture
-from gmm.points import Block, Points
+from gmm.points import Points
 from gmm.replay import Glance, Replay
 from gmm.structures import Columns, structure
 
@@ -110,23 +110,16 @@ class EMState:
     def _step(self) -> None:
         """Take an EM step in place, waiting for nothing on a GPU."""
         old = self.state.at(slice(None), self._mixtures)
-        density = Density(old, self._columns, self.factors[:, self._mixtures])
-        evidence = old.log_weights.new_zeros(old.log_weights.shape[:2])
-
-        def responsibilities(block: Block) -> Tensor:
-            resp, log_evidence = density.responsibilities(block)
-            evidence[block.sets] += block.mask(log_evidence).sum(1)
-            return resp.to(block.x.dtype)
-
-        sums = self._sums(self._blocks(), responsibilities, old.means)
+        factors = self.factors[:, self._mixtures]
+        found = expect(self.points, old, factors, self._columns, sets=self._sets)
+        sums = (found.counts, found.moments)
         new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
-        mean = self.points.total(evidence) / self.points.sizes.unsqueeze(-1)
+        mean = found.log_evidence / self.points.sizes.unsqueeze(-1)
         self._keep(new, empty, mean)
 
     def _pack(self) -> None:
         """Prepare steps for the mixtures that go on."""
         self._columns = Columns.of(self.state.log_weights[:, self._mixtures])
-        self._sums = Sums(self.points, self.state.covariance_type, self._columns)
         self._replay = Replay(self._step, self._may_capture())
 
     def _may_capture(self) -> bool:
@@ -140,7 +133,7 @@ class EMState:
         parameters = dict(zip(_PARAMETERS, self.state.tensors(), strict=True))
         own = {name: getattr(self, name) for name in _OWN}
         history = torch.stack(self.log_likelihood, -1)
-        return {**parameters, **own, "log_likelihood": history, "sums": self._sums.state()}
+        return {**parameters, **own, "log_likelihood": history}
 
     def restore(self, kept: Kept) -> bool:
         """Restore a stored state; return whether all mixtures have ended."""
@@ -150,9 +143,7 @@ class EMState:
         for name in _OWN:
             getattr(self, name).copy_(kept[name])
         self.log_likelihood = list(kept["log_likelihood"].to(self.previous.device).unbind(-1))
-        is_over = self.tol > 0 and self.finished()
-        self._sums.restore(kept["sums"])
-        return is_over
+        return self.tol > 0 and self.finished()
 
     def finished(self) -> bool:
         """Leave mixtures that have ended out of further steps; return whether all have ended.
@@ -193,9 +184,6 @@ class EMState:
             history = torch.zeros(*self.active.shape, 0, dtype=torch.float64, device=means.device)
         mixture = Mixture(tensors[0], tensors[1], tensors[2], start.covariance_type)
         return Fit(mixture, history.reshape((*batch, history.shape[-1])), *shaped)
-
-    def _blocks(self) -> Iterator[Block]:
-        return (b for b in self.points.blocks() if any(self._sets[b.sets]))
 
     def _keep(self, new: Parameters, empty: Tensor, mean: Tensor) -> None:
         """Store the active mixtures' new parameters and their mean log-likelihoods, (G, M)."""

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gmm.kernels import NONE, use_kernels
 from gmm.points import Batches, Block, Distributed, Points, open_points
-from gmm.structures import Columns, project, weighted_sums
+from gmm.structures import Columns, weighted_sums
+from gmm.sweeps import sweep_sets
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,17 +118,57 @@ def lloyd(
         moving &= shift > still
         if not bool(moving.any()):
             break
-    return centers, _inertia(points, centers, used), n_iter
+    return centers, assign(points, centers, used)[2], n_iter
 
 
 def nearest(centers: Tensor, used: Tensor, columns: Columns, block: Block) -> tuple[Tensor, Tensor]:
     """Return every point's nearest centre, as an index, and the squared distance, (G, n, M)."""
     packed = columns.pack(centers, -2)[block.sets]
     lengths = centers.square().sum(-1).masked_fill(~used, torch.inf)[block.sets].unsqueeze(1)
-    cross = columns.unpack(project(block.x, packed.to(block.x.dtype)).double(), fill=0)
+    cross = columns.unpack((block.x @ packed.to(block.x.dtype).mT).double(), fill=0)
     gap, label = (lengths - 2 * cross).min(-1)
     own = block.squares.sum(-1, dtype=torch.float64).unsqueeze(-1)
     return label, (gap + own).clamp_min(0)
+
+
+def assign(points: Points, centers: Tensor, used: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give every point to its nearest centre.
+
+    Args:
+        points: G data sets.
+        centers: (G, M, K, D), float64, relative to `points.center`.
+        used: False in slots without a centre, (G, M, K).
+
+    Returns:
+        Number of points of every centre (G, M, K), their sums (G, M, K, D), and the sum of all
+        squared distances to the nearest centre, (G, M).
+    """
+    if use_kernels(points.device):
+        swept = sweep_sets(points, NONE, of_distance(centers), used, likeliest=True)
+        mean, variance = points.moments
+        lengths = (variance + mean.square()).sum(-1) * points.sizes
+        inertia = (lengths.unsqueeze(-1) - 2 * swept.evidence).clamp_min(0)
+        return swept.sums[..., -1], swept.sums[..., :-1], inertia
+    columns = Columns(None, *used.shape[1:])
+    counts = torch.zeros(used.shape, dtype=torch.float64, device=points.device)
+    inertia = counts.new_zeros(used.shape[:2])
+    sums = torch.zeros_like(centers).flatten(1, 2)
+    for block in points.blocks():
+        labels, gap = nearest(centers, used, columns, block)
+        resp = block.weigh(one_hot(labels, used.shape[-1], block.x.dtype))
+        counts[block.sets] += resp.sum(1, dtype=torch.float64)
+        sums[block.sets] += weighted_sums(columns.pack(resp), block.x)
+        inertia[block.sets] += block.weigh(gap).sum(1)
+    sums = columns.unpack(points.total(sums), -2)
+    return points.total(counts), sums, points.total(inertia)
+
+
+def of_distance(centers: Tensor) -> Tensor:
+    """Return the parameters of x . c - |c|^2 / 2, the largest for the nearest centre.
+
+    They are those of the statistics x and 1, (..., D + 1).
+    """
+    return torch.cat([centers, -0.5 * centers.square().sum(-1, keepdim=True)], -1)
 
 
 def one_hot(labels: Tensor, K: int, dtype: torch.dtype) -> Tensor:
@@ -142,7 +184,7 @@ def random_points(
     index = torch.stack(
         [
             torch.stack([torch.randperm(int(n), generator=generator)[:K] for _ in range(M)])
-            for n in points.sizes.tolist()
+            for n in points.n_points.tolist()
         ]
     )
     drawn: Tensor = points.take(index.flatten(1).to(points.device)).unflatten(1, (M, K))
@@ -156,7 +198,7 @@ def spread_points(
 
     Each is drawn in proportion to its squared distance from the nearest point drawn before it.
     """
-    G, N = len(points), int(points.sizes.max())
+    G, N = len(points), int(points.n_points.max())
     rows = torch.arange(N, device=points.device)
     # Equal chances for the first point, none for padding. Other processes have their own part.
     distances = points.here(rows).double().unsqueeze(1).repeat(1, M, 1)
@@ -165,7 +207,7 @@ def spread_points(
         cumulative = points.total(distances).cumsum(-1)
         draw = torch.rand(G, M, 1, dtype=torch.float64, generator=generator).to(points.device)
         index = torch.searchsorted(cumulative, draw * cumulative[..., -1:], right=True)
-        index = index.clamp_max((points.sizes.long() - 1)[:, None, None])
+        index = index.clamp_max((points.n_points.long() - 1)[:, None, None])
         chosen.append(points.take(index.squeeze(-1)).unsqueeze(2))
         if k + 1 < K:
             _shorten(points, chosen[-1], distances, first=k == 0)
@@ -180,7 +222,7 @@ def check_size(name: str, K: int, points: Points) -> None:
     """Raise ValueError unless every data set has at least K points and K is at least 1."""
     if K < 1:
         raise ValueError(f"{name} must be at least 1, got {K}")
-    n = int(points.sizes.min())
+    n = int(points.n_points.min())
     if n < K:
         raise ValueError(
             f"{name} must be at most the number of points ({n}), got {K}: Expected n_samples >= "
@@ -189,16 +231,8 @@ def check_size(name: str, K: int, points: Points) -> None:
 
 
 def _lloyd_step(points: Points, centers: Tensor, used: Tensor) -> Tensor:
-    columns = Columns(None, *used.shape[1:])
-    counts = torch.zeros(used.shape, dtype=torch.float64, device=points.device)
-    sums = torch.zeros_like(centers).flatten(1, 2)
-    for block in points.blocks():
-        labels, _ = nearest(centers, used, columns, block)
-        resp = block.mask(one_hot(labels, used.shape[-1], block.x.dtype))
-        counts[block.sets] += resp.sum(1, dtype=torch.float64)
-        sums[block.sets] += weighted_sums(columns.pack(resp), block.x)
-    counts = points.total(counts)
-    means = columns.unpack(points.total(sums), -2) / counts.clamp_min(1).unsqueeze(-1)
+    counts, sums, _ = assign(points, centers, used)
+    means = sums / counts.masked_fill(counts == 0, 1).unsqueeze(-1)
     empty = (counts == 0) & used
     if bool(empty.any()):
         far = _farthest(points, centers, used, int(empty.sum(-1).max()))
@@ -211,7 +245,7 @@ def _lloyd_step(points: Points, centers: Tensor, used: Tensor) -> Tensor:
 def _farthest(points: Points, centers: Tensor, used: Tensor, n: int) -> Tensor:
     """Return the n points farthest from their nearest centres, (G, M, n, D)."""
     columns = Columns(None, *used.shape[1:])
-    N = int(points.sizes.max())
+    N = int(points.n_points.max())
     gaps = torch.zeros(*used.shape[:2], N, dtype=torch.float64, device=points.device)
     for block in points.blocks():
         _, gap = nearest(centers, used, columns, block)
@@ -220,14 +254,6 @@ def _farthest(points: Points, centers: Tensor, used: Tensor, n: int) -> Tensor:
     index = points.total(gaps).topk(n, -1).indices
     taken: Tensor = points.take(index.flatten(1)).unflatten(1, index.shape[1:])
     return taken
-
-
-def _inertia(points: Points, centers: Tensor, used: Tensor) -> Tensor:
-    columns = Columns(None, *used.shape[1:])
-    total = torch.zeros(used.shape[:2], dtype=torch.float64, device=points.device)
-    for block in points.blocks():
-        total[block.sets] += block.mask(nearest(centers, used, columns, block)[1]).sum(1)
-    return points.total(total)
 
 
 def _shorten(points: Points, center: Tensor, distances: Tensor, first: bool) -> None:

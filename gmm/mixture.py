@@ -1,7 +1,7 @@
 """A batch of Gaussian mixtures as a value: densities, predictions, samples, files."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gmm.density import Density, Parameters
+from gmm.density import Parameters
+from gmm.e_step import values_of
+from gmm.kernels import EVIDENCE, JOINT, LIKELIEST, RESPONSIBILITIES
 from gmm.model_file import read_model, write_model
 from gmm.points import Points
 from gmm.structures import Covariance, structure
@@ -109,21 +111,21 @@ class Mixture:
 
     def log_joint(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
         """Return log(pi_k N(x_n | mu_k, Sigma_k)), (*B, N, K)."""
-        return self._evaluate(x, lambda joint, _: joint, chunk_size)
+        return self._evaluate(x, JOINT, chunk_size)
 
     def score_samples(
         self, x: Tensor, chunk_size: int | None = None, dtype: torch.dtype | None = None
     ) -> Tensor:
         """Return log p(x_n), (*B, N), in the dtype of x unless another is asked for."""
-        return self._evaluate(x, lambda _, log_evidence: log_evidence, chunk_size, dtype)
+        return self._evaluate(x, EVIDENCE, chunk_size, dtype)
 
     def predict_proba(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
         """Return the responsibilities (Bishop 2006, eq. 9.23), (*B, N, K)."""
-        return self._evaluate(x, lambda joint, ev: (joint - ev.unsqueeze(-1)).exp(), chunk_size)
+        return self._evaluate(x, RESPONSIBILITIES, chunk_size)
 
     def predict(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
         """Return the most probable component of each point, (*B, N)."""
-        return self._evaluate(x, lambda joint, _: joint.argmax(-1), chunk_size, torch.int64)
+        return self._evaluate(x, LIKELIEST, chunk_size, torch.int64)
 
     def score(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
         """Return the mean log-likelihood of a point, (*B)."""
@@ -183,11 +185,11 @@ class Mixture:
     def _evaluate(
         self,
         x: Tensor,
-        reduce: Callable[[Tensor, Tensor], Tensor],
+        what: int,
         chunk_size: int | None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """Return reduce(joint, log_evidence) of every point, (*B, N, ...)."""
+        """Return what is asked for of every point, (*B, N) or (*B, N, K)."""
         if x.shape[-1] != self.n_features:
             raise ValueError(f"x must have {self.n_features} features, got {x.shape[-1]}")
         C = x.shape[:-2]
@@ -202,14 +204,8 @@ class Mixture:
             *(sets, self.means.device, None, chunk_size, center),
             *(flat.row_numbers, self.structure.on_diagonal),
         )
-        density = Density(flat.relative_to(points.center.double()))
-        out: Tensor | None = None
-        for block in points.blocks():
-            part = reduce(*density(block)).to(dtype or points.dtype)
-            if out is None:
-                out = part.new_empty(len(sets), x.shape[-2], *part.shape[2:])
-            out[block.sets, block.start : block.start + part.shape[1]] = part
-        assert out is not None
+        parameters = flat.relative_to(points.center.double())
+        out = values_of(points, parameters, what, dtype or points.dtype)
         out = (
             out.unflatten(2, self.batch_shape[len(C) :])
             if self.batch_shape[len(C) :]

@@ -8,12 +8,23 @@ import torch
 from torch import Tensor
 
 from gmm.density import Parameters
+from gmm.e_step import sum_up
 from gmm.given import given_means, given_precisions, given_weights
-from gmm.kmeans import check_size, lloyd, nearest, one_hot, random_points, spread_points
-from gmm.m_step import Sums, m_step
+from gmm.kernels import use_kernels
+from gmm.kmeans import (
+    check_size,
+    lloyd,
+    nearest,
+    of_distance,
+    one_hot,
+    random_points,
+    spread_points,
+)
+from gmm.m_step import m_step
 from gmm.mixture import Mixture
 from gmm.points import Block, Points, open_points
-from gmm.structures import Columns, structure
+from gmm.structures import Columns, Moments, structure
+from gmm.sweeps import sweep_sets
 
 
 @dataclass(frozen=True)
@@ -161,18 +172,30 @@ def _made(
 def _of_nearest_points(points: Points, used: Tensor, made: Parameters) -> Parameters:
     """Return the means with the weights and covariances of the points nearest to each mean."""
     columns = Columns(None, *used.shape[1:])
+    sums = _sums_of_nearest(points, used, made, columns)
+    of_clusters, _ = m_step(sums, made, columns, reg_covar=0, min_variance=0)
+    return Parameters(
+        of_clusters.log_weights, made.means, of_clusters.covariances, made.covariance_type
+    )
+
+
+def _sums_of_nearest(
+    points: Points, used: Tensor, made: Parameters, columns: Columns
+) -> tuple[Tensor, Moments]:
+    """Return the counts and moments of the points nearest to each mean."""
+    kind = structure(made.covariance_type)
+    if use_kernels(points.device):
+        n_products = kind.n_statistics(points.n_features) - points.n_features - 1
+        natural = torch.nn.functional.pad(of_distance(made.means), (0, n_products))
+        swept = sweep_sets(points, kind.products, natural, used, likeliest=True)
+        counts, moments = kind.apart(swept.sums.flatten(1, 2), made.means.flatten(1, 2), points)
+        return columns.unpack(counts), moments
 
     def responsibilities(block: Block) -> Tensor:
         labels, _ = nearest(made.means, used, columns, block)
         return one_hot(labels, used.shape[-1], block.x.dtype)
 
-    sums = Sums(points, made.covariance_type, columns)(
-        points.blocks(), responsibilities, made.means
-    )
-    of_clusters, _ = m_step(sums, made, columns, reg_covar=0, min_variance=0)
-    return Parameters(
-        of_clusters.log_weights, made.means, of_clusters.covariances, made.covariance_type
-    )
+    return sum_up(points, points.blocks(), responsibilities, made, columns)
 
 
 def _random(

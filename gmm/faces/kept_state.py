@@ -11,7 +11,7 @@ import torch
 from fer_lightning import processes
 from fer_lightning.errors import require_number
 from fer_lightning.files import new_generation, remove_generations, whole_generations
-from fer_lightning.processes import is_waiting, leads, n_processes, stop_if_waiting
+from fer_lightning.processes import is_waiting, leads, stop_if_waiting
 from gmm.em_state import Kept
 
 NAME = "em.pt"
@@ -22,8 +22,7 @@ log = logging.getLogger(__name__)
 class KeptState:
     """Keeps the state of EM in a file every few seconds, and when a signal asks the run to end.
 
-    Of several processes only the first one writes, and all read. The sums over the points of each
-    process are not stored; they are computed anew.
+    Of several processes only the first one writes, and all read.
 
     Args:
         folder: Of the run.
@@ -57,9 +56,8 @@ class KeptState:
         if not leads():  # which sums with the others until the first one leaves
             return
         if time.monotonic() - self._written >= self.every_seconds or is_waiting():
-            shared: Kept = {} if n_processes() == 1 else {"sums": []}
             with new_generation(self.path) as part, part.open("wb") as file:
-                torch.save({**state(), **shared}, file)
+                torch.save(state(), file)
             self._written = time.monotonic()
         stop_if_waiting()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,12 +26,14 @@ class Block:
         start: Position of the first row in its data set, of all processes.
         x: Centred points, (G, n, D).
         valid: False where a row only pads, (G, n), or None where none does.
+        weights: How often a row counts, (G, n) in float64, or None where all count once.
     """
 
     sets: slice
     start: int
     x: Tensor
     valid: Tensor | None
+    weights: Tensor | None = None
 
     @cached_property
     def squares(self) -> Tensor:
@@ -51,8 +54,7 @@ class Block:
     @cached_property
     def scatter(self) -> Tensor:
         """Return the sum of the points' outer products, (G, D, D)."""
-        x = self.x if self.valid is None else self.x * self.valid.unsqueeze(-1)
-        return x.mT @ x
+        return self.weigh(self.x).mT @ self.x
 
     def mask(self, per_row: Tensor) -> Tensor:
         """Return per_row (G, n, ...) with zeros in the rows that are padding."""
@@ -60,6 +62,14 @@ class Block:
             return per_row
         valid = self.valid.view(*self.valid.shape, *[1] * (per_row.ndim - 2))
         return per_row.masked_fill(~valid, 0)
+
+    def weigh(self, per_row: Tensor) -> Tensor:
+        """Return per_row (G, n, ...) times the weights of the rows; zeros in those that pad."""
+        masked = self.mask(per_row)
+        if self.weights is None:
+            return masked
+        shape = (*self.weights.shape, *[1] * (per_row.ndim - 2))
+        return masked * self.weights.view(shape).to(per_row.dtype)
 
 
 class Points:
@@ -80,8 +90,10 @@ class Points:
         wide: True where float32 points of many features may be worked on in float32.
         others: The processes that hold more rows of a single data set; the sizes and the centre
             are then those of all.
+        weights: How often each point counts, G tensors (N,), above 0; all count once by default.
 
     Attributes:
+        sizes: Number of points of each data set, or the sum of their weights, (G,).
         keeps: Whether blocks are kept from one reading of the points to the next.
 
     Raises:
@@ -98,8 +110,10 @@ class Points:
         row_numbers: Callable[[int], int] | None = None,
         wide: bool = True,
         others: Alone | None = None,
+        weights: Sequence[Tensor] | None = None,
     ) -> None:
         self._data = data
+        self._weights = weights
         self._others = others or Alone()
         first = as_points(next(iter(data), torch.empty(0)))
         if first.ndim != 2:
@@ -120,7 +134,10 @@ class Points:
         self.chunk_size = chunk_size
         sums, sizes = self._survey()
         self._own_sizes = torch.tensor(sizes, dtype=torch.float64, device=self.device)
-        self.sizes = self.total(self._own_sizes)
+        self.n_points = self.total(self._own_sizes)
+        self.sizes = self.n_points
+        if weights is not None:
+            self.sizes = torch.stack([w.sum(dtype=torch.float64) for w in weights]).to(self.device)
         self._start = self._others.before(sizes[0], self.device)
         means = self.total(sums) / self.sizes.unsqueeze(-1)
         self.center = (means if center is None else center).to(self.device, self.work_dtype)
@@ -158,10 +175,38 @@ class Points:
         self._kept.clear()
         for sets, start, rows, valid in self._raw_blocks():
             x = rows.to(self.device, self.work_dtype) - self.center[sets].unsqueeze(1)
-            block = Block(sets, self._start + start, x, valid)
+            weights = self._weights_of(sets, start, x.shape[1])
+            block = Block(sets, self._start + start, x, valid, weights)
             if self.keeps:
                 self._kept.append(block)
             yield block
+
+    def arrays(self) -> Iterator[tuple[int, np.ndarray[Any, Any], np.ndarray[Any, Any] | None]]:
+        """Yield the index of a data set, points of it as they are, (n, D), and their weights.
+
+        Only points on the CPU have arrays; those of other types than float32 and float64 are
+        converted to that of the results, some at a time.
+        """
+        for g, item in enumerate(self._data):
+            x = as_points(item)
+            is_ready = x.dtype in (torch.float32, torch.float64) and x.is_contiguous()
+            for start in range(0, len(x), len(x) if is_ready else self.chunk_size):
+                rows = x if is_ready else x[start : start + self.chunk_size]
+                rows = rows if is_ready else rows.to("cpu", self.dtype).contiguous()
+                w = None
+                if self._weights is not None:
+                    w = self._weights[g][start : start + len(rows)].double().contiguous().numpy()
+                yield g if self.in_memory else 0, rows.detach().numpy(), w
+
+    def _weights_of(self, sets: slice, start: int, n: int) -> Tensor | None:
+        """Return the weights of n rows of some data sets, with zeros where rows only pad."""
+        if self._weights is None:
+            return None
+        rows = torch.zeros(sets.stop - sets.start, n, dtype=torch.float64, device=self.device)
+        for row, g in zip(rows, range(sets.start, sets.stop), strict=True):
+            own = self._weights[g][start : start + n]
+            row[: len(own)] = own
+        return rows
 
     def take(self, index: Tensor) -> Tensor:
         """Return the centred rows of every data set at index (G, S), (G, S, D) in float64."""
@@ -180,23 +225,34 @@ class Points:
         """Return each feature's mean (relative to the centre) and variance, (G, D), float64."""
         sums = torch.zeros(2, len(self), self.n_features, dtype=torch.float64, device=self.device)
         for block in self.blocks():
-            sums[0, block.sets] += block.mask(block.x).sum(1, dtype=torch.float64)
-            sums[1, block.sets] += block.mask(block.squares).sum(1, dtype=torch.float64)
+            sums[0, block.sets] += block.weigh(block.x).sum(1, dtype=torch.float64)
+            sums[1, block.sets] += block.weigh(block.squares).sum(1, dtype=torch.float64)
         mean, square = self.total(sums) / self.sizes.unsqueeze(-1)
         return mean, (square - mean.square()).clamp_min(0)
+
+    @cached_property
+    def scatter(self) -> Tensor:
+        """Return the sum of the points' outer products, (G, D, D), float64."""
+        D = self.n_features
+        sums = torch.zeros(len(self), D, D, dtype=torch.float64, device=self.device)
+        for block in self.blocks():
+            sums[block.sets] += block.scatter
+        return self.total(sums)
 
     def _survey(self) -> tuple[Tensor, list[int]]:
         """Read all points once, check them, and return the sum (G, D) and size of each data set."""
         sums: list[Tensor] = []
         sizes: list[int] = []
         n_seen = 0
-        for item in self._data:
+        for g, item in enumerate(self._data):
             x = as_points(item)
             if x.ndim != 2 or x.shape[-1] != self.n_features:
                 raise ValueError(
                     f"data must have {self.n_features} features, got shape {tuple(x.shape)}"
                 )
             total = sum_of_finite(x, 0 if self.in_memory else n_seen).to(self.device)
+            if self._weights is not None:
+                total = (self._weights[g].double().to(x.device) @ x.double()).to(self.device)
             n_seen += len(x)
             if self.in_memory or not sums:
                 sums.append(total)

@@ -10,7 +10,7 @@ from gmm.structures.covariance import Covariance, Joint, Moments
 from gmm.structures.dense import Full, Tied
 from gmm.structures.diagonal import Diag, Spherical
 from gmm.structures.factors import whitening
-from gmm.structures.products import project, weighted_sums
+from gmm.structures.products import weighted_sums
 
 __all__ = [
     "STRUCTURES",
@@ -18,7 +18,6 @@ __all__ = [
     "Covariance",
     "Joint",
     "Moments",
-    "project",
     "structure",
     "weighted_sums",
     "whitening",

@@ -11,14 +11,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gmm.points import Block
+from gmm.kernels import n_statistics
+from gmm.points import Block, Points
 from gmm.structures.columns import Columns
 
 LOG_2PI = math.log(2 * math.pi)
 NOISE = 16 * torch.finfo(torch.float64).eps
 
 Joint = Callable[[Block], Tensor]
-Moments = tuple[Tensor, Tensor]
+Moments = tuple[Tensor, ...]
 
 
 class Covariance(ABC):
@@ -27,6 +28,34 @@ class Covariance(ABC):
     name: str
     on_diagonal = True
     is_shared = False
+    products: int
+    is_linear = True  # whether `natural` leaves nothing out of a log joint density
+
+    def n_statistics(self, D: int) -> int:
+        """Return the number of statistics of a point that the kernels of the CPU work with, F."""
+        return n_statistics(self.products, D)
+
+    @abstractmethod
+    def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+        """Return the natural parameters, (G, M, K, F) or with a zero more.
+
+        Statistics are the features, 1 and what `products` says, in this order. What all
+        components of a mixture have in common may be left out; see `log_evidence_of_all`.
+        """
+
+    @abstractmethod
+    def apart(self, sums: Tensor, means: Tensor, points: Points | None) -> tuple[Tensor, Moments]:
+        """Return counts, (G, P), and moments from the sums of the statistics, (G, P, F).
+
+        Args:
+            sums: Over all points.
+            means: Of the parameters that gave the responsibilities, (G, P, D).
+            points: The data sets; `Tied` alone needs them.
+        """
+
+    def log_evidence_of_all(self, factors: Tensor, points: Points) -> Tensor | None:
+        """Return what `natural` leaves out, summed over all points, (G, M), if it does."""
+        return None
 
     @abstractmethod
     def shape(self, K: int, D: int) -> tuple[int, ...]:

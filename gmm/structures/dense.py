@@ -5,7 +5,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from gmm.points import Block
+from gmm.kernels import NONE, PAIRS
+from gmm.points import Block, Points
 from gmm.structures.columns import Columns
 from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Moments
 from gmm.structures.factors import inverse_root, log_det
@@ -46,6 +47,7 @@ class Full(Dense, ExponentialFamily):
     """A matrix per component, (K, D, D)."""
 
     name = "full"
+    products = PAIRS
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         return (K, D, D)
@@ -58,14 +60,14 @@ class Full(Dense, ExponentialFamily):
         return K * D * (D + 1) // 2
 
     def statistics(self, x: Tensor) -> Tensor:
-        """Return x, all products of two of its features, and 1.
+        """Return x, 1, and all products of two of its features.
 
         As the squares of structures without correlations, products are relative to the centre of
         all points: densities lose digits where a component is narrow and far from there.
         """
         i, j = _pairs(x.shape[-1], x.device)
         products = x.index_select(-1, i) * x.index_select(-1, j)
-        return padded(x, products, torch.ones_like(x[..., :1]))
+        return padded(x, torch.ones_like(x[..., :1]), products)
 
     def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
         D = means.shape[-1]
@@ -75,13 +77,12 @@ class Full(Dense, ExponentialFamily):
         i, j = _pairs(D, means.device)
         # a product of two features stands for both of their places in the matrix
         products = precisions[..., i, j] * ((i == j).to(means.dtype) * 0.5 - 1)
-        return padded(linear, products, constant.unsqueeze(-1))
+        return padded(linear, constant.unsqueeze(-1), products)
 
-    def apart(self, sums: Tensor, means: Tensor) -> tuple[Tensor, Moments]:
+    def apart(self, sums: Tensor, means: Tensor, points: Points | None) -> tuple[Tensor, Moments]:
         D = means.shape[-1]
-        n_pairs = D * (D + 1) // 2
-        first, counts = sums[..., :D], sums[..., D + n_pairs]
-        second = sums[..., D : D + n_pairs].index_select(-1, _places(D, means.device))
+        first, counts = sums[..., :D], sums[..., D]
+        second = sums[..., D + 1 :].index_select(-1, _places(D, means.device))
         shift = first - counts.unsqueeze(-1) * means
         about_means = second.unflatten(-1, (D, D)) - first.unsqueeze(-1) * means.unsqueeze(-2)
         return counts, (shift, about_means.sub_(means.unsqueeze(-1) * shift.unsqueeze(-2)))
@@ -133,6 +134,8 @@ class Tied(Dense):
     """One matrix for all components of a mixture, (D, D)."""
 
     name = "tied"
+    products = NONE
+    is_linear = False
     is_shared = True
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
@@ -143,6 +146,23 @@ class Tied(Dense):
 
     def n_parameters(self, K: int, D: int) -> int:
         return D * (D + 1) // 2
+
+    def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+        D = means.shape[-1]
+        whitened_means = means @ factors
+        lengths = whitened_means.square().sum(-1)
+        constant = log_weights - 0.5 * (D * LOG_2PI + log_det(factors).unsqueeze(-1) + lengths)
+        return torch.cat([whitened_means @ factors.mT, constant.unsqueeze(-1)], -1)
+
+    def apart(self, sums: Tensor, means: Tensor, points: Points | None) -> tuple[Tensor, Moments]:
+        assert points is not None
+        D = means.shape[-1]
+        return sums[..., D], (sums[..., :D], points.scatter.unsqueeze(1))
+
+    def log_evidence_of_all(self, factors: Tensor, points: Points) -> Tensor:
+        """Return the sum over all points of -x^T Sigma^-1 x / 2, (G, M)."""
+        scatter = points.scatter.unsqueeze(1)
+        return -0.5 * ((scatter @ factors) * factors).sum((-2, -1))
 
     def log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns

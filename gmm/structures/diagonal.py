@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from gmm.points import Block
+from gmm.kernels import LENGTH, SQUARES
+from gmm.points import Block, Points
 from gmm.structures.columns import Columns
 from gmm.structures.covariance import LOG_2PI, NOISE, Joint, Moments
-from gmm.structures.products import project, quadratics, weighted_sums
+from gmm.structures.products import quadratics, weighted_sums
 from gmm.structures.statistics import ExponentialFamily, padded
 
 
@@ -14,6 +15,7 @@ class Diag(ExponentialFamily):
     """A variance per component and feature, (K, D)."""
 
     name = "diag"
+    products = SQUARES
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         return (K, D)
@@ -25,19 +27,19 @@ class Diag(ExponentialFamily):
         return K * D
 
     def statistics(self, x: Tensor) -> Tensor:
-        """Return x, x^2 and 1."""
-        return padded(x, x.square(), torch.ones_like(x[..., :1]))
+        """Return x, 1 and x^2."""
+        return padded(x, torch.ones_like(x[..., :1]), x.square())
 
     def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
         linear = means / factors
         constant = log_weights - 0.5 * (
             means.shape[-1] * LOG_2PI + torch.addcmul(factors.log(), means, linear).sum(-1)
         )
-        return padded(linear, -0.5 / factors, constant.unsqueeze(-1))
+        return padded(linear, constant.unsqueeze(-1), -0.5 / factors)
 
-    def apart(self, sums: Tensor, means: Tensor) -> tuple[Tensor, Moments]:
+    def apart(self, sums: Tensor, means: Tensor, points: Points | None) -> tuple[Tensor, Moments]:
         D = means.shape[-1]
-        return sums[..., 2 * D], (sums[..., :D], sums[..., D : 2 * D])
+        return sums[..., D], (sums[..., :D], sums[..., D + 1 : self.n_statistics(D)])
 
     def direct_log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
@@ -88,6 +90,7 @@ class Spherical(Diag):
     """One variance per component, (K,)."""
 
     name = "spherical"
+    products = LENGTH
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:
         return (K,)
@@ -96,18 +99,14 @@ class Spherical(Diag):
         return K
 
     def statistics(self, x: Tensor) -> Tensor:
-        """Return x, |x|^2 and 1."""
-        return padded(x, x.square().sum(-1, keepdim=True), torch.ones_like(x[..., :1]))
+        """Return x, 1 and |x|^2."""
+        return padded(x, torch.ones_like(x[..., :1]), x.square().sum(-1, keepdim=True))
 
     def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
         D = means.shape[-1]
         linear = means / factors.unsqueeze(-1)
         constant = log_weights - 0.5 * (D * (LOG_2PI + factors.log()) + (means * linear).sum(-1))
-        return padded(linear, -0.5 / factors.unsqueeze(-1), constant.unsqueeze(-1))
-
-    def apart(self, sums: Tensor, means: Tensor) -> tuple[Tensor, Moments]:
-        D = means.shape[-1]
-        return sums[..., D + 1], (sums[..., :D], sums[..., D : D + 1])
+        return padded(linear, constant.unsqueeze(-1), -0.5 / factors.unsqueeze(-1))
 
     def direct_log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
@@ -120,7 +119,7 @@ class Spherical(Diag):
         )
 
         def joint(block: Block) -> Tensor:
-            cross = columns.unpack(project(block.x, linear[block.sets].to(block.x.dtype)).double())
+            cross = columns.unpack((block.x @ linear[block.sets].to(block.x.dtype).mT).double())
             half_precisions = 0.5 * precisions[block.sets].unsqueeze(1)
             cross.addcmul_(block.lengths[..., None, None], half_precisions, value=-1)
             return cross.add_(constant[block.sets].unsqueeze(1))

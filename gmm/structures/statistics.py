@@ -35,14 +35,6 @@ class ExponentialFamily(Covariance):
         """Return T(x) of points (G, n, D), (G, n, F); ones are among them."""
 
     @abstractmethod
-    def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
-        """Return the natural parameters, (G, M, K, F)."""
-
-    @abstractmethod
-    def apart(self, sums: Tensor, means: Tensor) -> tuple[Tensor, Moments]:
-        """Return counts, (G, P), and moments from the sums of T(x), (G, P, F), and old means."""
-
-    @abstractmethod
     def direct_log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
@@ -73,7 +65,7 @@ class ExponentialFamily(Covariance):
             return super().sums(block, resp, means, columns)
         statistics = block.kept(self.name, self.statistics)
         summed = weighted_sums(columns.pack(resp), statistics)
-        counts, moments = self.apart(summed, columns.pack(means, -2)[block.sets])
+        counts, moments = self.apart(summed, columns.pack(means, -2)[block.sets], None)
         return columns.unpack(counts, fill=0), moments
 
 

@@ -2,17 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from gmm.structures import project, weighted_sums
+from gmm.structures import weighted_sums
 
 DTYPES = [(torch.float32, 3e-6), (torch.float64, 1e-13)]
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
-@pytest.mark.parametrize("G", [1, 3])
-def test_project_is_the_inner_product_of_every_pair(G, dtype, tolerance):
-    x, w = torch.rand(G, 50, 300, dtype=dtype), torch.rand(G, 7, 300, dtype=dtype)
-    expected = np.einsum("gnd,gpd->gnp", x.double().numpy(), w.double().numpy())
-    np.testing.assert_allclose(project(x, w), expected, rtol=tolerance)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import gmm
+from gmm import kernels
 from gmm.points import Block
 from gmm.structures import STRUCTURES
 from gmm.structures.dense import _pairs, _places
@@ -15,6 +16,7 @@ KEEPING = ("diag", "spherical", "full")
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
     """Let all structures keep their statistics on the CPU too; count the blocks that do."""
+    monkeypatch.setattr(kernels, "DEVICES", ())
     kept = []
     original = Block.kept
     monkeypatch.setattr(ExponentialFamily, "keeps_statistics", lambda self, block: True)
