@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gmm.components import Components
+from gmm.components import Components, normalised
 from gmm.moments import overall_covariance
 from gmm.pairs import divergences, entropies, gaussian_entropy, overlaps
 
@@ -76,8 +76,8 @@ def _matched(f: Components, g: Components, divergence: Tensor, n_steps: int = 10
     of_f, of_g = _log_weights(f).unsqueeze(-1), _log_weights(g).unsqueeze(-2)
     log_phi = log_psi = of_f + of_g
     for _ in range(n_steps):
-        log_phi = (log_psi - divergence).log_softmax(-1) + of_f
-        log_psi = log_phi.log_softmax(-2) + of_g
+        log_phi = normalised(log_psi - divergence, -1) + of_f
+        log_psi = normalised(log_phi, -2) + of_g
     return (log_phi.exp() * (log_phi - log_psi + divergence)).sum((-2, -1))
 
 

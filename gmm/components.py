@@ -61,8 +61,8 @@ def components(
     elif not kind.is_shared:
         eye = torch.eye(D, dtype=each.dtype, device=each.device)
         each = torch.where(unused.unsqueeze(-1), eye, each)
-    weights, placed = log_weights.double().log_softmax(-1), means.double().masked_fill(unused, 0)
-    return Components(weights, placed, each, kind.on_diagonal)
+    placed = means.double().masked_fill(unused, 0)
+    return Components(normalised(log_weights.double(), -1), placed, each, kind.on_diagonal)
 
 
 def roots(covariances: Tensor, on_diagonal: bool) -> Tensor:
@@ -84,3 +84,9 @@ def roots(covariances: Tensor, on_diagonal: bool) -> Tensor:
             "reg_covar or min_variance"
         )
     return found
+
+
+def normalised(logs: Tensor, dim: int) -> Tensor:
+    """Return logarithms of numbers in proportion to the given ones, which add up to 1 along dim."""
+    # On the CPU log_softmax wakes all threads, even for three numbers.
+    return logs - logs.logsumexp(dim, keepdim=True)

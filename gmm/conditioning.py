@@ -7,7 +7,7 @@ from operator import index
 import torch
 from torch import Tensor
 
-from gmm.components import Components, components, roots
+from gmm.components import Components, components, normalised, roots
 from gmm.structures import structure
 
 
@@ -73,7 +73,7 @@ def condition(
     shape, n = (*batch, *values.shape[:-1]), len(batch)
     each = matrices.unsqueeze(n).expand(*batch, len(rows), *matrices.shape[n:])
     return (
-        log_joint.mT.log_softmax(-1).reshape(*shape, K),
+        normalised(log_joint, -2).mT.reshape(*shape, K),
         shifted.transpose(-2, -3).reshape(*shape, K, len(b)),
         each.reshape(*shape, *matrices.shape[n:]),
     )

@@ -18,9 +18,9 @@ def overlaps(f: Components, g: Components) -> tuple[Tensor, Tensor]:
     """
     f, g = _alike(f, g)
     D = f.means.shape[-1]
+    mean_log_dets = (f.log_dets.unsqueeze(-1) + g.log_dets.unsqueeze(-2)) / 2
     log_dets, lengths = _of_sums(f, g)
     product = -0.5 * (D * _LOG_2PI + log_dets + lengths)
-    mean_log_dets = (f.log_dets.unsqueeze(-1) + g.log_dets.unsqueeze(-2)) / 2
     root = -0.25 * lengths - 0.5 * (log_dets - D * math.log(2) - mean_log_dets)
     return product, root
 
