@@ -14,12 +14,7 @@ from gmm.bounds import Bounds, entropy_bounds, kl_bounds
 from gmm.components import Components, components
 from gmm.conditioning import condition, positions
 from gmm.density import Density, Parameters
-from gmm.interchange import (
-    from_distribution,
-    from_sklearn,
-    to_distribution,
-    to_sklearn,
-)
+from gmm.interchange import from_distribution, from_sklearn, to_distribution, to_sklearn
 from gmm.model_file import read_model, write_model
 from gmm.moments import overall_covariance, overall_mean
 from gmm.points import Points

@@ -119,6 +119,17 @@ def test_the_divergence_of_two_gaussians_is_met_from_above(name):
     assert 0 <= lower < expected
 
 
+def test_the_divergence_of_far_components_from_one_gaussian_is_met_from_above():
+    # each has an entropy of its own, and E_f[log g] is that of a quadratic
+    half = torch.tensor([0.5, 0.5]).double().log()
+    f = gmm.Mixture(half, torch.tensor([[-20.0], [20.0]]).double(), torch.ones(2, 1).double())
+    g = gmm.Mixture(torch.zeros(1).double(), torch.zeros(1, 1).double(), 401 * torch.ones(1, 1))
+    expected = math.log(2 * math.pi * math.e * 401) / 2 - (
+        math.log(2) + math.log(2 * math.pi * math.e) / 2
+    )
+    assert f.kl_bounds(g).upper == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_the_divergence_from_the_same_mixture_in_another_order_is_nearly_nothing(name):
     f = mixture_batch(name, K=3)

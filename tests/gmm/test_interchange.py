@@ -152,6 +152,16 @@ def test_a_model_of_scikit_learn_keeps_its_densities(name):
     assert (model.means_ != 0).all()
 
 
+def test_a_model_of_scikit_learn_that_keeps_tensors_is_taken_too():
+    mixture = mixture_batch("full")
+    model = mixture.to_sklearn()
+    model.weights_, model.means_ = mixture.weights, mixture.means
+    again = gmm.Mixture.from_sklearn(model)
+    torch.testing.assert_close(again.means, mixture.means, rtol=0, atol=0)
+    again.means.zero_()
+    assert (model.means_ != 0).all()
+
+
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_a_bayesian_model_gives_its_expected_parameters(name):
     x = blobs(60, 2)
