@@ -10,6 +10,7 @@ nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gmm.bounds import Bounds
 from gmm.em import fit_em
 from gmm.em_state import Fit
 from gmm.fit import ManyFits, fit_many
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gmm.exporting import to_onnx
 
 __all__ = [
+    "Bounds",
     "Distributed",
     "Fit",
     "GaussianMixture",

@@ -8,11 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import MixtureSameFamily
 
+from gmm.bounds import Bounds, entropy_bounds, kl_bounds
+from gmm.components import Components, components
+from gmm.conditioning import condition, positions
 from gmm.density import Parameters
 from gmm.e_step import values_of
+from gmm.interchange import from_distribution, from_sklearn, to_distribution, to_sklearn
 from gmm.kernels import EVIDENCE, JOINT, LIKELIEST, RESPONSIBILITIES
 from gmm.model_file import read_model, write_model
+from gmm.moments import overall_covariance, overall_mean
 from gmm.points import Points
 from gmm.structures import Covariance, structure
 
@@ -167,9 +173,154 @@ class Mixture:
         labels = labels.to(self.means.device)
         return self.means[labels] + self.structure.colour(noise, self.covariances, labels), labels
 
+    @property
+    def mean(self) -> Tensor:
+        """Return the mean of each whole mixture, E[x], (*B, D)."""
+        return overall_mean(self._components).to(self.means.dtype)
+
+    @property
+    def covariance(self) -> Tensor:
+        """Return the covariance of each whole mixture (Bishop 2006, eq. 9.50), (*B, D, D)."""
+        return overall_covariance(self._components).to(self.means.dtype)
+
+    def marginal(self, dims: Iterable[int]) -> "Mixture":
+        """Return the mixtures of some features (Bishop 2006, eq. 2.98), of the same structure.
+
+        Args:
+            dims: The features, in the order that they shall have; -1 is the last.
+
+        Raises:
+            ValueError: If there are none, one is named twice, or one does not exist.
+        """
+        kept = positions(dims, self.n_features)
+        covariances = self.structure.marginal(self.covariances, kept)
+        return self._with([self.log_weights, self.means[..., kept], covariances])
+
+    def condition(self, dims: Iterable[int], values: Tensor) -> "Mixture":
+        """Return the mixtures of the other features where those of dims have the given values.
+
+        The structure stays; how weights and means depend on the values, and covariances do not:
+        Bishop 2006, eqs. 2.81-2.82, and Bayes' rule for the weights.
+
+        Args:
+            dims: The features that are known; -1 is the last.
+            values: Theirs, (*V, len(dims)).
+
+        Returns:
+            Mixtures of the other features, in their order, of batch shape (*B, *V): each mixture
+            with each row of values.
+
+        Raises:
+            ValueError: If dims or values break their rules, or a covariance is not positive
+                definite.
+
+        Examples:
+            >>> import gmm, torch
+            >>> halves, means = torch.tensor([0.5, 0.5]).log(), torch.tensor([[0.0, 5], [4, 9]])
+            >>> mixture = gmm.Mixture(halves, means, torch.ones(2, 2))
+            >>> known = torch.tensor([[0.0], [2.0], [4.0]])
+            >>> mixture.condition([0], known).mean.squeeze(-1)  # E[second | first]
+            tensor([5.0013, 7.0000, 8.9987])
+        """
+        given = torch.as_tensor(values)
+        parts = condition(self.tensors(), self.covariance_type, dims, given)
+        return self._with(new.to(old.dtype) for new, old in zip(parts, self.tensors(), strict=True))
+
+    def entropy_bounds(self) -> Bounds:
+        """Return what the entropy of each mixture is at least and at most, in nats, (*B).
+
+        They hold for certain: see `gmm.bounds` for their sources. Between all pairs of components
+        they need (*B, K, K, D) numbers, or (*B, K, K, D, D) if full.
+
+        Raises:
+            ValueError: If a covariance is not positive definite.
+        """
+        lower, upper = entropy_bounds(self._components)
+        return Bounds(lower.to(self.means.dtype), upper.to(self.means.dtype))
+
+    def kl_bounds(self, other: "Mixture") -> Bounds:
+        """Return what the Kullback-Leibler divergence D(self || other) is at least and at most.
+
+        They are in nats and hold for certain: see `gmm.bounds` for their sources.
+
+        Args:
+            other: Mixtures of as many features, of any structure; the batch shapes broadcast.
+
+        Raises:
+            ValueError: If the features or the batch shapes do not agree, or a covariance is not
+                positive definite.
+        """
+        if other.n_features != self.n_features:
+            raise ValueError(f"other must have {self.n_features} features, got {other.n_features}")
+        try:
+            torch.broadcast_shapes(self.batch_shape, other.batch_shape)
+        except RuntimeError as error:
+            raise ValueError(
+                f"other must have a batch shape that broadcasts with {tuple(self.batch_shape)}, "
+                f"got {tuple(other.batch_shape)}"
+            ) from error
+        lower, upper = kl_bounds(self._components, other._components)
+        return Bounds(lower.to(self.means.dtype), upper.to(self.means.dtype))
+
+    def to_distribution(self) -> MixtureSameFamily:
+        """Return the mixtures as a distribution of PyTorch, batch shape *B, event shape (D).
+
+        Its components are Independent(Normal) if diag or spherical, else MultivariateNormal. Its
+        `log_prob` is `score_samples` without what keeps the digits of float32.
+
+        Raises:
+            ValueError: If a covariance is not positive definite.
+        """
+        return to_distribution(self.log_weights, self._components, self.means.dtype)
+
+    @classmethod
+    def from_distribution(cls, distribution: MixtureSameFamily) -> "Mixture":
+        """Return the mixtures of a distribution of PyTorch.
+
+        Args:
+            distribution: A MixtureSameFamily of Independent(Normal), which becomes diag, or of
+                MultivariateNormal, which becomes full.
+
+        Raises:
+            ValueError: If it is another distribution.
+        """
+        return cls(*from_distribution(distribution))
+
+    def to_sklearn(self) -> Any:
+        """Return one mixture as a fitted sklearn.mixture.GaussianMixture, in float64.
+
+        It predicts, scores and samples; with `set_params(warm_start=True)` its `fit` goes on from
+        here. As no EM has run, `n_iter_` is 0 and `lower_bound_` -inf.
+
+        Raises:
+            ValueError: If this is a batch of mixtures, or a covariance is not positive definite.
+        """
+        if self.batch_shape:
+            raise ValueError(
+                f"to_sklearn must be asked of one mixture, got {tuple(self.batch_shape)}"
+            )
+        used = self[()]
+        return to_sklearn(*used.tensors(), self.covariance_type)
+
+    @classmethod
+    def from_sklearn(cls, model: Any) -> "Mixture":
+        """Return the mixture of a fitted model of scikit-learn.
+
+        Args:
+            model: A GaussianMixture, or a BayesianGaussianMixture, of which the expected weights,
+                means and covariances are taken: its own densities are corrected for what the data
+                leave open, and differ.
+
+        Raises:
+            ValueError: If it is something else, or not fitted.
+        """
+        return cls(*from_sklearn(model))
+
     def save(self, path: str | Path) -> None:
         """Write the mixtures to a file that `load` reads without running code from it."""
-        tensors = {n: getattr(self, n).cpu() for n in ("log_weights", "means", "covariances")}
+        # A view that shows more numbers than it has is no part of a model file.
+        names = ("log_weights", "means", "covariances")
+        tensors = {n: getattr(self, n).cpu().contiguous() for n in names}
         write_model(path, {"covariance_type": self.covariance_type, **tensors})
 
     @classmethod
@@ -181,6 +332,10 @@ class Mixture:
             ModelFileError: If it is a file that `save` did not write, or damaged.
         """
         return read_model(path, cls)
+
+    @property
+    def _components(self) -> Components:
+        return components(*self.tensors(), self.covariance_type)
 
     def _evaluate(
         self,

@@ -118,3 +118,11 @@ class Covariance(ABC):
     @abstractmethod
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
         """Transform white noise (n, D) to have the covariance of each label's component."""
+
+    @abstractmethod
+    def marginal(self, covariances: Tensor, dims: list[int]) -> Tensor:
+        """Return the covariances of some features, in their order."""
+
+    @abstractmethod
+    def per_component(self, covariances: Tensor, D: int) -> Tensor:
+        """Return variances (..., K, D) on a diagonal, else matrices (..., K or 1, D, D)."""

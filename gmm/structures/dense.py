@@ -42,6 +42,12 @@ class Dense(Covariance):
     def inverse(self, covariances: Tensor) -> Tensor:
         return torch.cholesky_inverse(torch.linalg.cholesky(covariances))
 
+    def marginal(self, covariances: Tensor, dims: list[int]) -> Tensor:
+        return covariances[..., dims, :][..., dims]
+
+    def per_component(self, covariances: Tensor, D: int) -> Tensor:
+        return covariances.unsqueeze(-3) if self.is_shared else covariances
+
 
 class Full(Dense, ExponentialFamily):
     """A matrix per component, (K, D, D)."""

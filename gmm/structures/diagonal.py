@@ -85,6 +85,12 @@ class Diag(ExponentialFamily):
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
         return noise * covariances[labels].sqrt()
 
+    def marginal(self, covariances: Tensor, dims: list[int]) -> Tensor:
+        return covariances[..., dims]
+
+    def per_component(self, covariances: Tensor, D: int) -> Tensor:
+        return covariances
+
 
 class Spherical(Diag):
     """One variance per component, (K,)."""
@@ -148,3 +154,9 @@ class Spherical(Diag):
 
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
         return noise * covariances[labels].sqrt().unsqueeze(-1)
+
+    def marginal(self, covariances: Tensor, dims: list[int]) -> Tensor:
+        return covariances
+
+    def per_component(self, covariances: Tensor, D: int) -> Tensor:
+        return covariances.unsqueeze(-1).expand(*covariances.shape, D)
