@@ -13,7 +13,7 @@ from gmm.structures import Columns, Covariance, Moments, structure
 from gmm.sweeps import fill_values, sweep_sets
 
 # Errors of a log density that do not show in results of a type.
-_NEGLIGIBLE = {torch.float64: 1e-10, torch.float32: 1e-6}
+NEGLIGIBLE = {torch.float64: 1e-10, torch.float32: 1e-6}
 _EPS = torch.finfo(torch.float64).eps
 
 
@@ -106,7 +106,7 @@ def _is_exact(kind: Covariance, points: Points, factors: Tensor) -> bool:
     spread = (variance + mean.square()).sqrt()[:, None, None, None]  # (G, 1, 1, 1, D)
     spread = spread if factors.ndim == 5 else spread.squeeze(2)
     terms = ((factors @ factors.mT).abs() * spread * spread.mT).sum((-2, -1))
-    return bool(terms.nan_to_num().max() * _EPS < _NEGLIGIBLE[points.dtype])
+    return bool(terms.nan_to_num().max() * _EPS < NEGLIGIBLE[points.dtype])
 
 
 def _by_kernels(

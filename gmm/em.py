@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gmm.em_state import EMState, Fit, Kept
+from gmm.kernels import ready_for_passes
 from gmm.mixture import Mixture
 from gmm.points import Batches, Distributed, Points, open_points
 
@@ -123,15 +124,16 @@ def fit_points(
         run.previous = previous.reshape(run.active.shape).to(points.device, torch.float64)
     kept = memory.recall() if memory is not None else None
     is_over = kept is not None and run.restore(kept)
-    for iteration in range(len(run.log_likelihood) + 1, max_iter + 1):
-        if is_over:
-            break
-        mean = run.step()
-        if callback is not None:
-            callback(iteration, mean)
-        is_over = tol > 0 and run.finished()
-        if memory is not None:
-            memory.keep(run.kept)
+    with ready_for_passes(points.device):
+        for iteration in range(len(run.log_likelihood) + 1, max_iter + 1):
+            if is_over:
+                break
+            mean = run.step()
+            if callback is not None:
+                callback(iteration, mean)
+            is_over = tol > 0 and run.finished()
+            if memory is not None:
+                memory.keep(run.kept)
     return run.result(start, points.dtype)
 
 

@@ -1,18 +1,22 @@
 """The state of a fit by EM: one step, what of it is stored, and the outcome."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from gmm.density import Parameters
-from gmm.e_step import expect
+from gmm.e_step import NEGLIGIBLE, expect
+from gmm.kernels import use_kernels
 from gmm.m_step import m_step
 from gmm.mixture import Mixture
 from gmm.points import Points
 from gmm.replay import Glance, Replay
 from gmm.structures import Columns, structure
+
+if TYPE_CHECKING:
+    from gmm.compiled_steps import CompiledSteps
 
 Kept = dict[str, Any]  # tensors, and lists and dicts of them
 
@@ -91,6 +95,7 @@ class EMState:
         self._mixtures: slice | Tensor = slice(None)
         self._sets = [True] * G
         self._lag, self._ended = lag, Glance(lag)
+        self._compiled = self._compiled_steps()
         self._pack()
 
     def step(self) -> Tensor:
@@ -98,7 +103,10 @@ class EMState:
 
         From the second on, steps with points that stay on a GPU are launched as a CUDA graph.
         """
-        self._replay()
+        if self._compiled is not None and self._compiled.prepare():
+            self._compiled.step()
+        else:
+            self._replay()
         self.log_likelihood.append(self.previous.clone())
         return self.log_likelihood[-1]
 
@@ -122,6 +130,25 @@ class EMState:
         self._columns = Columns.of(self.state.log_weights[:, self._mixtures])
         self._replay = Replay(self._step, self._may_capture())
 
+    def _compiled_steps(self) -> "CompiledSteps | None":
+        """Return what takes steps without PyTorch, where it can."""
+        floors_eigenvalues = not self.structure.on_diagonal and self.min_variance > 0
+        if not use_kernels(self.points.device) or floors_eigenvalues or not self.points.is_alone:
+            return None
+        from gmm.compiled_steps import FLAGS, CompiledSteps
+
+        flags = [getattr(self, name) for name in FLAGS]
+        return CompiledSteps(
+            self.points,
+            self.state,
+            self.factors,
+            flags,
+            self.reg_covar,
+            self.min_variance,
+            self.tol,
+            NEGLIGIBLE[self.points.dtype],
+        )
+
     def _may_capture(self) -> bool:
         """Return whether steps read all from a GPU, and call no routine that waits for it."""
         kind, points = self.structure, self.points
@@ -140,6 +167,7 @@ class EMState:
         for name, tensor in zip(_PARAMETERS, self.state.tensors(), strict=True):
             tensor.copy_(kept[name])
         self.factors.copy_(self.structure.factor(self.state.covariances))
+        self._compiled = self._compiled_steps()
         for name in _OWN:
             getattr(self, name).copy_(kept[name])
         self.log_likelihood = list(kept["log_likelihood"].to(self.previous.device).unbind(-1))
@@ -150,6 +178,8 @@ class EMState:
 
         On a GPU this looks at the mixtures as they were `lag` calls ago.
         """
+        if self._compiled is not None and self._compiled.prepare():
+            return self._compiled.is_over()
         going_on = self._ended(self.active)
         if going_on is None:
             return False

@@ -6,6 +6,8 @@ that pass for up to hundreds of features, `wide` for thousands, `softmax` what b
 `blas` and `threads` what they run on. numba is imported with `passes`, by those who need it.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "SUMS",
     "SUMS_OF_LIKELIEST",
     "n_statistics",
+    "ready_for_passes",
     "use_kernels",
 ]
 
@@ -41,3 +44,12 @@ def n_statistics(products: int, D: int) -> int:
 def use_kernels(device: torch.device) -> bool:
     """Return whether points on a device are worked on by compiled loops."""
     return device.type in DEVICES
+
+
+def ready_for_passes(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context in which many passes over points on a device begin without delay."""
+    if not use_kernels(device):
+        return nullcontext()
+    from gmm.kernels.threads import one_thread_each
+
+    return one_thread_each()

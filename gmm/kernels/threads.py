@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
+from threading import Lock
 from typing import Any
 
 import torch
@@ -39,9 +40,25 @@ def parts(n: int, work: float) -> list[tuple[int, int]]:
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Keep BLAS from starting threads of its own within those that call it."""
-    with _libraries().limit(limits=1, user_api="blas"):
+    """Keep BLAS from starting threads of its own within those that call it.
+
+    That holds for the whole process, until the last of those that asked for it has ended.
+    """
+    with _asking:
+        if not _limits:
+            _limits.append(_libraries().limit(limits=1, user_api="blas"))
+        _limits.append(None)
+    try:
         yield
+    finally:
+        with _asking:
+            _limits.pop()
+            if len(_limits) == 1:
+                _limits.pop().restore_original_limits()
+
+
+_asking = Lock()
+_limits: list[Any] = []  # the limit, and None for each that asked for it
 
 
 # A tenth of a millisecond: a thread is told of its part in a quarter of that.
