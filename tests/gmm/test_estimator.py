@@ -2,7 +2,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn.mixture
 import torch
@@ -189,6 +188,7 @@ def test_nothing_is_predicted_before_a_fit():
 
 
 def test_names_of_features_are_those_of_the_last_fit():
+    pd = pytest.importorskip("pandas")
     x = blobs(40, 2)
     model = gmm.GaussianMixture(random_state=0).fit(pd.DataFrame(x, columns=["low", "high"]))
     assert model.feature_names_in_.tolist() == ["low", "high"]
