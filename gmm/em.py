@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from gmm.em_state import EMState, Fit, Kept
@@ -121,7 +120,7 @@ def fit_points(
     lag = _LAG if tol > 0 and callback is None and memory is None else 0
     run = EMState(points, flat, reg_covar, min_variance, tol, lag)
     if previous is not None:
-        run.previous = previous.reshape(run.active.shape).to(points.device, torch.float64)
+        run.previous.copy_(previous.reshape(run.active.shape))
     kept = memory.recall() if memory is not None else None
     is_over = kept is not None and run.restore(kept)
     with ready_for_passes(points.device):

@@ -1,12 +1,15 @@
 """A Gaussian mixture with scikit-learn's conventions; needs scikit-learn."""
 
 import warnings
-from typing import Any, Self
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -14,16 +17,13 @@ from gmm.em import fit_em
 from gmm.em_state import Fit
 from gmm.fit import fit_many
 from gmm.mixture import Mixture
-from gmm.points import usable_device
+from gmm.points import open_points, usable_device
 from gmm.points.arrays import Rereadable, batches_of, dtype_of, generator_of, given, like, points_of
-from gmm.starts import Start
-from gmm.structures import structure, whitening
+from gmm.rounding import ILL_DEFINED, check_range, precisions_of, settled
+from gmm.starts import MEANS, Start
+from gmm.structures import STRUCTURES
+from gmm.verbose import Verbose
 
-ILL_DEFINED = (
-    "Fitting the mixture model failed because some components have ill-defined empirical "
-    "covariance (for instance caused by singleton or collapsed samples). Try to decrease the "
-    "number of components, increase reg_covar, or scale the input data."
-)
 NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or "
     "increase max_iter, tol, or check for degenerate data."
@@ -38,7 +38,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
 
     Args:
         n_components: K.
-        covariance_type: diag, spherical, tied or full.
+        covariance_type: full, tied, diag or spherical.
         tol: EM stops when the mean log-likelihood changes by less; with 0 never before max_iter.
         reg_covar: Added to the variances after every M-step, in squared units of X.
         min_variance: Floor under them after that; under the eigenvalues if tied or full.
@@ -51,7 +51,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         precisions_init: Inverse covariances to begin with, shaped as covariances_.
         random_state: Seed or generator of the starts and of `sample`.
         warm_start: Whether a second `fit` continues from the first.
-        verbose: 1 prints every verbose_interval-th iteration, 2 its log-likelihoods too.
+        verbose: 1 prints every verbose_interval-th iteration, 2 its time and how much the mean
+            log-likelihood of the best restart has changed, too.
         verbose_interval: See verbose.
         chunk_size: Points worked on at a time; chosen to bound memory by default.
         device: Where to work; where X is by default.
@@ -77,11 +78,37 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         True
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0, None, closed="left")],
+        "min_variance": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(MEANS))],
+        "rand_const": [None, Interval(Real, 0, None, closed="neither")],
+        "weights_init": [None, "array-like"],
+        "means_init": [None, "array-like"],
+        "precisions_init": [None, "array-like"],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "chunk_size": [None, Interval(Integral, 1, None, closed="left")],
+        "device": [None, str, torch.device],
+        "dtype": [
+            None,
+            StrOptions({"float32", "float64"}),
+            Options(torch.dtype, {torch.float32, torch.float64}),
+        ],
+    }
+
     def __init__(
         self,
         n_components: int = 1,
         *,
-        covariance_type: str = "diag",
+        covariance_type: str = "full",
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         min_variance: float = 0.0,
@@ -128,8 +155,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             y: Ignored.
 
         Raises:
-            ValueError: If X or a parameter breaks its rule, or every restart lost a covariance.
+            ValueError: If X or a parameter breaks its rule, every restart lost a covariance, or
+                the dtype cannot hold the squares of X.
         """
+        if not get_config()["skip_parameter_validation"]:
+            self._validate_params()
         batches = batches_of(X)
         example = X
         if batches is not None:
@@ -139,8 +169,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             points_of(self, example, reset=True)
         data = points_of(self, X, reset=True, min_samples=2) if batches is None else batches
         continues = self.warm_start and hasattr(self, "converged_")
-        fit = self._continue(data) if continues else self._begin(data)
+        verbose = self._verbose(continues)
+        fit = self._continue(data, verbose) if continues else self._begin(data, verbose)
         self._store(fit, example)
+        if verbose is not None and self.max_iter > 0:
+            verbose.end(self.converged_, self.lower_bound_)
         if not self.converged_ and self.max_iter > 0:
             warnings.warn(NOT_CONVERGED, ConvergenceWarning, stacklevel=2)
         return self
@@ -167,12 +200,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):
 
     def bic(self, X: Any) -> float:
         """Return the Bayesian information criterion; lower is better."""
-        N = X.shape[0]
+        N = len(X)
         return float(-2 * self.score(X) * N + self._n_parameters() * np.log(N))
 
     def aic(self, X: Any) -> float:
         """Return the Akaike information criterion; lower is better."""
-        return float(-2 * self.score(X) * X.shape[0] + 2 * self._n_parameters())
+        return float(-2 * self.score(X) * len(X) + 2 * self._n_parameters())
 
     def sample(self, n_samples: int = 1) -> tuple[Any, Any]:
         """Draw points, (n_samples, D), and return them with their components, (n_samples,)."""
@@ -204,7 +237,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         mixture = self.mixture_ if self.device is not None else self.mixture_.to(x.device)
         return like(getattr(mixture, method)(x, chunk_size=self.chunk_size), X)
 
-    def _begin(self, data: Tensor | Rereadable) -> Fit:
+    def _verbose(self, continues: bool) -> Verbose | None:
+        if not self.verbose:
+            return None
+        options = (self.verbose, self.verbose_interval)
+        return (
+            Verbose(*options, 1, self.lower_bound_) if continues else Verbose(*options, self.n_init)
+        )
+
+    def _begin(self, data: Tensor | Rereadable, verbose: Verbose | None) -> Fit:
         start = Start(
             self.init_params,
             rand_const=self.rand_const,
@@ -214,7 +255,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         )
         fits = fit_many(
             data,
-            self.n_components,
+            int(self.n_components),
             n_init=self.n_init,
             start=start,
             covariance_type=self.covariance_type,
@@ -226,12 +267,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             generator=generator_of(self.random_state),
             device=self.device,
             dtype=dtype_of(self.dtype),
-            callback=self._report if self.verbose else None,
+            callback=verbose.iteration if verbose else None,
         )
-        self.log_likelihoods_ = fits.restarts.log_likelihood.cpu().numpy()
+        self.log_likelihoods_ = settled(fits.restarts.log_likelihood)
         return fits.best_fit
 
-    def _continue(self, data: Tensor | Rereadable) -> Fit:
+    def _continue(self, data: Tensor | Rereadable, verbose: Verbose | None) -> Fit:
         fit = fit_em(
             data,
             self.mixture_,
@@ -241,9 +282,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             min_variance=self.min_variance,
             chunk_size=self.chunk_size,
             previous=torch.tensor(self.lower_bound_, dtype=torch.float64),
-            callback=self._report if self.verbose else None,
+            callback=verbose.iteration if verbose else None,
         )
-        self.log_likelihoods_ = fit.log_likelihood.unsqueeze(0).cpu().numpy()
+        check_range(fit.mixture, fit.singular, lambda: open_points(data)[0])
+        self.log_likelihoods_ = settled(fit.log_likelihood.unsqueeze(0))
         return fit
 
     def _store(self, fit: Fit, example: Any) -> None:
@@ -255,9 +297,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
                 f"(now {self.reg_covar}) or min_variance (now {self.min_variance}): {ILL_DEFINED}"
             )
         mixture = fit.mixture
-        kind = structure(self.covariance_type)
-        precisions = kind.inverse(mixture.covariances)
-        roots = precisions.sqrt() if kind.on_diagonal else whitening(mixture.covariances)[0]
+        precisions, roots = precisions_of(mixture)
         self.weights_ = like(mixture.weights, example)
         self.means_ = like(mixture.means, example)
         self.covariances_ = like(mixture.covariances, example)
@@ -265,12 +305,5 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         self.precisions_cholesky_ = like(roots, example)
         self.converged_ = bool(fit.converged)
         self.n_iter_ = int(fit.n_iter)
-        history = fit.log_likelihood[: self.n_iter_]
-        self.lower_bounds_ = history.tolist()
+        self.lower_bounds_ = settled(fit.log_likelihood[: self.n_iter_]).tolist()
         self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
-
-    def _report(self, iteration: int, log_likelihood: Tensor) -> None:
-        if iteration % self.verbose_interval == 0:
-            values = log_likelihood.flatten().tolist()
-            shown = ", ".join(f"{v:.5f}" for v in values) if self.verbose > 1 else f"{max(values)}"
-            print(f"  Iteration {iteration}\t log-likelihood {shown}")

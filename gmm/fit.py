@@ -10,6 +10,7 @@ from gmm.em import Callback, Memory, fit_points
 from gmm.em_state import Fit
 from gmm.mixture import Mixture
 from gmm.points import Batches, Distributed, open_points
+from gmm.rounding import check_range
 from gmm.starts import Start, start_points
 from gmm.structures import structure
 
@@ -102,7 +103,8 @@ def fit_many(
         dtype: Of the results; that of the data by default.
 
     Raises:
-        ValueError: If a value is not finite or an argument breaks its rule.
+        ValueError: If a value is not finite, an argument breaks its rule, or the dtype cannot hold
+            the squares of the data.
 
     Examples:
         Which of one, two or three components suits two clouds of points best?
@@ -153,6 +155,7 @@ def fit_many(
     best = fit.final_log_likelihood.argmax(-1)
     log_weights, means, covariances = (pick(t, best) for t in fit.mixture.tensors())
     mixture = Mixture(log_weights, means, covariances, covariance_type)
+    check_range(mixture, pick(fit.singular, best), lambda: points)
     return ManyFits(mixture, best, starts, fit)
 
 

@@ -69,6 +69,7 @@ def points_of(estimator: BaseEstimator, X: Any, *, reset: bool, min_samples: int
         raise ValueError(f"X must have at least {min_samples} points, got n_samples = {len(X)}")
     if reset:
         estimator.n_features_in_ = X.shape[1]
+        vars(estimator).pop("feature_names_in_", None)  # of an earlier fit
     elif X.shape[1] != estimator.n_features_in_:
         raise ValueError(
             f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting "

@@ -10,12 +10,14 @@ def usable_device(name: torch.device | str) -> torch.device:
     """Return the device of the given name.
 
     Raises:
-        ValueError: PyTorch does not know it, or does not find it on this machine.
+        ValueError: PyTorch does not know it, does not find it on this machine, or keeps no values
+            there.
     """
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:  # which of them differs by build
+        torch.empty(1, device=device).tolist()
+    # Which of them differs by build.
+    except (RuntimeError, AssertionError, TypeError, ImportError) as error:
         raise ValueError(
             f"device must be one that PyTorch finds on this machine, such as cpu, got {str(name)!r}"
         ) from error
