@@ -17,6 +17,7 @@ from gmm.kmeans import KMeansFit, kmeans
 from gmm.mixture import Mixture
 from gmm.model_file import ModelFileError
 from gmm.points import Distributed, Shards
+from gmm.prior import NormalInverseWishart
 from gmm.starts import Start, make_start
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "Mixture",
     "MixtureClassifier",
     "ModelFileError",
+    "NormalInverseWishart",
     "Shards",
     "Start",
     "fit_em",

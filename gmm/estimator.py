@@ -1,36 +1,21 @@
 """A Gaussian mixture with scikit-learn's conventions; needs scikit-learn."""
 
-import warnings
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from gmm.em import fit_em
 from gmm.em_state import Fit
 from gmm.fit import fit_many
-from gmm.mixture import Mixture
-from gmm.points import usable_device
-from gmm.points.arrays import Rereadable, batches_of, dtype_of, generator_of, given, like, points_of
+from gmm.fitted import ILL_DEFINED, FittedMixture
+from gmm.points.arrays import Rereadable, dtype_of, generator_of, given
+from gmm.prior import NormalInverseWishart
 from gmm.starts import Start
-from gmm.structures import structure, whitening
-
-ILL_DEFINED = (
-    "Fitting the mixture model failed because some components have ill-defined empirical "
-    "covariance (for instance caused by singleton or collapsed samples). Try to decrease the "
-    "number of components, increase reg_covar, or scale the input data."
-)
-NOT_CONVERGED = (
-    "Best performing initialization did not converge. Try different init parameters, or "
-    "increase max_iter, tol, or check for degenerate data."
-)
 
 
-class GaussianMixture(DensityMixin, BaseEstimator):
+class GaussianMixture(FittedMixture):
     """A Gaussian mixture fitted by EM.
 
     X is an array, and so are results; or a tensor, and results are tensors on its device; in
@@ -49,6 +34,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         weights_init: Weights to begin with, (K,).
         means_init: Means to begin with, (K, D).
         precisions_init: Inverse covariances to begin with, shaped as covariances_.
+        prior: With one, EM finds a maximum of the posterior; see `gmm.fit_em`.
         random_state: Seed or generator of the starts and of `sample`.
         warm_start: Whether a second `fit` continues from the first.
         verbose: 1 prints every verbose_interval-th iteration, 2 its log-likelihoods too.
@@ -92,6 +78,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,
+        prior: NormalInverseWishart | None = None,
         random_state: Any = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -112,6 +99,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
+        self.prior = prior
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -119,51 +107,6 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         self.chunk_size = chunk_size
         self.device = device
         self.dtype = dtype
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Fit n_init mixtures and keep the best.
-
-        Args:
-            X: Points (N, D), or batches of them.
-            y: Ignored.
-
-        Raises:
-            ValueError: If X or a parameter breaks its rule, or every restart lost a covariance.
-        """
-        batches = batches_of(X)
-        example = X
-        if batches is not None:
-            example = next(iter(X), np.empty((0, 0)))
-            example = example[0] if isinstance(example, list | tuple) else example
-            # Only the number of features is taken from the first batch.
-            points_of(self, example, reset=True)
-        data = points_of(self, X, reset=True, min_samples=2) if batches is None else batches
-        continues = self.warm_start and hasattr(self, "converged_")
-        fit = self._continue(data) if continues else self._begin(data)
-        self._store(fit, example)
-        if not self.converged_ and self.max_iter > 0:
-            warnings.warn(NOT_CONVERGED, ConvergenceWarning, stacklevel=2)
-        return self
-
-    def fit_predict(self, X: Any, y: Any = None) -> Any:
-        """Fit, then return the component of every point, (N,)."""
-        return self.fit(X).predict(X)
-
-    def predict(self, X: Any) -> Any:
-        """Return the most probable component of each point, (N,)."""
-        return self._apply("predict", X)
-
-    def predict_proba(self, X: Any) -> Any:
-        """Return the responsibilities, (N, K)."""
-        return self._apply("predict_proba", X)
-
-    def score_samples(self, X: Any) -> Any:
-        """Return the log-likelihood of each point, (N,)."""
-        return self._apply("score_samples", X)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Return the mean log-likelihood of a point."""
-        return float(self.score_samples(X).mean())
 
     def bic(self, X: Any) -> float:
         """Return the Bayesian information criterion; lower is better."""
@@ -174,35 +117,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         """Return the Akaike information criterion; lower is better."""
         return float(-2 * self.score(X) * X.shape[0] + 2 * self._n_parameters())
 
-    def sample(self, n_samples: int = 1) -> tuple[Any, Any]:
-        """Draw points, (n_samples, D), and return them with their components, (n_samples,)."""
-        check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(
-                f"n_samples must be at least 1, got {n_samples}: Invalid value for 'n_samples'"
-            )
-        x, labels = self.mixture_.sample(n_samples, generator_of(self.random_state))
-        return like(x, self.means_), like(labels, self.means_)
-
-    @property
-    def mixture_(self) -> Mixture:
-        """Return the fitted parameters as a `gmm.Mixture`, for example to save them."""
-        check_is_fitted(self, "means_")
-        weights, means, covariances = (
-            torch.as_tensor(v) for v in (self.weights_, self.means_, self.covariances_)
-        )
-        mixture = Mixture(weights.double().log(), means, covariances, self.covariance_type)
-        return mixture if self.device is None else mixture.to(usable_device(self.device))
-
     def _n_parameters(self) -> int:
         """Return the number of free parameters; the method has scikit-learn's name for it."""
         return int(self.mixture_.n_parameters)
 
-    def _apply(self, method: str, X: Any) -> Any:
-        check_is_fitted(self)
-        x = points_of(self, X, reset=False)
-        mixture = self.mixture_ if self.device is not None else self.mixture_.to(x.device)
-        return like(getattr(mixture, method)(x, chunk_size=self.chunk_size), X)
+    def _fit(self, data: Tensor | Rereadable, example: Any, continues: bool) -> None:
+        self._store(self._continue(data) if continues else self._begin(data), example)
 
     def _begin(self, data: Tensor | Rereadable) -> Fit:
         start = Start(
@@ -227,6 +147,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             device=self.device,
             dtype=dtype_of(self.dtype),
             callback=self._report if self.verbose else None,
+            prior=self.prior,
         )
         self.log_likelihoods_ = fits.restarts.log_likelihood.cpu().numpy()
         return fits.best_fit
@@ -242,6 +163,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             chunk_size=self.chunk_size,
             previous=torch.tensor(self.lower_bound_, dtype=torch.float64),
             callback=self._report if self.verbose else None,
+            prior=self.prior,
         )
         self.log_likelihoods_ = fit.log_likelihood.unsqueeze(0).cpu().numpy()
         return fit
@@ -254,23 +176,6 @@ class GaussianMixture(DensityMixin, BaseEstimator):
                 f"covariance of component {k} is not positive definite; raise reg_covar "
                 f"(now {self.reg_covar}) or min_variance (now {self.min_variance}): {ILL_DEFINED}"
             )
-        mixture = fit.mixture
-        kind = structure(self.covariance_type)
-        precisions = kind.inverse(mixture.covariances)
-        roots = precisions.sqrt() if kind.on_diagonal else whitening(mixture.covariances)[0]
-        self.weights_ = like(mixture.weights, example)
-        self.means_ = like(mixture.means, example)
-        self.covariances_ = like(mixture.covariances, example)
-        self.precisions_ = like(precisions, example)
-        self.precisions_cholesky_ = like(roots, example)
+        self._set_mixture(fit.mixture, example)
         self.converged_ = bool(fit.converged)
-        self.n_iter_ = int(fit.n_iter)
-        history = fit.log_likelihood[: self.n_iter_]
-        self.lower_bounds_ = history.tolist()
-        self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
-
-    def _report(self, iteration: int, log_likelihood: Tensor) -> None:
-        if iteration % self.verbose_interval == 0:
-            values = log_likelihood.flatten().tolist()
-            shown = ", ".join(f"{v:.5f}" for v in values) if self.verbose > 1 else f"{max(values)}"
-            print(f"  Iteration {iteration}\t log-likelihood {shown}")
+        self._set_history(int(fit.n_iter), fit.log_likelihood)

@@ -185,6 +185,16 @@ class Points:
         mean, square = self.total(sums) / self.sizes.unsqueeze(-1)
         return mean, (square - mean.square()).clamp_min(0)
 
+    @cached_property
+    def scatter(self) -> Tensor:
+        """Return the sum of the points' outer products about their mean, (G, D, D), float64."""
+        shape = (len(self), self.n_features, self.n_features)
+        total = torch.zeros(shape, dtype=torch.float64, device=self.device)
+        for block in self.blocks():
+            total[block.sets] += block.scatter
+        mean = self.moments[0].unsqueeze(-1)
+        return self.total(total) - self.sizes[:, None, None] * mean @ mean.mT
+
     def _survey(self) -> tuple[Tensor, list[int]]:
         """Read all points once, check them, and return the sum (G, D) and size of each data set."""
         sums: list[Tensor] = []
