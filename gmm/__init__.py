@@ -21,11 +21,13 @@ from gmm.prior import NormalInverseWishart
 from gmm.starts import Start, make_start
 
 if TYPE_CHECKING:
+    from gmm.bayesian import BayesianGaussianMixture
     from gmm.classifier import MixtureClassifier
     from gmm.estimator import GaussianMixture
     from gmm.exporting import to_onnx
 
 __all__ = [
+    "BayesianGaussianMixture",
     "Distributed",
     "Fit",
     "GaussianMixture",
@@ -45,6 +47,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "BayesianGaussianMixture": "gmm.bayesian",
     "GaussianMixture": "gmm.estimator",
     "MixtureClassifier": "gmm.classifier",
     "to_onnx": "gmm.exporting",
