@@ -18,14 +18,17 @@ from gmm.kmeans import KMeansFit, kmeans
 from gmm.mixture import Mixture
 from gmm.model_file import ModelFileError
 from gmm.points import Distributed, Shards
+from gmm.prior import NormalInverseWishart
 from gmm.starts import Start, make_start
 
 if TYPE_CHECKING:
+    from gmm.bayesian import BayesianGaussianMixture
     from gmm.classifier import MixtureClassifier
     from gmm.estimator import GaussianMixture
     from gmm.exporting import to_onnx
 
 __all__ = [
+    "BayesianGaussianMixture",
     "Bounds",
     "Distributed",
     "Fit",
@@ -35,6 +38,7 @@ __all__ = [
     "Mixture",
     "MixtureClassifier",
     "ModelFileError",
+    "NormalInverseWishart",
     "Shards",
     "Start",
     "fit_em",
@@ -45,6 +49,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "BayesianGaussianMixture": "gmm.bayesian",
     "GaussianMixture": "gmm.estimator",
     "MixtureClassifier": "gmm.classifier",
     "to_onnx": "gmm.exporting",

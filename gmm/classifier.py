@@ -15,6 +15,7 @@ from torch import Tensor
 from gmm.fit import ManyFits, fit_many
 from gmm.mixture import Mixture
 from gmm.points.arrays import dtype_of, generator_of, like, points_of
+from gmm.prior import NormalInverseWishart
 from gmm.starts import Start
 
 
@@ -57,6 +58,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         n_init: int = 1,
         init_params: str = "kmeans",
         rand_const: float | None = None,
+        prior: NormalInverseWishart | None = None,
         random_state: Any = None,
         chunk_size: int | None = None,
         device: str | torch.device | None = None,
@@ -72,6 +74,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.n_init = n_init
         self.init_params = init_params
         self.rand_const = rand_const
+        self.prior = prior
         self.random_state = random_state
         self.chunk_size = chunk_size
         self.device = device
@@ -176,6 +179,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             generator=generator_of(self.random_state),
             device=self.device,
             dtype=dtype_of(self.dtype),
+            prior=self.prior,
         )
 
     def _is_list(self) -> bool:

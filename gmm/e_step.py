@@ -136,7 +136,7 @@ def _by_blocks(
     sets: list[bool],
     entropy: bool,
 ) -> Expected:
-    density = Density(parameters, columns, factors)
+    kind, density = structure(parameters.covariance_type), Density(parameters, columns, factors)
     evidence = parameters.log_weights.new_zeros(2, *parameters.log_weights.shape[:2])
 
     def responsibilities(block: Block) -> Tensor:
@@ -147,28 +147,29 @@ def _by_blocks(
         return resp.to(block.x.dtype)
 
     blocks = (b for b in points.blocks() if any(sets[b.sets]))
-    counts, moments = sum_up(points, blocks, responsibilities, parameters, columns)
+    counts, moments = sum_up(points, kind, blocks, responsibilities, parameters.means, columns)
     evidence = points.total(evidence)
     return Expected(counts, moments, evidence[0], evidence[1] if entropy else None)
 
 
 def sum_up(
     points: Points,
+    kind: Covariance,
     blocks: Iterator[Block],
     responsibilities: Callable[[Block], Tensor],
-    parameters: Parameters,
+    means: Tensor,
     columns: Columns,
 ) -> tuple[Tensor, Moments]:
     """Return counts (G, M, K) and moments under any responsibilities, block by block.
 
     Args:
         points: The G data sets.
-        blocks: Blocks of them.
+        kind: Decides which moments are wanted.
+        blocks: Blocks of the points.
         responsibilities: A function from a block to its responsibilities, (G, n, M, K).
-        parameters: Their means are what moments may be relative to.
+        means: What moments may be relative to, (G, M, K, D).
         columns: Packing of the components.
     """
-    kind, means = structure(parameters.covariance_type), parameters.means
     counts = torch.zeros(means.shape[:3], dtype=torch.float64, device=points.device)
     moments: list[Tensor] = []
     for block in blocks:

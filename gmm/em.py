@@ -9,6 +9,7 @@ from gmm.em_state import EMState, Fit, Kept
 from gmm.kernels import ready_for_passes
 from gmm.mixture import Mixture
 from gmm.points import Batches, Distributed, Points, open_points
+from gmm.prior import NormalInverseWishart
 
 Callback = Callable[[int, Tensor], None]
 
@@ -38,6 +39,7 @@ def fit_em(
     previous: Tensor | None = None,
     callback: Callback | None = None,
     memory: Memory | None = None,
+    prior: NormalInverseWishart | None = None,
 ) -> Fit:
     """Fit every mixture of a batch by EM (Bishop 2006, eqs. 9.23-9.27).
 
@@ -58,6 +60,8 @@ def fit_em(
             another fit ended at.
         callback: Called with the iteration (from 1) and its mean log-likelihoods (G, M).
         memory: Stores the state, and recalls a stored one to go on from instead of the start.
+        prior: With one, EM climbs to a maximum of the posterior (MAP) in place of the likelihood:
+            wherever this says log-likelihood, the prior's log-density is added.
 
     Raises:
         ValueError: If a value is not finite or shapes do not agree.
@@ -89,6 +93,7 @@ def fit_em(
         previous=previous,
         callback=callback,
         memory=memory,
+        prior=prior,
     )
 
 
@@ -104,9 +109,10 @@ def fit_points(
     previous: Tensor | None = None,
     callback: Callback | None = None,
     memory: Memory | None = None,
+    prior: NormalInverseWishart | None = None,
 ) -> Fit:
     """Fit as `fit_em` does, to `Points` that are open already and have the given batch shape."""
-    _check(max_iter, tol, reg_covar, min_variance)
+    check_limits(max_iter=max_iter, tol=tol, reg_covar=reg_covar, min_variance=min_variance)
     if shape != tuple(start.batch_shape[: len(shape)]):
         got = tuple(start.batch_shape)
         raise ValueError(
@@ -118,7 +124,7 @@ def fit_points(
         )
     flat = start.flatten(len(shape)).to(points.device)
     lag = _LAG if tol > 0 and callback is None and memory is None else 0
-    run = EMState(points, flat, reg_covar, min_variance, tol, lag)
+    run = EMState(points, flat, reg_covar, min_variance, tol, lag, prior)
     if previous is not None:
         run.previous.copy_(previous.reshape(run.active.shape))
     kept = memory.recall() if memory is not None else None
@@ -136,8 +142,8 @@ def fit_points(
     return run.result(start, points.dtype)
 
 
-def _check(max_iter: int, tol: float, reg_covar: float, min_variance: float) -> None:
-    named = {"max_iter": max_iter, "tol": tol, "reg_covar": reg_covar}
-    for name, value in {**named, "min_variance": min_variance}.items():
+def check_limits(**named: float) -> None:
+    """Raise ValueError unless every one of the named values is at least 0."""
+    for name, value in named.items():
         if not value >= 0:
             raise ValueError(f"{name} must be at least 0, got {value}")

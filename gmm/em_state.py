@@ -12,6 +12,7 @@ from gmm.kernels import use_kernels
 from gmm.m_step import m_step
 from gmm.mixture import Mixture
 from gmm.points import Points
+from gmm.prior import NormalInverseWishart
 from gmm.replay import Glance, Replay
 from gmm.structures import Columns, structure
 
@@ -32,11 +33,13 @@ class Fit:
     Attributes:
         mixture: The fitted mixtures; a mixture that broke down keeps its last sound parameters.
         log_likelihood: Mean log-likelihood of a point before every M-step, (*B, iterations);
-            NaN after a mixture has converged or broken down.
+            NaN after a mixture has converged or broken down. With a prior, its log-density is
+            added to the log-likelihood of all points before they are averaged.
         converged: Whether it changed by less than tol, (*B).
         n_iter: Number of EM steps, (*B).
         singular: Components whose covariance lost its density, (*B, K); EM stopped there.
-        empty: Components that no point belongs to any more, (*B, K); they kept their place.
+        empty: Components that no point belongs to any more, (*B, K); they kept their place, or
+            went to the mode of the prior, if there is one.
     """
 
     mixture: Mixture
@@ -66,6 +69,7 @@ class EMState:
         min_variance: See `fit_em`.
         tol: See `fit_em`.
         lag: Iterations that a GPU may be ahead of the test whether all mixtures have ended.
+        prior: See `fit_em`.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class EMState:
         min_variance: float,
         tol: float,
         lag: int = 0,
+        prior: NormalInverseWishart | None = None,
     ) -> None:
         self.points, self.reg_covar, self.min_variance = points, reg_covar, min_variance
         self.tol = tol
@@ -84,6 +89,9 @@ class EMState:
         self.state = Parameters(log_weights, means, covariances, start.covariance_type)
         self.structure = structure(start.covariance_type)
         G, M = start.batch_shape
+        self.prior = None
+        if prior is not None:
+            self.prior = prior.of(points, start.n_components, start.covariance_type)
         self.factors = self.structure.factor(covariances)  # on a diagonal, the same tensor
         self.singular = self._is_singular(self.state, self.factors)
         self.active = ~self.singular.any(-1)  # (G, M)
@@ -119,10 +127,14 @@ class EMState:
         """Take an EM step in place, waiting for nothing on a GPU."""
         old = self.state.at(slice(None), self._mixtures)
         factors = self.factors[:, self._mixtures]
+        prior = None if self.prior is None else self.prior.at(self._mixtures)
         found = expect(self.points, old, factors, self._columns, sets=self._sets)
         sums = (found.counts, found.moments)
-        new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
-        mean = found.log_evidence / self.points.sizes.unsqueeze(-1)
+        new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance, prior)
+        total = found.log_evidence
+        if prior is not None:
+            total = total + prior.log_density(*old.tensors(), factors)
+        mean = total / self.points.sizes.unsqueeze(-1)
         self._keep(new, empty, mean)
 
     def _pack(self) -> None:
@@ -133,7 +145,8 @@ class EMState:
     def _compiled_steps(self) -> "CompiledSteps | None":
         """Return what takes steps without PyTorch, where it can."""
         floors_eigenvalues = not self.structure.on_diagonal and self.min_variance > 0
-        if not use_kernels(self.points.device) or floors_eigenvalues or not self.points.is_alone:
+        is_plain = self.prior is None and not floors_eigenvalues and self.points.is_alone
+        if not (is_plain and use_kernels(self.points.device)):
             return None
         from gmm.compiled_steps import FLAGS, CompiledSteps
 

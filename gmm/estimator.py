@@ -1,36 +1,27 @@
 """A Gaussian mixture with scikit-learn's conventions; needs scikit-learn."""
 
-import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn import get_config
-from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from gmm.em import fit_em
 from gmm.em_state import Fit
 from gmm.fit import fit_many
-from gmm.mixture import Mixture
-from gmm.points import open_points, usable_device
-from gmm.points.arrays import Rereadable, batches_of, dtype_of, generator_of, given, like, points_of
-from gmm.rounding import ILL_DEFINED, check_range, precisions_of, settled
+from gmm.fitted import FittedMixture
+from gmm.points import open_points
+from gmm.points.arrays import Rereadable, dtype_of, generator_of, given
+from gmm.prior import NormalInverseWishart
+from gmm.rounding import ILL_DEFINED, check_range, settled
 from gmm.starts import MEANS, Start
 from gmm.structures import STRUCTURES
 from gmm.verbose import Verbose
 
-NOT_CONVERGED = (
-    "Best performing initialization did not converge. Try different init parameters, or "
-    "increase max_iter, tol, or check for degenerate data."
-)
 
-
-class GaussianMixture(DensityMixin, BaseEstimator):
+class GaussianMixture(FittedMixture):
     """A Gaussian mixture fitted by EM.
 
     X is an array, and so are results; or a tensor, and results are tensors on its device; in
@@ -49,6 +40,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         weights_init: Weights to begin with, (K,).
         means_init: Means to begin with, (K, D).
         precisions_init: Inverse covariances to begin with, shaped as covariances_.
+        prior: With one, EM finds a maximum of the posterior; see `gmm.fit_em`.
         random_state: Seed or generator of the starts and of `sample`.
         warm_start: Whether a second `fit` continues from the first.
         verbose: 1 prints every verbose_interval-th iteration, 2 its time and how much the mean
@@ -91,6 +83,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         "weights_init": [None, "array-like"],
         "means_init": [None, "array-like"],
         "precisions_init": [None, "array-like"],
+        "prior": [None, NormalInverseWishart],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -119,6 +112,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,
+        prior: NormalInverseWishart | None = None,
         random_state: Any = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -139,6 +133,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
+        self.prior = prior
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -146,57 +141,6 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         self.chunk_size = chunk_size
         self.device = device
         self.dtype = dtype
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Fit n_init mixtures and keep the best.
-
-        Args:
-            X: Points (N, D), or batches of them.
-            y: Ignored.
-
-        Raises:
-            ValueError: If X or a parameter breaks its rule, every restart lost a covariance, or
-                the dtype cannot hold the squares of X.
-        """
-        if not get_config()["skip_parameter_validation"]:
-            self._validate_params()
-        batches = batches_of(X)
-        example = X
-        if batches is not None:
-            example = next(iter(X), np.empty((0, 0)))
-            example = example[0] if isinstance(example, list | tuple) else example
-            # Only the number of features is taken from the first batch.
-            points_of(self, example, reset=True)
-        data = points_of(self, X, reset=True, min_samples=2) if batches is None else batches
-        continues = self.warm_start and hasattr(self, "converged_")
-        verbose = self._verbose(continues)
-        fit = self._continue(data, verbose) if continues else self._begin(data, verbose)
-        self._store(fit, example)
-        if verbose is not None and self.max_iter > 0:
-            verbose.end(self.converged_, self.lower_bound_)
-        if not self.converged_ and self.max_iter > 0:
-            warnings.warn(NOT_CONVERGED, ConvergenceWarning, stacklevel=2)
-        return self
-
-    def fit_predict(self, X: Any, y: Any = None) -> Any:
-        """Fit, then return the component of every point, (N,)."""
-        return self.fit(X).predict(X)
-
-    def predict(self, X: Any) -> Any:
-        """Return the most probable component of each point, (N,)."""
-        return self._apply("predict", X)
-
-    def predict_proba(self, X: Any) -> Any:
-        """Return the responsibilities, (N, K)."""
-        return self._apply("predict_proba", X)
-
-    def score_samples(self, X: Any) -> Any:
-        """Return the log-likelihood of each point, (N,)."""
-        return self._apply("score_samples", X)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Return the mean log-likelihood of a point."""
-        return float(self.score_samples(X).mean())
 
     def bic(self, X: Any) -> float:
         """Return the Bayesian information criterion; lower is better."""
@@ -207,43 +151,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         """Return the Akaike information criterion; lower is better."""
         return float(-2 * self.score(X) * len(X) + 2 * self._n_parameters())
 
-    def sample(self, n_samples: int = 1) -> tuple[Any, Any]:
-        """Draw points, (n_samples, D), and return them with their components, (n_samples,)."""
-        check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(
-                f"n_samples must be at least 1, got {n_samples}: Invalid value for 'n_samples'"
-            )
-        x, labels = self.mixture_.sample(n_samples, generator_of(self.random_state))
-        return like(x, self.means_), like(labels, self.means_)
-
-    @property
-    def mixture_(self) -> Mixture:
-        """Return the fitted parameters as a `gmm.Mixture`, for example to save them."""
-        check_is_fitted(self, "means_")
-        weights, means, covariances = (
-            torch.as_tensor(v) for v in (self.weights_, self.means_, self.covariances_)
-        )
-        mixture = Mixture(weights.double().log(), means, covariances, self.covariance_type)
-        return mixture if self.device is None else mixture.to(usable_device(self.device))
-
     def _n_parameters(self) -> int:
         """Return the number of free parameters; the method has scikit-learn's name for it."""
         return int(self.mixture_.n_parameters)
 
-    def _apply(self, method: str, X: Any) -> Any:
-        check_is_fitted(self)
-        x = points_of(self, X, reset=False)
-        mixture = self.mixture_ if self.device is not None else self.mixture_.to(x.device)
-        return like(getattr(mixture, method)(x, chunk_size=self.chunk_size), X)
-
-    def _verbose(self, continues: bool) -> Verbose | None:
-        if not self.verbose:
-            return None
-        options = (self.verbose, self.verbose_interval)
-        return (
-            Verbose(*options, 1, self.lower_bound_) if continues else Verbose(*options, self.n_init)
-        )
+    def _fit(
+        self, data: Tensor | Rereadable, example: Any, continues: bool, verbose: Verbose | None
+    ) -> None:
+        fit = self._continue(data, verbose) if continues else self._begin(data, verbose)
+        self._store(fit, example)
 
     def _begin(self, data: Tensor | Rereadable, verbose: Verbose | None) -> Fit:
         start = Start(
@@ -268,6 +184,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             device=self.device,
             dtype=dtype_of(self.dtype),
             callback=verbose.iteration if verbose else None,
+            prior=self.prior,
         )
         self.log_likelihoods_ = settled(fits.restarts.log_likelihood)
         return fits.best_fit
@@ -283,6 +200,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             chunk_size=self.chunk_size,
             previous=torch.tensor(self.lower_bound_, dtype=torch.float64),
             callback=verbose.iteration if verbose else None,
+            prior=self.prior,
         )
         check_range(fit.mixture, fit.singular, lambda: open_points(data)[0])
         self.log_likelihoods_ = settled(fit.log_likelihood.unsqueeze(0))
@@ -296,14 +214,6 @@ class GaussianMixture(DensityMixin, BaseEstimator):
                 f"covariance of component {k} is not positive definite; raise reg_covar "
                 f"(now {self.reg_covar}) or min_variance (now {self.min_variance}): {ILL_DEFINED}"
             )
-        mixture = fit.mixture
-        precisions, roots = precisions_of(mixture)
-        self.weights_ = like(mixture.weights, example)
-        self.means_ = like(mixture.means, example)
-        self.covariances_ = like(mixture.covariances, example)
-        self.precisions_ = like(precisions, example)
-        self.precisions_cholesky_ = like(roots, example)
+        self._set_mixture(fit.mixture, example)
         self.converged_ = bool(fit.converged)
-        self.n_iter_ = int(fit.n_iter)
-        self.lower_bounds_ = settled(fit.log_likelihood[: self.n_iter_]).tolist()
-        self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
+        self._set_history(int(fit.n_iter), fit.log_likelihood)

@@ -10,6 +10,7 @@ from gmm.em import Callback, Memory, fit_points
 from gmm.em_state import Fit
 from gmm.mixture import Mixture
 from gmm.points import Batches, Distributed, open_points
+from gmm.prior import NormalInverseWishart
 from gmm.rounding import check_range
 from gmm.starts import Start, start_points
 from gmm.structures import structure
@@ -86,6 +87,7 @@ def fit_many(
     dtype: torch.dtype | None = None,
     callback: Callback | None = None,
     memory: Memory | None = None,
+    prior: NormalInverseWishart | None = None,
 ) -> ManyFits:
     """Fit mixtures of every K to every data set, n_init times each, as one batch.
 
@@ -96,8 +98,8 @@ def fit_many(
         n_init: Restarts, of which the best is kept.
         start: How they begin.
         covariance_type: diag, spherical, tied or full.
-        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback and
-            memory.
+        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback, memory
+            and prior.
         generator: Source of randomness, on the CPU.
         device: Where to work; where the data are by default.
         dtype: Of the results; that of the data by default.
@@ -138,6 +140,7 @@ def fit_many(
         reg_covar=reg_covar,
         min_variance=min_variance,
         generator=generator,
+        prior=prior,
     )
     many = () if isinstance(n_components, int) else (len(n_components),)
     starts = starts.reshape((*shape, *many, n_init))
@@ -151,6 +154,7 @@ def fit_many(
         min_variance=min_variance,
         callback=callback,
         memory=memory,
+        prior=prior,
     )
     best = fit.final_log_likelihood.argmax(-1)
     log_weights, means, covariances = (pick(t, best) for t in fit.mixture.tensors())

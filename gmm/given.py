@@ -1,5 +1,7 @@
 """Parameters that a user gives EM to begin with: their rules, and what EM makes of them."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -67,6 +69,43 @@ def given_precisions(precisions: Tensor | None, kind: Covariance, K: int, D: int
         where = f" for component {int(bad.nonzero()[0])}" if bad.any() else ""
         raise ValueError(f"precisions_init must be {rule}{where}: '{name}' should be {rule}")
     return kind.inverse(p)
+
+
+def given_mean(name: str, mean: Any, D: int) -> Tensor:
+    """Check a prior's mean and return it, (D,) in float64.
+
+    Raises:
+        ValueError: If it has another shape or is not finite.
+    """
+    given = _doubles(mean)
+    _check_shape(name, "means", given, (D,))
+    _check_finite(name, given)
+    return given
+
+
+def given_covariance(name: str, covariance: Any, kind: Covariance, D: int) -> Tensor:
+    """Check a prior's covariance and return it in float64.
+
+    It has the shape of one component: (D,) if diag, () if spherical, (D, D) if tied or full.
+
+    Raises:
+        ValueError: If it has another shape or is not positive (definite).
+    """
+    given = _doubles(covariance)
+    shape = kind.shape(1, D)
+    _check_shape(name, f"{kind.name} {name}", given, shape if kind.is_shared else shape[1:])
+    _check_finite(name, given)
+    one = given if kind.is_shared else given.unsqueeze(0)
+    symmetric = kind.on_diagonal or torch.allclose(given, given.mT)
+    if not symmetric or kind.is_singular(one, kind.factor(one), 1).any():
+        rule = "positive" if kind.on_diagonal else "symmetric, positive-definite"
+        raise ValueError(f"{name} must be {rule}: '{kind.name} {name}' should be {rule}")
+    return given
+
+
+def _doubles(value: Any) -> Tensor:
+    # A copy of an array, which may be read-only.
+    return value.double() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
 
 
 def _check_shape(name: str, known_as: str, value: Tensor, shape: tuple[int, ...]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from gmm.conjugate import ConjugatePrior
 from gmm.density import Parameters
 from gmm.structures import Columns, Moments, structure
 
@@ -18,6 +19,7 @@ def m_step(
     columns: Columns,
     reg_covar: float,
     min_variance: float,
+    prior: ConjugatePrior | None = None,
 ) -> tuple[Parameters, Tensor]:
     """Return the parameters that the responsibilities give (Bishop 2006, eqs. 9.24-9.27).
 
@@ -27,6 +29,8 @@ def m_step(
         columns: Packing of the components.
         reg_covar: See `fit_em`.
         min_variance: See `fit_em`.
+        prior: With one, the new parameters are the mode of the posterior that the
+            responsibilities give.
 
     Returns:
         The new parameters, and which components are empty, (G, M, K).
@@ -37,11 +41,14 @@ def m_step(
     # The offset is scikit-learn's.
     counts = counts + _COUNT_OFFSET
     means, covariances = kind.update(counts, moments, old.means, columns)
-    covariances = kind.floor(covariances, reg_covar, min_variance)
     unused = old.log_weights == -torch.inf
     shares = counts.masked_fill(unused, 0)
-    log_weights = (shares / shares.sum(-1, keepdim=True)).log()
     keep = empty | unused
+    if prior is not None:
+        shares, means, covariances = prior.mode(shares, means, covariances, ~unused)
+        keep = unused
+    covariances = kind.floor(covariances, reg_covar, min_variance)
+    log_weights = (shares / shares.sum(-1, keepdim=True)).log()
     means = torch.where(keep.unsqueeze(-1), old.means, means)
     if not kind.is_shared:
         shape = (*keep.shape, *[1] * (covariances.ndim - keep.ndim))

@@ -354,7 +354,9 @@ class Mixture:
             )
         flat = self.flatten(len(C))
         sets = list(x.reshape(-1, *x.shape[-2:]))
-        center = (flat.weights.unsqueeze(-1) * flat.means).sum(-2).mean(1)
+        # Of weights that need not add up to one, as those of variational mixtures.
+        weights = flat.log_weights.softmax(-1).unsqueeze(-1)
+        center = (weights * flat.means).sum(-2).mean(1)
         points = Points(
             *(sets, self.means.device, None, chunk_size, center),
             *(flat.row_numbers, self.structure.on_diagonal),

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gmm.conjugate import ConjugatePrior
 from gmm.density import Parameters
 from gmm.e_step import sum_up
 from gmm.given import given_means, given_precisions, given_weights
@@ -23,6 +24,7 @@ from gmm.kmeans import (
 from gmm.m_step import m_step
 from gmm.mixture import Mixture
 from gmm.points import Block, Points, open_points
+from gmm.prior import NormalInverseWishart
 from gmm.structures import Columns, Moments, structure
 from gmm.sweeps import sweep_sets
 
@@ -115,13 +117,14 @@ def start_points(
     reg_covar: float,
     min_variance: float,
     generator: torch.Generator | None,
+    prior: NormalInverseWishart | None = None,
 ) -> Mixture:
-    """Return the starts of `make_start` in float64, batch shape (G, number of K * n_init)."""
-    if n_init < 1:
-        raise ValueError(f"n_init must be at least 1, got {n_init}")
+    """Return the starts of `make_start` in float64, batch shape (G, number of K * n_init).
+
+    With a prior, weights, means and covariances that come from points are the posterior's mode.
+    """
     sizes = [n_components] if isinstance(n_components, int) else list(n_components)
-    for size in sizes:
-        check_size("n_components", size, points)
+    _check_sizes(sizes, n_init, points)
     K, D = max(sizes), points.n_features
     given = (
         given_weights(start.weights_init, K),
@@ -132,7 +135,9 @@ def start_points(
     used = slots.to(points.device).expand(len(points), -1, -1)
     ours: Sequence[Tensor | None] = (None, None, None)
     if any(value is None for value in given):
-        made = _made(points, used, start, covariance_type, generator)
+        n_used = used.sum(-1)
+        of_points = None if prior is None else prior.of(points, n_used, covariance_type)
+        made = _made(points, used, start, covariance_type, generator, of_points)
         floored = structure(covariance_type).floor(made.covariances, reg_covar, min_variance)
         ours = (made.log_weights, made.means + points.center.double()[:, None, None], floored)
     parts = []
@@ -147,12 +152,40 @@ def start_points(
     return Mixture(parts[0], parts[1], parts[2], covariance_type)
 
 
+def start_means(
+    points: Points,
+    n_components: int,
+    start: Start,
+    n_init: int,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor]:
+    """Return means to begin at, (G, n_init, K, D), relative to the points' centres.
+
+    And which slots are used: all, (G, n_init, K).
+
+    Raises:
+        ValueError: If n_init is below 1 or K does not fit the points.
+    """
+    _check_sizes([n_components], n_init, points)
+    shape = (len(points), n_init, n_components)
+    used = torch.ones(shape, dtype=torch.bool, device=points.device)
+    return MEANS[start.init_params](points, used, start, generator), used
+
+
+def _check_sizes(sizes: Sequence[int], n_init: int, points: Points) -> None:
+    if n_init < 1:
+        raise ValueError(f"n_init must be at least 1, got {n_init}")
+    for size in sizes:
+        check_size("n_components", size, points)
+
+
 def _made(
     points: Points,
     used: Tensor,
     start: Start,
     covariance_type: str,
     generator: torch.Generator | None,
+    prior: ConjugatePrior | None,
 ) -> Parameters:
     """Return the starting parameters (G, M, ...), relative to the points' centres."""
     means = MEANS[start.init_params](points, used, start, generator)
@@ -166,36 +199,48 @@ def _made(
     made = Parameters(log_weights, means, spread, covariance_type)
     if start.rand_const is not None or start.init_params == "random":
         return made
-    return _of_nearest_points(points, used, made)
+    return _of_nearest_points(points, used, made, prior)
 
 
-def _of_nearest_points(points: Points, used: Tensor, made: Parameters) -> Parameters:
-    """Return the means with the weights and covariances of the points nearest to each mean."""
+def _of_nearest_points(
+    points: Points, used: Tensor, made: Parameters, prior: ConjugatePrior | None
+) -> Parameters:
+    """Return the means with the weights and covariances of the points nearest to each mean.
+
+    With a prior, all three are the posterior's mode given these points.
+    """
     columns = Columns(None, *used.shape[1:])
-    sums = _sums_of_nearest(points, used, made, columns)
-    of_clusters, _ = m_step(sums, made, columns, reg_covar=0, min_variance=0)
-    return Parameters(
-        of_clusters.log_weights, made.means, of_clusters.covariances, made.covariance_type
-    )
+    sums = sums_of_nearest(points, made.means, used, made.covariance_type)
+    of_clusters, _ = m_step(sums, made, columns, reg_covar=0, min_variance=0, prior=prior)
+    means = made.means if prior is None else of_clusters.means
+    return Parameters(of_clusters.log_weights, means, of_clusters.covariances, made.covariance_type)
 
 
-def _sums_of_nearest(
-    points: Points, used: Tensor, made: Parameters, columns: Columns
+def sums_of_nearest(
+    points: Points, means: Tensor, used: Tensor, covariance_type: str
 ) -> tuple[Tensor, Moments]:
-    """Return the counts and moments of the points nearest to each mean."""
-    kind = structure(made.covariance_type)
+    """Return the sums that an M-step needs when each point belongs to the nearest of the means.
+
+    Args:
+        points: G data sets.
+        means: (G, M, K, D), relative to `points.center`.
+        used: False in slots without a mean, (G, M, K).
+        covariance_type: Decides which moments are wanted.
+    """
+    columns = Columns(None, *used.shape[1:])
+    kind = structure(covariance_type)
     if use_kernels(points.device):
         n_products = kind.n_statistics(points.n_features) - points.n_features - 1
-        natural = torch.nn.functional.pad(of_distance(made.means), (0, n_products))
+        natural = torch.nn.functional.pad(of_distance(means), (0, n_products))
         swept = sweep_sets(points, kind.products, natural, used, likeliest=True)
-        counts, moments = kind.apart(swept.sums.flatten(1, 2), made.means.flatten(1, 2), points)
+        counts, moments = kind.apart(swept.sums.flatten(1, 2), means.flatten(1, 2), points)
         return columns.unpack(counts), moments
 
     def responsibilities(block: Block) -> Tensor:
-        labels, _ = nearest(made.means, used, columns, block)
+        labels, _ = nearest(means, used, columns, block)
         return one_hot(labels, used.shape[-1], block.x.dtype)
 
-    return sum_up(points, points.blocks(), responsibilities, made, columns)
+    return sum_up(points, kind, points.blocks(), responsibilities, means, columns)
 
 
 def _random(

@@ -239,6 +239,12 @@ class Points:
             sums[block.sets] += block.scatter
         return self.total(sums)
 
+    @property
+    def scatter_about_mean(self) -> Tensor:
+        """Return the sum of the points' outer products about their mean, (G, D, D), float64."""
+        mean = self.moments[0].unsqueeze(-1)
+        return self.scatter - self.sizes[:, None, None] * mean @ mean.mT
+
     def _survey(self) -> tuple[Tensor, list[int]]:
         """Read all points once, check them, and return the sum (G, D) and size of each data set."""
         sums: list[Tensor] = []

@@ -116,6 +116,25 @@ class Covariance(ABC):
         """Return covariances with the variances (..., K, D) on their diagonals."""
 
     @abstractmethod
+    def log_det(self, factors: Tensor, D: int) -> Tensor:
+        """Return log|Sigma|, (..., K), or (...) if it is shared, from what `factor` returns."""
+
+    @abstractmethod
+    def scatter(
+        self, counts: Tensor, covariances: Tensor, weights: Tensor, offsets: Tensor
+    ) -> Tensor:
+        """Return n_k Sigma_k + w_k d_k d_k^T, projected on the structure.
+
+        Of the products d_k d_k^T of offsets (..., K, D) only the diagonal is left where there is
+        no place for more, and its mean where there is one variance for all features; components
+        that share their covariance are summed.
+        """
+
+    def features_per_variance(self, D: int) -> int:
+        """Return of how many features a variance of the structure is the mean."""
+        return 1
+
+    @abstractmethod
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
         """Transform white noise (n, D) to have the covariance of each label's component."""
 

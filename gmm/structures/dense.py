@@ -48,6 +48,9 @@ class Dense(Covariance):
     def per_component(self, covariances: Tensor, D: int) -> Tensor:
         return covariances.unsqueeze(-3) if self.is_shared else covariances
 
+    def log_det(self, factors: Tensor, D: int) -> Tensor:
+        return log_det(factors)
+
 
 class Full(Dense, ExponentialFamily):
     """A matrix per component, (K, D, D)."""
@@ -129,6 +132,12 @@ class Full(Dense, ExponentialFamily):
     def from_variances(self, variances: Tensor) -> Tensor:
         return torch.diag_embed(variances)
 
+    def scatter(
+        self, counts: Tensor, covariances: Tensor, weights: Tensor, offsets: Tensor
+    ) -> Tensor:
+        n, w = counts[..., None, None], weights[..., None, None]
+        return n * covariances + w * outer(offsets)
+
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
         coloured = torch.empty_like(noise)
         for k, L in enumerate(torch.linalg.cholesky(covariances)):
@@ -205,6 +214,12 @@ class Tied(Dense):
 
     def from_variances(self, variances: Tensor) -> Tensor:
         return torch.diag_embed(variances.mean(-2))
+
+    def scatter(
+        self, counts: Tensor, covariances: Tensor, weights: Tensor, offsets: Tensor
+    ) -> Tensor:
+        n = counts.sum(-1)[..., None, None]
+        return n * covariances + offsets.mT @ (weights.unsqueeze(-1) * offsets)
 
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
         root: Tensor = torch.linalg.cholesky(covariances)

@@ -82,6 +82,14 @@ class Diag(ExponentialFamily):
     def from_variances(self, variances: Tensor) -> Tensor:
         return variances
 
+    def log_det(self, factors: Tensor, D: int) -> Tensor:
+        return factors.log().sum(-1)
+
+    def scatter(
+        self, counts: Tensor, covariances: Tensor, weights: Tensor, offsets: Tensor
+    ) -> Tensor:
+        return counts.unsqueeze(-1) * covariances + weights.unsqueeze(-1) * offsets.square()
+
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
         return noise * covariances[labels].sqrt()
 
@@ -151,6 +159,17 @@ class Spherical(Diag):
 
     def from_variances(self, variances: Tensor) -> Tensor:
         return variances.mean(-1)
+
+    def log_det(self, factors: Tensor, D: int) -> Tensor:
+        return D * factors.log()
+
+    def scatter(
+        self, counts: Tensor, covariances: Tensor, weights: Tensor, offsets: Tensor
+    ) -> Tensor:
+        return counts * covariances + weights * offsets.square().mean(-1)
+
+    def features_per_variance(self, D: int) -> int:
+        return D
 
     def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
         return noise * covariances[labels].sqrt().unsqueeze(-1)
