@@ -118,7 +118,7 @@ class EMState:
             evidence[block.sets] += block.mask(log_evidence).sum(1)
             return resp.to(block.x.dtype)
 
-        sums = self._sums(self._blocks(), responsibilities, old.means)
+        sums = self._sums(self._blocks(), responsibilities, old.means, density.factors)
         new, empty = m_step(sums, old, self._columns, self.reg_covar, self.min_variance)
         mean = self.points.total(evidence) / self.points.sizes.unsqueeze(-1)
         self._keep(new, empty, mean)

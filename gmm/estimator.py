@@ -17,7 +17,7 @@ from gmm.mixture import Mixture
 from gmm.points import usable_device
 from gmm.points.arrays import Rereadable, batches_of, dtype_of, generator_of, given, like, points_of
 from gmm.starts import Start
-from gmm.structures import structure, whitening
+from gmm.structures import N_FACTORS, whitening
 
 ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical "
@@ -38,17 +38,20 @@ class GaussianMixture(DensityMixin, BaseEstimator):
 
     Args:
         n_components: K.
-        covariance_type: diag, spherical, tied or full.
+        covariance_type: diag, spherical, tied, full, factor or ppca.
+        n_factors: Factors of every component if factor or ppca, at most D.
         tol: EM stops when the mean log-likelihood changes by less; with 0 never before max_iter.
         reg_covar: Added to the variances after every M-step, in squared units of X.
-        min_variance: Floor under them after that; under the eigenvalues if tied or full.
+        min_variance: Floor under them after that; under the eigenvalues if tied or full. Both act
+            on the noise if factor or ppca.
         max_iter: The largest number of EM steps.
         n_init: Restarts, run as one batch; ignored where warm_start continues.
         init_params: random, kmeans, k-means++ or random_from_data; see `gmm.Start`.
         rand_const: See `gmm.Start`.
         weights_init: Weights to begin with, (K,).
         means_init: Means to begin with, (K, D).
-        precisions_init: Inverse covariances to begin with, shaped as covariances_.
+        precisions_init: Inverse covariances to begin with, shaped as covariances_; none for factor
+            and ppca.
         random_state: Seed or generator of the starts and of `sample`.
         warm_start: Whether a second `fit` continues from the first.
         verbose: 1 prints every verbose_interval-th iteration, 2 its log-likelihoods too.
@@ -60,8 +63,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     Attributes:
         weights_: (K,).
         means_: (K, D).
-        covariances_: (K, D) if diag, (K,) if spherical, (D, D) if tied, (K, D, D) if full.
-        precisions_: Their inverses.
+        covariances_: (K, D) if diag, (K,) if spherical, (D, D) if tied, (K, D, D) if full; if
+            factor or ppca (K, D, n_factors + 1), loadings and variances of the noise.
+        precisions_: Their inverses; None if factor or ppca.
         precisions_cholesky_: Roots of these: upper triangular U with U U^T = precision.
         converged_: Whether the best restart converged.
         n_iter_: Its EM steps.
@@ -82,6 +86,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         n_components: int = 1,
         *,
         covariance_type: str = "diag",
+        n_factors: int = N_FACTORS,
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         min_variance: float = 0.0,
@@ -102,6 +107,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
+        self.n_factors = n_factors
         self.tol = tol
         self.reg_covar = reg_covar
         self.min_variance = min_variance
@@ -218,6 +224,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             n_init=self.n_init,
             start=start,
             covariance_type=self.covariance_type,
+            n_factors=self.n_factors,
             max_iter=self.max_iter,
             tol=self.tol,
             reg_covar=self.reg_covar,
@@ -255,14 +262,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):
                 f"(now {self.reg_covar}) or min_variance (now {self.min_variance}): {ILL_DEFINED}"
             )
         mixture = fit.mixture
-        kind = structure(self.covariance_type)
-        precisions = kind.inverse(mixture.covariances)
-        roots = precisions.sqrt() if kind.on_diagonal else whitening(mixture.covariances)[0]
+        precisions, roots = _precisions(mixture)
         self.weights_ = like(mixture.weights, example)
         self.means_ = like(mixture.means, example)
         self.covariances_ = like(mixture.covariances, example)
-        self.precisions_ = like(precisions, example)
-        self.precisions_cholesky_ = like(roots, example)
+        self.precisions_ = None if precisions is None else like(precisions, example)
+        self.precisions_cholesky_ = None if roots is None else like(roots, example)
         self.converged_ = bool(fit.converged)
         self.n_iter_ = int(fit.n_iter)
         history = fit.log_likelihood[: self.n_iter_]
@@ -274,3 +279,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             values = log_likelihood.flatten().tolist()
             shown = ", ".join(f"{v:.5f}" for v in values) if self.verbose > 1 else f"{max(values)}"
             print(f"  Iteration {iteration}\t log-likelihood {shown}")
+
+
+def _precisions(mixture: Mixture) -> tuple[Tensor | None, Tensor | None]:
+    """Return the inverse covariances and their roots, or None where they would be large."""
+    kind, covariances = mixture.structure, mixture.covariances
+    if not kind.takes_precisions:
+        return None, None
+    precisions = kind.inverse(covariances)
+    return precisions, precisions.sqrt() if kind.on_diagonal else whitening(covariances)[0]

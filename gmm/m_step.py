@@ -91,7 +91,11 @@ class Sums:
         self._kept: dict[tuple[int, int], _Kept] = {}
 
     def __call__(
-        self, blocks: Iterator[Block], responsibilities: Responsibilities, means: Tensor
+        self,
+        blocks: Iterator[Block],
+        responsibilities: Responsibilities,
+        means: Tensor,
+        factors: Tensor | None = None,
     ) -> tuple[Tensor, Moments]:
         """Return the counts and moments summed over all points.
 
@@ -99,6 +103,8 @@ class Sums:
             blocks: The blocks to sum over.
             responsibilities: A function from a block to its responsibilities, (G, n, M, K).
             means: Of the old parameters, (G, M, K, D).
+            factors: Of the old covariances, see `Covariance.factor`; only those of factor analysis
+                are needed.
 
         Returns:
             The counts (G, M, K), and the moments of `Covariance.moments`, in float64.
@@ -108,7 +114,7 @@ class Sums:
         moments: list[Tensor] = []
         for block in blocks:
             resp = block.mask(responsibilities(block))
-            share, parts = self._of_block(block, resp, means)
+            share, parts = self._of_block(block, resp, means, factors)
             counts[block.sets] += share
             if not moments:
                 moments = [
@@ -116,8 +122,7 @@ class Sums:
                 ]
             for total, part in zip(moments, parts, strict=True):
                 total[block.sets] += part
-        first, second = map(self.points.total, moments)
-        return self.points.total(counts), (first, second)
+        return self.points.total(counts), tuple(map(self.points.total, moments))
 
     def state(self) -> list[dict[str, Any]]:
         """Return the responsibilities and sums kept from the last step, for each block."""
@@ -129,13 +134,15 @@ class Sums:
     def restore(self, state: list[dict[str, Any]]) -> None:
         """Restore the responsibilities and sums that `state` returned."""
         for entry in state:
-            resp, counts, first, second = entry["kept"]
+            resp, counts, *moments = entry["kept"]
             g, start = entry["place"]
-            self._kept[g, start] = _Kept(resp, counts, (first, second))
+            self._kept[g, start] = _Kept(resp, counts, tuple(moments))
 
-    def _of_block(self, block: Block, resp: Tensor, means: Tensor) -> tuple[Tensor, Moments]:
+    def _of_block(
+        self, block: Block, resp: Tensor, means: Tensor, factors: Tensor | None
+    ) -> tuple[Tensor, Moments]:
         if not self._may_keep(block, resp):
-            return self.kind.sums(block, resp, means, self.columns)
+            return self.kind.sums(block, resp, means, self.columns, factors)
         counts = resp.sum(1, dtype=torch.float64)
         return counts, self._moments(block, resp, counts, means)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from gmm.density import Density, Parameters
 from gmm.model_file import read_model, write_model
 from gmm.points import Points
-from gmm.structures import Covariance, structure
+from gmm.structures import Covariance, FactorAnalysis, structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +25,10 @@ class Mixture:
     Attributes:
         log_weights: log pi, (*B, K); -inf in slots without a component.
         means: (*B, K, D).
-        covariances: (*B, K, D) if diag, (*B, K) if spherical, (*B, D, D) if tied and
-            (*B, K, D, D) if full.
-        covariance_type: diag, spherical, tied or full.
+        covariances: (*B, K, D) if diag, (*B, K) if spherical, (*B, D, D) if tied,
+            (*B, K, D, D) if full, and (*B, K, D, q + 1) if factor or ppca: the loadings of q
+            factors, and the variances of the noise as the last column.
+        covariance_type: diag, spherical, tied, full, factor or ppca.
 
     Raises:
         ValueError: If the shapes do not agree or the structure is unknown.
@@ -60,7 +61,15 @@ class Mixture:
 
     @property
     def structure(self) -> Covariance:
-        return structure(self.covariance_type)
+        return structure(self.covariance_type, self.n_factors)
+
+    @property
+    def n_factors(self) -> int | None:
+        """Return q of factor and ppca; None of the other structures, which have none."""
+        if not isinstance(structure(self.covariance_type), FactorAnalysis):
+            return None
+        columns = self.covariances.shape[-1] if self.covariances.ndim else 0
+        return max(0, columns - 1)
 
     @property
     def batch_shape(self) -> torch.Size:

@@ -18,7 +18,7 @@ LOG_2PI = math.log(2 * math.pi)
 NOISE = 16 * torch.finfo(torch.float64).eps
 
 Joint = Callable[[Block], Tensor]
-Moments = tuple[Tensor, Tensor]
+Moments = tuple[Tensor, ...]
 
 
 class Covariance(ABC):
@@ -27,6 +27,7 @@ class Covariance(ABC):
     name: str
     on_diagonal = True
     is_shared = False
+    takes_precisions = True  # inverse covariances have the shape of covariances
 
     @abstractmethod
     def shape(self, K: int, D: int) -> tuple[int, ...]:
@@ -58,9 +59,17 @@ class Covariance(ABC):
         """Return the weighted sums of points and of their squares that `update` needs."""
 
     def sums(
-        self, block: Block, resp: Tensor, means: Tensor, columns: Columns
+        self,
+        block: Block,
+        resp: Tensor,
+        means: Tensor,
+        columns: Columns,
+        factors: Tensor | None = None,
     ) -> tuple[Tensor, Moments]:
-        """Return the counts, (G, M, K), and the moments of a block."""
+        """Return the counts, (G, M, K), and the moments of a block.
+
+        The means and factors are those that the responsibilities were computed with.
+        """
         counts = resp.sum(1, dtype=torch.float64)
         return counts, self.moments(block, resp, means, columns)
 

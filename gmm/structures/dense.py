@@ -8,8 +8,8 @@ from torch import Tensor
 from gmm.points import Block
 from gmm.structures.columns import Columns
 from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Moments
-from gmm.structures.factors import inverse_root, log_det
 from gmm.structures.products import weighted_sums
+from gmm.structures.roots import inverse_root, log_det
 from gmm.structures.statistics import FEW_FEATURES, ExponentialFamily, padded
 
 

@@ -67,7 +67,12 @@ class ExponentialFamily(Covariance):
         return joint
 
     def sums(
-        self, block: Block, resp: Tensor, means: Tensor, columns: Columns
+        self,
+        block: Block,
+        resp: Tensor,
+        means: Tensor,
+        columns: Columns,
+        factors: Tensor | None = None,
     ) -> tuple[Tensor, Moments]:
         if not self.keeps_statistics(block):
             return super().sums(block, resp, means, columns)
