@@ -32,8 +32,9 @@ def leading_factors(
         generator: Source of the first loadings, the same for all components.
     """
     columns = Columns(None, *made.log_weights.shape[1:])
-    found = replace(made, covariances=_with_random_loadings(made.covariances, generator))
-    least = _LEAST * points.moments[1].mean(-1)[:, None, None, None]
+    least = _LEAST * points.moments[1].mean(-1)[:, None, None, None, None]
+    begun = _with_random_loadings(made.covariances, generator)
+    found = replace(made, covariances=_with_noise(begun, least))
     for _ in range(_STEPS):
         sums = Sums(points, made.covariance_type, columns)(
             points.blocks(), responsibilities, found.means, found.covariances

@@ -187,3 +187,18 @@ def test_a_device_that_is_not_here_is_told(device):
         gmm.GaussianMixture(2, device=device).fit(blobs(20, 2))
     with pytest.raises(ValueError, match=f"^{told}$"):
         gmm.fit_many(torch.from_numpy(blobs(20, 2)), 2, device=device)
+
+
+@pytest.mark.parametrize("name", ["factor", "ppca"])
+def test_factors_are_fitted_kept_and_used(name):
+    x = blobs(120, 5)
+    model = gmm.GaussianMixture(2, covariance_type=name, n_factors=2, random_state=0).fit(x)
+    assert model.covariances_.shape == (2, 5, 3)
+    assert model.precisions_ is model.precisions_cholesky_ is None
+    assert model.mixture_.n_factors == 2
+    np.testing.assert_allclose(model.score(x), model.mixture_.score(torch.from_numpy(x)))
+    free = 2 * (5 * 2 - 1 + (5 if name == "factor" else 1)) + 2 * 5 + 1
+    np.testing.assert_allclose(model.bic(x), -2 * model.score(x) * 120 + free * np.log(120))
+    assert model.sample(7)[0].shape == (7, 5)
+    with pytest.raises(ValueError, match=r"n_factors must be .* number of features \(5\), got 10"):
+        gmm.GaussianMixture(2, covariance_type=name).fit(x)

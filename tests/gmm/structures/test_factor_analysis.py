@@ -316,7 +316,9 @@ def test_a_number_of_factors_that_features_cannot_have_is_named(q):
 
 
 def test_covariances_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"covariances must have shape \(2, 3, 3\).*got \(2, 4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"covariances must have shape \(2, 3, 3\).*got \(2, 4, 3\)"
+    ):
         gmm.Mixture(torch.zeros(2), torch.zeros(2, 3), torch.ones(2, 4, 3), "factor")
     with pytest.raises(ValueError, match=r"covariances must have shape \(2, 3, 1\).*got \(\)"):
         gmm.Mixture(torch.zeros(2), torch.zeros(2, 3), torch.ones(()), "factor")
