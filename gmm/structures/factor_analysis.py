@@ -76,7 +76,7 @@ class FactorAnalysis(Covariance):
         scores = _Scores(means, factors, columns)
 
         def joint(block: Block) -> Tensor:
-            explained = scores(block).square().sum(-1).mul_(0.5)  # (G, n, P)
+            explained = scores(block)[..., :-1].square().sum(-1).mul_(0.5)  # (G, n, P)
             return noise(block).add_(columns.unpack(explained, fill=0))
 
         return joint
@@ -100,21 +100,17 @@ class FactorAnalysis(Covariance):
         columns: Columns,
         factors: Tensor | None = None,
     ) -> Moments:
-        """Return the sums of r x, r x^2, r y, r y x^T and r y y^T.
+        """Return the sums of r x^2, r y x^T and r y y^T, where each y ends in a 1.
 
         The means and factors are those that the responsibilities r were computed with.
         """
         if factors is None:
             raise ValueError("factors must be given, as the moments are those of their scores too")
-        y = _Scores(means, factors, columns)(block)
-        weighted = columns.pack(resp).unsqueeze(-1) * y
-        with_x = weighted_sums(weighted.flatten(-2), block.x)
-        return (
-            *_NOISE_ALONE.moments(block, resp, means, columns),
-            weighted.sum(1),
-            with_x.unflatten(1, y.shape[2:]),
-            torch.einsum("gnpq,gnpr->gpqr", weighted, y),
-        )
+        weights, y = columns.pack(resp), _Scores(means, factors, columns)(block)
+        weighted = weights.unsqueeze(-1) * y
+        with_x = weighted_sums(weighted.flatten(-2), block.x).unflatten(1, y.shape[2:])
+        with_y = torch.einsum("gnpq,gnpr->gpqr", weighted, y)
+        return weighted_sums(weights, block.squares), with_x, with_y
 
     def update(
         self, counts: Tensor, moments: Moments, means: Tensor, columns: Columns
@@ -127,16 +123,16 @@ class FactorAnalysis(Covariance):
         covariance of the points, and P from before, Lambda = S P^T chol(I + P S P^T)^-T, and
         Lambda Lambda^T + Psi has the diagonal of S.
         """
-        new_means, variances = _NOISE_ALONE.update(counts, moments[:2], means, columns)
-        n = counts.unsqueeze(-1)
-        mean_y = columns.unpack(moments[2], dim=-2, fill=0) / n
-        x_y = columns.unpack(moments[3], dim=-3, fill=0) / n.unsqueeze(-1)
-        x_y = x_y - mean_y.unsqueeze(-1) * new_means.unsqueeze(-2)  # (G, M, K, q, D)
-        y_y = columns.unpack(moments[4], dim=-3, fill=0) / n.unsqueeze(-1)
-        y_y = y_y - mean_y.unsqueeze(-1) * mean_y.unsqueeze(-2)
+        second, with_x, with_y = moments
+        of_noise = (with_x[..., -1, :], second)
+        new_means, variances = _NOISE_ALONE.update(counts, of_noise, means, columns)
+        n = counts[..., None, None]
+        x_y, y_y = (columns.unpack(m, dim=-3, fill=0) / n for m in (with_x, with_y))
+        mean_y = y_y[..., :-1, -1:]
+        x_y = x_y[..., :-1, :] - mean_y * new_means.unsqueeze(-2)  # (G, M, K, q, D)
+        y_y = y_y[..., :-1, :-1] - mean_y * mean_y.mT
         loadings = torch.linalg.solve_triangular(_cholesky_with_identity(y_y), x_y, upper=False).mT
-        noise, total = self.noise(variances - loadings.square().sum(-1)), self.noise(variances)
-        noise = noise.masked_fill(~(noise > NOISE * total), 0)
+        noise = self.noise(variances - loadings.square().sum(-1))
         return new_means, torch.cat([loadings, noise.unsqueeze(-1)], -1)
 
     def noise(self, variances: Tensor) -> Tensor:
@@ -194,7 +190,7 @@ class PPCA(FactorAnalysis):
 
 
 class _Scores:
-    """From a block to y = P (x - mu) of all components, (G, n, P, q).
+    """From a block to y = P (x - mu) of all components, and a 1 at the end, (G, n, P, q + 1).
 
     A block keeps those of the factors that it saw last, as EM asks for them twice in a step.
     """
@@ -213,8 +209,8 @@ class _Scores:
         projection, offsets = self._prepared
         own = projection[block.sets]
         y = project(block.x, own.flatten(1, 2).to(block.x.dtype)).double()
-        apart: Tensor = y.unflatten(-1, own.shape[1:3])
-        return apart.sub_(offsets[block.sets].unsqueeze(1))
+        apart = y.unflatten(-1, own.shape[1:3]).sub_(offsets[block.sets].unsqueeze(1))
+        return torch.nn.functional.pad(apart, (0, 1), value=1)
 
     @cached_property
     def _prepared(self) -> tuple[Tensor, Tensor]:

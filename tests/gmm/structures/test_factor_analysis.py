@@ -103,6 +103,37 @@ def test_nor_does_it_where_the_noise_is_at_its_floor(name):
     assert fit.mixture.covariances[..., -1].min() == floor
 
 
+def numpy_step(x, resp, mean, covariance):
+    """Return mean and covariance after a step of PX-EM: factors become N(a, R) and N(0, I) again."""
+    loadings, noise = covariance[:, :-1], covariance[:, -1:]
+    left = np.linalg.inv(np.eye(loadings.shape[1]) + loadings.T @ (loadings / noise))
+    z = (x - mean) @ (loadings / noise) @ left
+    share = resp / resp.sum()
+    z1 = np.column_stack([z, np.ones(len(x))])
+    z_z = z1.T * share @ z1
+    z_z[:-1, :-1] += left
+    both = np.linalg.solve(z_z, z1.T * share @ x).T  # loadings and mean (Bishop 2006, eq. 12.69)
+    residual = (share @ x**2) - (both * (x.T * share @ z1)).sum(1)
+    a = z_z[:-1, -1]
+    stretched = both[:, :-1] @ (z_z[:-1, :-1] - np.outer(a, a)) @ both[:, :-1].T
+    return both[:, -1] + both[:, :-1] @ a, stretched, residual
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_a_step_is_that_of_px_em_in_numpy(name):
+    x = correlated(90, 5, 2)
+    start = mixture_on(x, name, 3, 2)
+    resp = start.predict_proba(x).numpy()
+    end = gmm.fit_em(x, start, max_iter=1).mixture
+    np.testing.assert_allclose(end.weights, resp.mean(0))
+    for k in range(3):
+        old = start.means[k].numpy(), start.covariances[k].numpy()
+        mean, explained, noise = numpy_step(x.numpy(), resp[:, k], *old)
+        noise = noise if name == "factor" else np.full(5, noise.mean())
+        np.testing.assert_allclose(end.means[k], mean)
+        np.testing.assert_allclose(dense(end.covariances)[k], explained + np.diag(noise))
+
+
 @pytest.mark.parametrize(("name", "plain"), [("factor", "diag"), ("ppca", "spherical")])
 @pytest.mark.parametrize("rand_const", [None, 2.0])
 def test_without_factors_only_the_noise_is_left(name, plain, rand_const):
