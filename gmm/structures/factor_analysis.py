@@ -11,7 +11,6 @@ The two nearly cancel where noise is small beside the factors, and points are th
 in float64.
 """
 
-from functools import cached_property
 from numbers import Integral
 
 import torch
@@ -21,7 +20,8 @@ from gmm.points import Block
 from gmm.structures.columns import Columns
 from gmm.structures.covariance import NOISE, Covariance, Joint, Moments
 from gmm.structures.diagonal import Diag
-from gmm.structures.products import project, weighted_sums
+from gmm.structures.factor_scores import Scores, cholesky_with_identity, projection, root
+from gmm.structures.products import weighted_sums
 
 _NOISE_ALONE = Diag()
 
@@ -71,9 +71,9 @@ class FactorAnalysis(Covariance):
     def log_joint(
         self, log_weights: Tensor, means: Tensor, factors: Tensor, columns: Columns
     ) -> Joint:
-        half_log_det = _root(factors).diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        half_log_det = root(factors).diagonal(dim1=-2, dim2=-1).log().sum(-1)
         noise = _NOISE_ALONE.log_joint(log_weights - half_log_det, means, factors[..., -1], columns)
-        scores = _Scores(means, factors, columns)
+        scores = Scores(means, factors, columns)
 
         def joint(block: Block) -> Tensor:
             explained = scores(block)[..., :-1].square().sum(-1).mul_(0.5)  # (G, n, P)
@@ -106,7 +106,7 @@ class FactorAnalysis(Covariance):
         """
         if factors is None:
             raise ValueError("factors must be given, as the moments are those of their scores too")
-        weights, y = columns.pack(resp), _Scores(means, factors, columns)(block)
+        weights, y = columns.pack(resp), Scores(means, factors, columns)(block)
         weighted = weights.unsqueeze(-1) * y
         with_x = weighted_sums(weighted.flatten(-2), block.x).unflatten(1, y.shape[2:])
         with_y = torch.einsum("gnpq,gnpr->gpqr", weighted, y)
@@ -131,7 +131,7 @@ class FactorAnalysis(Covariance):
         mean_y = y_y[..., :-1, -1:]
         x_y = x_y[..., :-1, :] - mean_y * new_means.unsqueeze(-2)  # (G, M, K, q, D)
         y_y = y_y[..., :-1, :-1] - mean_y * mean_y.mT
-        loadings = torch.linalg.solve_triangular(_cholesky_with_identity(y_y), x_y, upper=False).mT
+        loadings = torch.linalg.solve_triangular(cholesky_with_identity(y_y), x_y, upper=False).mT
         noise = self.noise(variances - loadings.square().sum(-1))
         return new_means, torch.cat([loadings, noise.unsqueeze(-1)], -1)
 
@@ -147,12 +147,12 @@ class FactorAnalysis(Covariance):
     def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
         noise = covariances[..., -1]
         total = noise + covariances[..., :-1].square().sum(-1)
-        broken: Tensor = ~((noise > NOISE * total) & noise.isfinite()).all(-1)
+        broken: Tensor = ~(noise > NOISE * total).all(-1)
         return broken
 
     def inverse(self, covariances: Tensor) -> Tensor:
         """Return the precisions as matrices, (..., K, D, D), which few features alone allow."""
-        P = _projection(covariances)
+        P = projection(covariances)
         return torch.diag_embed(covariances[..., -1].reciprocal()) - P.mT @ P
 
     def from_variances(self, variances: Tensor) -> Tensor:
@@ -187,56 +187,3 @@ class PPCA(FactorAnalysis):
 
     def noise(self, variances: Tensor) -> Tensor:
         return variances.mean(-1, keepdim=True).expand_as(variances)
-
-
-class _Scores:
-    """From a block to y = P (x - mu) of all components, and a 1 at the end, (G, n, P, q + 1).
-
-    A block keeps those of the factors that it saw last, as EM asks for them twice in a step.
-    """
-
-    def __init__(self, means: Tensor, factors: Tensor, columns: Columns) -> None:
-        self._means, self._factors, self._columns = means, factors, columns
-
-    def __call__(self, block: Block) -> Tensor:
-        kept = vars(block).get("scores")
-        if kept is None or kept[0] is not self._factors:
-            kept = vars(block)["scores"] = (self._factors, self._of(block))
-        scores: Tensor = kept[1]
-        return scores
-
-    def _of(self, block: Block) -> Tensor:
-        projection, offsets = self._prepared
-        own = projection[block.sets]
-        y = project(block.x, own.flatten(1, 2).to(block.x.dtype)).double()
-        apart = y.unflatten(-1, own.shape[1:3]).sub_(offsets[block.sets].unsqueeze(1))
-        return torch.nn.functional.pad(apart, (0, 1), value=1)
-
-    @cached_property
-    def _prepared(self) -> tuple[Tensor, Tensor]:
-        """Return P of all components, (G, P, q, D), and P mu, (G, P, q)."""
-        projection = self._columns.pack(_projection(self._factors), -3)
-        means = self._columns.pack(self._means, -2).unsqueeze(-1)
-        return projection, (projection @ means).squeeze(-1)
-
-
-def _cholesky_with_identity(matrices: Tensor) -> Tensor:
-    """Return L with L L^T = I + A for positive semidefinite A, (..., q, q)."""
-    q = matrices.shape[-1]
-    L: Tensor = torch.linalg.cholesky_ex(
-        matrices + torch.eye(q, dtype=matrices.dtype, device=matrices.device)
-    )[0]
-    return L
-
-
-def _root(covariances: Tensor) -> Tensor:
-    """Return L with L L^T = I + Lambda^T Psi^-1 Lambda, (..., q, q)."""
-    loadings = covariances[..., :-1]
-    return _cholesky_with_identity(loadings.mT @ (loadings / covariances[..., -1:]))
-
-
-def _projection(covariances: Tensor) -> Tensor:
-    """Return P = L^-1 Lambda^T Psi^-1, (..., q, D)."""
-    scaled = covariances[..., :-1] / covariances[..., -1:]
-    projection: Tensor = torch.linalg.solve_triangular(_root(covariances), scaled.mT, upper=False)
-    return projection

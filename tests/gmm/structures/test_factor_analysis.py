@@ -104,7 +104,10 @@ def test_nor_does_it_where_the_noise_is_at_its_floor(name):
 
 
 def numpy_step(x, resp, mean, covariance):
-    """Return mean and covariance after a step of PX-EM: factors become N(a, R) and N(0, I) again."""
+    """Return the mean, explained covariance and noise after a step of PX-EM.
+
+    Factors become N(a, R), and then N(0, I) again.
+    """
     loadings, noise = covariance[:, :-1], covariance[:, -1:]
     left = np.linalg.inv(np.eye(loadings.shape[1]) + loadings.T @ (loadings / noise))
     z = (x - mean) @ (loadings / noise) @ left
