@@ -16,7 +16,7 @@ from gmm.points.arrays import Rereadable, dtype_of, generator_of, like
 from gmm.prior import covariance_of, mean_of
 from gmm.rounding import ILL_DEFINED
 from gmm.starts import MEANS, Start
-from gmm.structures import STRUCTURES, structure
+from gmm.structures import linear
 from gmm.variational import DISTRIBUTION, PROCESS, Hyperparameters, Posterior
 from gmm.verbose import Verbose
 
@@ -90,7 +90,7 @@ class BayesianGaussianMixture(FittedMixture):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "covariance_type": [StrOptions({"diag", "full", "spherical", "tied"})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "reg_covar": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -175,7 +175,7 @@ class BayesianGaussianMixture(FittedMixture):
     def _fit(
         self, data: Tensor | Rereadable, example: Any, continues: bool, verbose: Verbose | None
     ) -> None:
-        kind = structure(self.covariance_type)
+        kind = linear(self.covariance_type)
         points, _ = open_points(
             data,
             device=self.device,
@@ -200,7 +200,7 @@ class BayesianGaussianMixture(FittedMixture):
 
     def _prior(self, points: Points) -> Hyperparameters:
         """Return the prior of the points' data set, relative to their centre."""
-        kind, D = structure(self.covariance_type), points.n_features
+        kind, D = linear(self.covariance_type), points.n_features
         kinds = (PROCESS, DISTRIBUTION)
         if self.weight_concentration_prior_type not in kinds:
             raise ValueError(

@@ -17,6 +17,7 @@ from gmm.mixture import Mixture
 from gmm.points.arrays import dtype_of, generator_of, like, points_of
 from gmm.prior import NormalInverseWishart
 from gmm.starts import Start
+from gmm.structures import N_FACTORS
 
 
 class MixtureClassifier(ClassifierMixin, BaseEstimator):
@@ -51,6 +52,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         *,
         classes: Any = None,
         covariance_type: str = "diag",
+        n_factors: int = N_FACTORS,
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         min_variance: float = 0.0,
@@ -67,6 +69,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.n_components = n_components
         self.classes = classes
         self.covariance_type = covariance_type
+        self.n_factors = n_factors
         self.tol = tol
         self.reg_covar = reg_covar
         self.min_variance = min_variance
@@ -171,6 +174,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             n_init=self.n_init,
             start=Start(self.init_params, rand_const=self.rand_const),
             covariance_type=self.covariance_type,
+            n_factors=self.n_factors,
             max_iter=self.max_iter,
             tol=self.tol,
             reg_covar=self.reg_covar,

@@ -42,6 +42,7 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     classes = class_numbers(config.classes)
     (start,) = start_names(config.start)
     faces = face_points(config)
+    settings.require_features(faces.n_features)
     chosen = class_faces(faces, classes, max(settings.sizes))
     announce(faces, settings, folder)
     state = KeptState(folder, config.checkpoint_every_seconds, config.resume is not None)

@@ -47,6 +47,7 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     require_integer("mixture.n_components", settings.n_components, 1)
     names = start_names(config.start, both=True)
     faces = face_points(config)
+    settings.require_features(faces.n_features)
     points = fitted_points(config, faces)
     require_integer("mixture.n_components", settings.n_components, 1, points.n)
     announce(faces, settings, folder)

@@ -12,7 +12,7 @@ from gmm.kernels import n_statistics
 from gmm.kernels.passes import Components
 from gmm.kernels.update import natural_parameters, quadratic_of_all, settle_step, update
 from gmm.points import Points
-from gmm.structures import Covariance, structure
+from gmm.structures import Covariance, linear
 
 Array = np.ndarray[Any, Any]
 
@@ -50,7 +50,7 @@ class CompiledSteps:
         self._floors = (reg_covar, min_variance)
         self._tol = tol
         self._most = precision / torch.finfo(torch.float64).eps
-        kind = structure(state.covariance_type)
+        kind = linear(state.covariance_type)
         self._products, self._is_shared = kind.products, kind.is_shared
         weights, means, covariances = state.tensors()
         arrays = [weights, means, _matrices(covariances, kind), _matrices(factors, kind)]

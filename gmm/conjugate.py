@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from gmm.structures import Covariance
+from gmm.structures import Linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +19,12 @@ class ConjugatePrior:
         mean: Relative to the centres of the points, (G, 1, 1, D).
         mean_precision: kappa.
         degrees_of_freedom: nu.
-        covariance: S, (G, M, *shape) with K = 1, see `Covariance.shape`.
+        covariance: S, (G, M, *shape) with K = 1, see `Linear.shape`.
         weight_concentration: alpha.
         log_norm: Logarithm of the density's normaliser, (G, M).
     """
 
-    kind: Covariance
+    kind: Linear
     mean: Tensor
     mean_precision: float
     degrees_of_freedom: float
@@ -66,7 +66,7 @@ class ConjugatePrior:
     ) -> Tensor:
         """Return the log-density of the parameters of all components together, (G, M).
 
-        The factors are those that `Covariance.factor` returns for the covariances.
+        The factors are those that `Linear.factor` returns for the covariances.
         """
         used, D = log_weights > -torch.inf, means.shape[-1]
         none = torch.zeros_like(log_weights)

@@ -9,7 +9,7 @@ from torch import Tensor
 from gmm.density import Density, Parameters
 from gmm.kernels import EVIDENCE, JOINT, LIKELIEST, RESPONSIBILITIES, use_kernels
 from gmm.points import Block, Points
-from gmm.structures import Columns, Covariance, Moments, structure
+from gmm.structures import Columns, Covariance, Linear, Moments, structure
 from gmm.sweeps import fill_values, sweep_sets
 
 # Errors of a log density that do not show in results of a type.
@@ -55,8 +55,8 @@ def expect(
     """
     sets = sets or [True] * len(points)
     kind = structure(parameters.covariance_type)
-    if use_kernels(points.device) and _is_exact(kind, points, factors):
-        return _by_kernels(points, parameters, factors, columns, sets, entropy)
+    if use_kernels(points.device) and isinstance(kind, Linear) and _is_exact(kind, points, factors):
+        return _by_kernels(kind, points, parameters, factors, columns, sets, entropy)
     return _by_blocks(points, parameters, factors, columns, sets, entropy)
 
 
@@ -73,7 +73,9 @@ def values_of(points: Points, parameters: Parameters, what: int, dtype: torch.dt
     shape = (G, int(points.n_points.max()), M, *([K] if what in (JOINT, RESPONSIBILITIES) else []))
     out = torch.empty(shape, dtype=dtype, device=points.device)
     factors = kind.factor(parameters.covariances)
-    if use_kernels(points.device) and kind.is_linear and _is_exact(kind, points, factors):
+    is_whole = isinstance(kind, Linear) and kind.is_whole and use_kernels(points.device)
+    if is_whole and _is_exact(kind, points, factors):
+        assert isinstance(kind, Linear)
         natural = kind.natural(parameters.log_weights, parameters.means, factors)
         used = parameters.log_weights > -torch.inf
         fill_values(points, kind.products, natural, used, what, out)
@@ -110,6 +112,7 @@ def _is_exact(kind: Covariance, points: Points, factors: Tensor) -> bool:
 
 
 def _by_kernels(
+    kind: Linear,
     points: Points,
     parameters: Parameters,
     factors: Tensor,
@@ -117,7 +120,7 @@ def _by_kernels(
     sets: list[bool],
     entropy: bool,
 ) -> Expected:
-    kind, used = structure(parameters.covariance_type), parameters.log_weights > -torch.inf
+    used = parameters.log_weights > -torch.inf
     natural = kind.natural(parameters.log_weights, parameters.means, factors)
     swept = sweep_sets(points, kind.products, natural, used, sets=sets, entropy=entropy)
     sums, log_evidence = columns.pack(swept.sums, -2), swept.evidence
@@ -147,7 +150,9 @@ def _by_blocks(
         return resp.to(block.x.dtype)
 
     blocks = (b for b in points.blocks() if any(sets[b.sets]))
-    counts, moments = sum_up(points, kind, blocks, responsibilities, parameters.means, columns)
+    counts, moments = sum_up(
+        points, kind, blocks, responsibilities, parameters.means, columns, factors
+    )
     evidence = points.total(evidence)
     return Expected(counts, moments, evidence[0], evidence[1] if entropy else None)
 
@@ -159,6 +164,7 @@ def sum_up(
     responsibilities: Callable[[Block], Tensor],
     means: Tensor,
     columns: Columns,
+    factors: Tensor | None = None,
 ) -> tuple[Tensor, Moments]:
     """Return counts (G, M, K) and moments under any responsibilities, block by block.
 
@@ -169,12 +175,13 @@ def sum_up(
         responsibilities: A function from a block to its responsibilities, (G, n, M, K).
         means: What moments may be relative to, (G, M, K, D).
         columns: Packing of the components.
+        factors: Of the old covariances, see `Covariance.factor`; factor analysis needs them.
     """
     counts = torch.zeros(means.shape[:3], dtype=torch.float64, device=points.device)
     moments: list[Tensor] = []
     for block in blocks:
         resp = block.weigh(responsibilities(block))
-        share, parts = kind.sums(block, resp, means, columns)
+        share, parts = kind.sums(block, resp, means, columns, factors)
         counts[block.sets] += share
         if not moments:
             moments = [counts.new_zeros(len(points), *part.shape[1:]) for part in parts]

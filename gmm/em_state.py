@@ -14,7 +14,7 @@ from gmm.mixture import Mixture
 from gmm.points import Points
 from gmm.prior import NormalInverseWishart
 from gmm.replay import Glance, Replay
-from gmm.structures import Columns, structure
+from gmm.structures import Columns, Linear, structure
 
 if TYPE_CHECKING:
     from gmm.compiled_steps import CompiledSteps
@@ -145,7 +145,8 @@ class EMState:
     def _compiled_steps(self) -> "CompiledSteps | None":
         """Return what takes steps without PyTorch, where it can."""
         floors_eigenvalues = not self.structure.on_diagonal and self.min_variance > 0
-        is_plain = self.prior is None and not floors_eigenvalues and self.points.is_alone
+        is_plain = isinstance(self.structure, Linear) and self.prior is None
+        is_plain = is_plain and not floors_eigenvalues and self.points.is_alone
         if not (is_plain and use_kernels(self.points.device)):
             return None
         from gmm.compiled_steps import FLAGS, CompiledSteps

@@ -17,7 +17,7 @@ from gmm.points.arrays import Rereadable, dtype_of, generator_of, given
 from gmm.prior import NormalInverseWishart
 from gmm.rounding import ILL_DEFINED, check_range, settled
 from gmm.starts import MEANS, Start
-from gmm.structures import STRUCTURES
+from gmm.structures import N_FACTORS, STRUCTURES
 from gmm.verbose import Verbose
 
 
@@ -29,17 +29,20 @@ class GaussianMixture(FittedMixture):
 
     Args:
         n_components: K.
-        covariance_type: full, tied, diag or spherical.
+        covariance_type: full, tied, diag, spherical, factor or ppca.
+        n_factors: Factors of every component if factor or ppca, at most D.
         tol: EM stops when the mean log-likelihood changes by less; with 0 never before max_iter.
         reg_covar: Added to the variances after every M-step, in squared units of X.
-        min_variance: Floor under them after that; under the eigenvalues if tied or full.
+        min_variance: Floor under them after that; under the eigenvalues if tied or full. Both act
+            on the noise if factor or ppca.
         max_iter: The largest number of EM steps.
         n_init: Restarts, run as one batch; ignored where warm_start continues.
         init_params: random, kmeans, k-means++ or random_from_data; see `gmm.Start`.
         rand_const: See `gmm.Start`.
         weights_init: Weights to begin with, (K,).
         means_init: Means to begin with, (K, D).
-        precisions_init: Inverse covariances to begin with, shaped as covariances_.
+        precisions_init: Inverse covariances to begin with, shaped as covariances_; none for factor
+            and ppca.
         prior: With one, EM finds a maximum of the posterior; see `gmm.fit_em`.
         random_state: Seed or generator of the starts and of `sample`.
         warm_start: Whether a second `fit` continues from the first.
@@ -53,8 +56,9 @@ class GaussianMixture(FittedMixture):
     Attributes:
         weights_: (K,).
         means_: (K, D).
-        covariances_: (K, D) if diag, (K,) if spherical, (D, D) if tied, (K, D, D) if full.
-        precisions_: Their inverses.
+        covariances_: (K, D) if diag, (K,) if spherical, (D, D) if tied, (K, D, D) if full; if
+            factor or ppca (K, D, n_factors + 1), loadings and variances of the noise.
+        precisions_: Their inverses; None if factor or ppca.
         precisions_cholesky_: Roots of these: upper triangular U with U U^T = precision.
         converged_: Whether the best restart converged.
         n_iter_: Its EM steps.
@@ -73,6 +77,7 @@ class GaussianMixture(FittedMixture):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions(set(STRUCTURES))],
+        "n_factors": [Interval(Integral, 0, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "reg_covar": [Interval(Real, 0, None, closed="left")],
         "min_variance": [Interval(Real, 0, None, closed="left")],
@@ -102,6 +107,7 @@ class GaussianMixture(FittedMixture):
         n_components: int = 1,
         *,
         covariance_type: str = "full",
+        n_factors: int = N_FACTORS,
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         min_variance: float = 0.0,
@@ -123,6 +129,7 @@ class GaussianMixture(FittedMixture):
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
+        self.n_factors = n_factors
         self.tol = tol
         self.reg_covar = reg_covar
         self.min_variance = min_variance
@@ -175,6 +182,7 @@ class GaussianMixture(FittedMixture):
             n_init=self.n_init,
             start=start,
             covariance_type=self.covariance_type,
+            n_factors=self.n_factors,
             max_iter=self.max_iter,
             tol=self.tol,
             reg_covar=self.reg_covar,

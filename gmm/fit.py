@@ -13,7 +13,7 @@ from gmm.points import Batches, Distributed, open_points
 from gmm.prior import NormalInverseWishart
 from gmm.rounding import check_range
 from gmm.starts import Start, start_points
-from gmm.structures import structure
+from gmm.structures import N_FACTORS, structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +77,7 @@ def fit_many(
     n_init: int = 1,
     start: Start | None = None,
     covariance_type: str = "diag",
+    n_factors: int = N_FACTORS,
     max_iter: int = 100,
     tol: float = 1e-3,
     reg_covar: float = 0.0,
@@ -97,7 +98,8 @@ def fit_many(
         n_components: K, or a list of K.
         n_init: Restarts, of which the best is kept.
         start: How they begin.
-        covariance_type: diag, spherical, tied or full.
+        covariance_type: diag, spherical, tied, full, factor or ppca.
+        n_factors: Factors of every component if factor or ppca, at most D.
         max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback, memory
             and prior.
         generator: Source of randomness, on the CPU.
@@ -121,7 +123,7 @@ def fit_many(
         >>> [1, 2, 3][fits.mixture.bic(x).argmin()]
         2
     """
-    kind, K = structure(covariance_type), n_components
+    kind, K = structure(covariance_type, n_factors), n_components
     largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
     points, shape = open_points(
         data,
@@ -136,6 +138,7 @@ def fit_many(
         n_components,
         start or Start(),
         covariance_type=covariance_type,
+        n_factors=n_factors,
         n_init=n_init,
         reg_covar=reg_covar,
         min_variance=min_variance,

@@ -127,8 +127,8 @@ class FittedMixture(DensityMixin, BaseEstimator):
         self.weights_ = like(mixture.weights, example)
         self.means_ = like(mixture.means, example)
         self.covariances_ = like(mixture.covariances, example)
-        self.precisions_ = like(precisions, example)
-        self.precisions_cholesky_ = like(roots, example)
+        self.precisions_ = None if precisions is None else like(precisions, example)
+        self.precisions_cholesky_ = None if roots is None else like(roots, example)
 
     def _set_history(self, n_iter: int, bounds: Tensor) -> None:
         self.n_iter_ = n_iter

@@ -54,10 +54,16 @@ def given_precisions(precisions: Tensor | None, kind: Covariance, K: int, D: int
     """Check the given precisions and return their inverses, the covariances, in float64.
 
     Raises:
-        ValueError: If they have another shape or are not positive (definite).
+        ValueError: If the structure has none, or they have another shape or are not positive
+            (definite).
     """
     if precisions is None:
         return None
+    if not kind.takes_precisions:
+        raise ValueError(
+            f"precisions_init must be None with covariance_type {kind.name!r}, got shape "
+            f"{tuple(precisions.shape)}; to begin with given factors, pass a Mixture to fit_em"
+        )
     name = f"{kind.name} precision"
     _check_shape("precisions_init", name, precisions, kind.shape(K, D))
     _check_finite("precisions_init", precisions)

@@ -11,7 +11,7 @@ from gmm.em import check_limits
 from gmm.kernels import ready_for_passes
 from gmm.points import Points
 from gmm.starts import Start, start_means, sums_of_nearest
-from gmm.structures import Columns, Moments, structure
+from gmm.structures import Columns, Moments, linear
 from gmm.variational import Hyperparameters, Posterior
 
 # scikit-learn's
@@ -138,7 +138,7 @@ class _Run:
         some = self.active.any(0).nonzero().squeeze(-1)
         old = self.posterior.of([t[:, some] for t in self.posterior.tensors()])
         columns = Columns(None, *old.mean_precision.shape[1:])
-        parameters, kind = old.parameters(), structure(old.covariance_type)
+        parameters, kind = old.parameters(), linear(old.covariance_type)
         factors = kind.factor(parameters.covariances)
         found = expect(self.points, parameters, factors, columns, entropy=True)
         assert found.entropy is not None
@@ -154,7 +154,7 @@ class _Run:
             is_new = sound.view(*sound.shape, *[1] * (made.ndim - 2))
             kept[:, some] = torch.where(is_new, made, kept[:, some])
         self.singular[:, some] |= singular
-        factors = structure(new.covariance_type).factor(new.covariances)
+        factors = linear(new.covariance_type).factor(new.covariances)
         bound = torch.full_like(self.previous, torch.nan)
         bound[:, some] = new.lower_bound(factors, r_log_r).masked_fill(~sound, torch.nan)
         self.history.append(bound)
@@ -166,6 +166,6 @@ class _Run:
         return bound
 
     def _is_singular(self, posterior: Posterior) -> Tensor:
-        kind = structure(posterior.covariance_type)
+        kind = linear(posterior.covariance_type)
         factors = kind.factor(posterior.covariances)
         return kind.is_singular(posterior.covariances, factors, posterior.means.shape[-2])

@@ -20,7 +20,7 @@ from gmm.kernels import EVIDENCE, JOINT, LIKELIEST, RESPONSIBILITIES
 from gmm.model_file import read_model, write_model
 from gmm.moments import overall_covariance, overall_mean
 from gmm.points import Points
-from gmm.structures import Covariance, structure
+from gmm.structures import Covariance, FactorAnalysis, structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +33,10 @@ class Mixture:
     Attributes:
         log_weights: log pi, (*B, K); -inf in slots without a component.
         means: (*B, K, D).
-        covariances: (*B, K, D) if diag, (*B, K) if spherical, (*B, D, D) if tied and
-            (*B, K, D, D) if full.
-        covariance_type: diag, spherical, tied or full.
+        covariances: (*B, K, D) if diag, (*B, K) if spherical, (*B, D, D) if tied,
+            (*B, K, D, D) if full, and (*B, K, D, q + 1) if factor or ppca: the loadings of q
+            factors, and the variances of the noise as the last column.
+        covariance_type: diag, spherical, tied, full, factor or ppca.
 
     Raises:
         ValueError: If the shapes do not agree or the structure is unknown.
@@ -68,7 +69,15 @@ class Mixture:
 
     @property
     def structure(self) -> Covariance:
-        return structure(self.covariance_type)
+        return structure(self.covariance_type, self.n_factors)
+
+    @property
+    def n_factors(self) -> int | None:
+        """Return q of factor and ppca; None of the other structures, which have none."""
+        if not isinstance(structure(self.covariance_type), FactorAnalysis):
+            return None
+        columns = self.covariances.shape[-1] if self.covariances.ndim else 0
+        return max(0, columns - 1)
 
     @property
     def batch_shape(self) -> torch.Size:
@@ -199,8 +208,8 @@ class Mixture:
     def condition(self, dims: Iterable[int], values: Tensor) -> "Mixture":
         """Return the mixtures of the other features where those of dims have the given values.
 
-        The structure stays; how weights and means depend on the values, and covariances do not:
-        Bishop 2006, eqs. 2.81-2.82, and Bayes' rule for the weights.
+        The structure stays, but factor and ppca become full. How weights and means depend on the
+        values, and covariances do not: Bishop 2006, eqs. 2.81-2.82, and Bayes' rule for weights.
 
         Args:
             dims: The features that are known; -1 is the last.
@@ -223,8 +232,16 @@ class Mixture:
             tensor([5.0013, 7.0000, 8.9987])
         """
         given = torch.as_tensor(values)
-        parts = condition(self.tensors(), self.covariance_type, dims, given)
-        return self._with(new.to(old.dtype) for new, old in zip(parts, self.tensors(), strict=True))
+        own = self._with_precisions()
+        parts = condition(own.tensors(), own.covariance_type, dims, given)
+        return own._with(new.to(old.dtype) for new, old in zip(parts, own.tensors(), strict=True))
+
+    def _with_precisions(self) -> "Mixture":
+        """Return the same mixtures with matrices for covariances of factors and noise."""
+        if self.structure.takes_precisions:
+            return self
+        matrices = self.structure.per_component(self.covariances, self.n_features)
+        return Mixture(self.log_weights, self.means, matrices, "full")
 
     def entropy_bounds(self) -> Bounds:
         """Return what the entropy of each mixture is at least and at most, in nats, (*B).
@@ -300,7 +317,8 @@ class Mixture:
                 f"to_sklearn must be asked of one mixture, got {tuple(self.batch_shape)}"
             )
         used = self[()]
-        return to_sklearn(*used.tensors(), self.covariance_type)
+        used = used._with_precisions()
+        return to_sklearn(*used.tensors(), used.covariance_type)
 
     @classmethod
     def from_sklearn(cls, model: Any) -> "Mixture":

@@ -9,7 +9,7 @@ from torch import Tensor
 from gmm.conjugate import ConjugatePrior, beside
 from gmm.given import given_covariance, given_mean
 from gmm.points import Points
-from gmm.structures import Covariance, structure
+from gmm.structures import Linear, linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class NormalInverseWishart:
             ValueError: If an attribute does not suit the points, or their own covariance has no
                 density.
         """
-        kind, D = structure(covariance_type), points.n_features
+        kind, D = linear(covariance_type), points.n_features
         nu = D + 2 if self.degrees_of_freedom is None else self.degrees_of_freedom
         least = 0 if kind.on_diagonal else D - 1
         if not nu > least:
@@ -89,7 +89,7 @@ class NormalInverseWishart:
         )
         return replace(prior, log_norm=prior.log_normaliser(n_components))
 
-    def _scale(self, points: Points, n_components: Tensor, kind: Covariance) -> Tensor:
+    def _scale(self, points: Points, n_components: Tensor, kind: Linear) -> Tensor:
         """Return S for G x M mixtures, with K = 1 where the structure has a K."""
         scale = covariance_of(points, "covariance", self.covariance, kind)
         scale = scale.unsqueeze(1).expand(*n_components.shape, *scale.shape[1:])
@@ -113,7 +113,7 @@ def mean_of(points: Points, name: str, mean: Any) -> Tensor:
     return given - points.center.double()
 
 
-def covariance_of(points: Points, name: str, covariance: Any, kind: Covariance) -> Tensor:
+def covariance_of(points: Points, name: str, covariance: Any, kind: Linear) -> Tensor:
     """Return a given covariance, or by default that of the points, for every data set.
 
     Its shape is (G, D) if diag, (G,) if spherical, (G, D, D) if tied or full; divided by N - 1.

@@ -52,13 +52,17 @@ def check_range(mixture: Mixture, singular: Tensor, points: Callable[[], Points]
         )
 
 
-def precisions_of(mixture: Mixture) -> tuple[Tensor, Tensor]:
+def precisions_of(mixture: Mixture) -> tuple[Tensor | None, Tensor | None]:
     """Return the inverses of one mixture's covariances, as rounded to its dtype, and their roots.
+
+    Both are None where they would be far larger than the covariances: of factor and ppca.
 
     Raises:
         ValueError: If that dtype leaves one without an inverse.
     """
     kind, dtype = mixture.structure, mixture.means.dtype
+    if not kind.takes_precisions:
+        return None, None
     covariances = mixture.covariances.double()
     if kind.on_diagonal:
         precisions = kind.inverse(covariances)
@@ -99,6 +103,8 @@ def _words(dtype: torch.dtype) -> tuple[str, str]:
 def _variances(mixture: Mixture) -> Tensor:
     """Return the variance of every component and feature, (*B, K, D)."""
     covariances, kind = mixture.covariances, mixture.structure
+    if not kind.takes_precisions:  # of factors and noise
+        return covariances[..., :-1].square().sum(-1) + covariances[..., -1]
     if not kind.on_diagonal:
         covariances = covariances.diagonal(0, -2, -1)
         covariances = covariances.unsqueeze(-2) if kind.is_shared else covariances

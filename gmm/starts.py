@@ -1,7 +1,7 @@
 """Where EM begins: random, k-means and data-point starts, or given parameters."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from gmm.conjugate import ConjugatePrior
 from gmm.density import Parameters
 from gmm.e_step import sum_up
+from gmm.factor_starts import factors_of_all, leading_factors
 from gmm.given import given_means, given_precisions, given_weights
 from gmm.kernels import use_kernels
 from gmm.kmeans import (
@@ -25,7 +26,15 @@ from gmm.m_step import m_step
 from gmm.mixture import Mixture
 from gmm.points import Block, Points, open_points
 from gmm.prior import NormalInverseWishart
-from gmm.structures import Columns, Moments, structure
+from gmm.structures import (
+    N_FACTORS,
+    Columns,
+    Covariance,
+    FactorAnalysis,
+    Linear,
+    Moments,
+    structure,
+)
 from gmm.sweeps import sweep_sets
 
 
@@ -38,12 +47,14 @@ class Start:
             rand_const; "kmeans": after lloyd_iter Lloyd iterations from random points;
             "k-means++": at points far from each other; "random_from_data": at random points.
         rand_const: With a number, weights begin in proportion to rand_const + U(0, 1) and
-            variances at twice those of the data. With None, weights and covariances are those of
-            the points nearest to each mean; "random", which has no such points, then takes 1.
+            variances at twice those of the data, as the loadings and noise of factor analysis do.
+            With None, weights and covariances are those of the points nearest to each mean;
+            "random", which has no such points, then takes 1.
         lloyd_iter: See init_params.
         weights_init: Given weights, (K,), instead of these.
         means_init: Given means, (K, D).
-        precisions_init: Given inverse covariances, shaped as the covariances of one mixture.
+        precisions_init: Given inverse covariances, shaped as the covariances of one mixture; none
+            for factor and ppca.
     """
 
     init_params: str = "kmeans"
@@ -69,6 +80,7 @@ def make_start(
     start: Start | None = None,
     *,
     covariance_type: str = "diag",
+    n_factors: int = N_FACTORS,
     n_init: int = 1,
     reg_covar: float = 0.0,
     min_variance: float = 0.0,
@@ -81,7 +93,8 @@ def make_start(
         data: As for `fit_em`, of batch shape *C.
         n_components: K, or a list of K whose mixtures are padded to the largest.
         start: How to begin.
-        covariance_type: diag, spherical, tied or full.
+        covariance_type: diag, spherical, tied, full, factor or ppca.
+        n_factors: Factors of every component if factor or ppca, at most D.
         n_init: Restarts.
         reg_covar: Added to the covariances; given ones are taken as they are.
         min_variance: Floor under the covariances, likewise.
@@ -91,13 +104,20 @@ def make_start(
     Raises:
         ValueError: If a given parameter is not possible, or K does not fit the data.
     """
-    wide = structure(covariance_type).on_diagonal
-    points, shape = open_points(data, chunk_size=chunk_size, wide=wide)
+    kind, K = structure(covariance_type, n_factors), n_components
+    largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
+    points, shape = open_points(
+        data,
+        chunk_size=chunk_size,
+        row_numbers=lambda D: kind.row_numbers(n_mixtures, largest, D),
+        wide=kind.on_diagonal,
+    )
     made = start_points(
         points,
         n_components,
         start or Start(),
         covariance_type=covariance_type,
+        n_factors=n_factors,
         n_init=n_init,
         reg_covar=reg_covar,
         min_variance=min_variance,
@@ -113,6 +133,7 @@ def start_points(
     start: Start,
     *,
     covariance_type: str,
+    n_factors: int,
     n_init: int,
     reg_covar: float,
     min_variance: float,
@@ -125,11 +146,11 @@ def start_points(
     """
     sizes = [n_components] if isinstance(n_components, int) else list(n_components)
     _check_sizes(sizes, n_init, points)
-    K, D = max(sizes), points.n_features
+    K, D, kind = max(sizes), points.n_features, structure(covariance_type, n_factors)
     given = (
         given_weights(start.weights_init, K),
         given_means(start.means_init, K, D),
-        given_precisions(start.precisions_init, structure(covariance_type), K, D),
+        given_precisions(start.precisions_init, kind, K, D),
     )
     slots = torch.arange(K) < torch.tensor(sizes).repeat_interleave(n_init).unsqueeze(-1)
     used = slots.to(points.device).expand(len(points), -1, -1)
@@ -137,8 +158,8 @@ def start_points(
     if any(value is None for value in given):
         n_used = used.sum(-1)
         of_points = None if prior is None else prior.of(points, n_used, covariance_type)
-        made = _made(points, used, start, covariance_type, generator, of_points)
-        floored = structure(covariance_type).floor(made.covariances, reg_covar, min_variance)
+        made = _made(points, used, start, kind, generator, of_points)
+        floored = kind.floor(made.covariances, reg_covar, min_variance)
         ours = (made.log_weights, made.means + points.center.double()[:, None, None], floored)
     parts = []
     for theirs, own in zip(given, ours, strict=True):
@@ -183,7 +204,7 @@ def _made(
     points: Points,
     used: Tensor,
     start: Start,
-    covariance_type: str,
+    kind: Covariance,
     generator: torch.Generator | None,
     prior: ConjugatePrior | None,
 ) -> Parameters:
@@ -195,11 +216,14 @@ def _made(
     weights = torch.where(used, mean_weight + draws, 0)
     log_weights = (weights / weights.sum(-1, keepdim=True)).log()
     variances = 2 * points.moments[1][:, None, None].expand_as(means)
-    spread = structure(covariance_type).from_variances(variances)
-    made = Parameters(log_weights, means, spread, covariance_type)
-    if start.rand_const is not None or start.init_params == "random":
-        return made
-    return _of_nearest_points(points, used, made, prior)
+    made = Parameters(log_weights, means, kind.from_variances(variances), kind.name)
+    of_all = start.rand_const is not None or start.init_params == "random"
+    if isinstance(kind, FactorAnalysis) and kind.n_factors:
+        if of_all:
+            return factors_of_all(points, made, generator)
+        found = leading_factors(points, made, _nearest_to(made.means, used), generator)
+        return replace(found, means=made.means)
+    return made if of_all else _of_nearest_points(points, used, made, prior)
 
 
 def _of_nearest_points(
@@ -210,14 +234,18 @@ def _of_nearest_points(
     With a prior, all three are the posterior's mode given these points.
     """
     columns = Columns(None, *used.shape[1:])
-    sums = sums_of_nearest(points, made.means, used, made.covariance_type)
+    sums = sums_of_nearest(points, made.means, used, made.covariance_type, made.covariances)
     of_clusters, _ = m_step(sums, made, columns, reg_covar=0, min_variance=0, prior=prior)
     means = made.means if prior is None else of_clusters.means
     return Parameters(of_clusters.log_weights, means, of_clusters.covariances, made.covariance_type)
 
 
 def sums_of_nearest(
-    points: Points, means: Tensor, used: Tensor, covariance_type: str
+    points: Points,
+    means: Tensor,
+    used: Tensor,
+    covariance_type: str,
+    covariances: Tensor | None = None,
 ) -> tuple[Tensor, Moments]:
     """Return the sums that an M-step needs when each point belongs to the nearest of the means.
 
@@ -226,21 +254,30 @@ def sums_of_nearest(
         means: (G, M, K, D), relative to `points.center`.
         used: False in slots without a mean, (G, M, K).
         covariance_type: Decides which moments are wanted.
+        covariances: Those of factor analysis decide on them, too.
     """
     columns = Columns(None, *used.shape[1:])
     kind = structure(covariance_type)
-    if use_kernels(points.device):
+    columns = Columns(None, *used.shape[1:])
+    if use_kernels(points.device) and isinstance(kind, Linear):
         n_products = kind.n_statistics(points.n_features) - points.n_features - 1
         natural = torch.nn.functional.pad(of_distance(means), (0, n_products))
         swept = sweep_sets(points, kind.products, natural, used, likeliest=True)
         counts, moments = kind.apart(swept.sums.flatten(1, 2), means.flatten(1, 2), points)
         return columns.unpack(counts), moments
+    resp = _nearest_to(means, used)
+    return sum_up(points, kind, points.blocks(), resp, means, columns, covariances)
+
+
+def _nearest_to(means: Tensor, used: Tensor) -> Callable[[Block], Tensor]:
+    """Return a function that gives every point of a block to its nearest mean."""
+    columns = Columns(None, *used.shape[1:])
 
     def responsibilities(block: Block) -> Tensor:
         labels, _ = nearest(means, used, columns, block)
         return one_hot(labels, used.shape[-1], block.x.dtype)
 
-    return sum_up(points, kind, points.blocks(), responsibilities, means, columns)
+    return responsibilities
 
 
 def _random(

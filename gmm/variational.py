@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gmm.density import Parameters
-from gmm.structures import Covariance, structure
+from gmm.structures import Linear, linear
 
 PROCESS, DISTRIBUTION = "dirichlet_process", "dirichlet_distribution"
 
@@ -31,7 +31,7 @@ class Hyperparameters:
         mean_precision: beta_0.
         mean: m_0, (*B, D).
         degrees_of_freedom: nu_0.
-        covariance: W_0^-1, (*B, *shape) with K = 1, see `Covariance.shape`.
+        covariance: W_0^-1, (*B, *shape) with K = 1, see `Linear.shape`.
     """
 
     covariance_type: str
@@ -43,8 +43,8 @@ class Hyperparameters:
     covariance: Tensor
 
     @property
-    def kind(self) -> Covariance:
-        return structure(self.covariance_type)
+    def kind(self) -> Linear:
+        return linear(self.covariance_type)
 
     def posterior(self, counts: Tensor, means: Tensor, covariances: Tensor) -> "Posterior":
         """Return the posterior given what the responsibilities add up to (eqs. 10.58-10.63).
@@ -159,11 +159,11 @@ class Posterior:
         was made of (Bishop 2006, eq. 10.70), as scikit-learn counts it, (*B).
 
         Args:
-            factors: Those of the covariances, see `Covariance.factor`.
+            factors: Those of the covariances, see `Linear.factor`.
             r_log_r: Sum of r log r over all responsibilities r, (*B).
         """
         nu, D = self.degrees_of_freedom, self.means.shape[-1]
-        log_det = structure(self.covariance_type).log_det(factors, D).reshape(nu.shape)
+        log_det = linear(self.covariance_type).log_det(factors, D).reshape(nu.shape)
         of_wishart = 0.5 * nu * (log_det + D * (nu.log() - math.log(2)))
         of_wishart = of_wishart - _halves(nu, D).lgamma().sum(-1)
         of_wishart = of_wishart.expand_as(self.mean_precision).sum(-1)

@@ -69,8 +69,12 @@ def density_of(mixture: Mixture) -> Density:
     """Return the densities of mixtures of batch shape () or (C,) as a module.
 
     Raises:
-        ExportError: A number is not finite, or a covariance not positive definite.
+        ExportError: The structure has no graph, a number is not finite, or a covariance not
+            positive definite.
     """
+    if not mixture.structure.takes_precisions:
+        rule = "covariance_type must be diag, spherical, tied or full to be exported"
+        raise ExportError(f"{rule}, got {mixture.covariance_type}")
     ready = _Prepared.of(mixture)
     kind = mixture.structure
     K = ready.means.shape[1]

@@ -103,6 +103,7 @@ def fit_classes(
         n_init=settings.n_init,
         start=settings.start(start),
         covariance_type=settings.covariance_type,
+        n_factors=settings.n_factors,
         generator=torch.Generator().manual_seed(seed),
         callback=callback,
         memory=memory,

@@ -34,6 +34,11 @@ class FacePoints:
     features: Features
     device: torch.device
 
+    @property
+    def n_features(self) -> int:
+        """Return the number of features of a point, D."""
+        return self.points("train", torch.zeros(1, dtype=torch.int64)).shape[-1]
+
     def labels(self, split: str) -> Tensor:
         """Return the labels of the faces of a split, (N,), on the CPU."""
         faces: Faces = getattr(self.splits, split)

@@ -12,7 +12,7 @@ from fer_lightning.processes import local_rank, n_processes
 from fer_lightning.runs import section
 from gmm.points import usable_device
 from gmm.starts import MEANS, Start
-from gmm.structures import STRUCTURES
+from gmm.structures import N_FACTORS, STRUCTURES, FactorAnalysis, structure
 
 BOTH = ("random", "kmeans")
 
@@ -27,6 +27,7 @@ class MixtureSettings:
 
     n_components: int | list[int]
     covariance_type: str = "diag"
+    n_factors: int = N_FACTORS
     max_iter: int = 20
     tol: float = 0.0
     n_init: int = 1
@@ -45,6 +46,7 @@ class MixtureSettings:
         known = ", ".join(STRUCTURES)
         is_known = self.covariance_type in STRUCTURES
         require(is_known, "covariance_type", f"be one of {known}", self.covariance_type)
+        require_integer("n_factors", self.n_factors, 0)
         for name in ("max_iter", "n_init"):
             require_integer(name, getattr(self, name), 1)
         for name in ("tol", "min_variance", "reg_covar"):
@@ -75,6 +77,11 @@ class MixtureSettings:
     def start(self, name: str) -> Start:
         """Return the start of the given name with these settings."""
         return Start(name, rand_const=self.rand_const, lloyd_iter=self.lloyd_iter)
+
+    def require_features(self, D: int) -> None:
+        """Raise a `SettingError` unless D features are enough for the factors."""
+        if isinstance(structure(self.covariance_type), FactorAnalysis):
+            require_integer("mixture.n_factors", self.n_factors, 0, D)
 
     @property
     def remedy(self) -> str:

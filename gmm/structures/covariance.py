@@ -28,34 +28,7 @@ class Covariance(ABC):
     name: str
     on_diagonal = True
     is_shared = False
-    products: int
-    is_linear = True  # whether `natural` leaves nothing out of a log joint density
-
-    def n_statistics(self, D: int) -> int:
-        """Return the number of statistics of a point that the kernels of the CPU work with, F."""
-        return n_statistics(self.products, D)
-
-    @abstractmethod
-    def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
-        """Return the natural parameters, (G, M, K, F) or with a zero more.
-
-        Statistics are the features, 1 and what `products` says, in this order. What all
-        components of a mixture have in common may be left out; see `log_evidence_of_all`.
-        """
-
-    @abstractmethod
-    def apart(self, sums: Tensor, means: Tensor, points: Points | None) -> tuple[Tensor, Moments]:
-        """Return counts, (G, P), and moments from the sums of the statistics, (G, P, F).
-
-        Args:
-            sums: Over all points.
-            means: Of the parameters that gave the responsibilities, (G, P, D).
-            points: The data sets; `Tied` alone needs them.
-        """
-
-    def log_evidence_of_all(self, factors: Tensor, points: Points) -> Tensor | None:
-        """Return what `natural` leaves out, summed over all points, (G, M), if it does."""
-        return None
+    takes_precisions = True  # inverse covariances have the shape of covariances
 
     @abstractmethod
     def shape(self, K: int, D: int) -> tuple[int, ...]:
@@ -87,9 +60,17 @@ class Covariance(ABC):
         """Return the weighted sums of points and of their squares that `update` needs."""
 
     def sums(
-        self, block: Block, resp: Tensor, means: Tensor, columns: Columns
+        self,
+        block: Block,
+        resp: Tensor,
+        means: Tensor,
+        columns: Columns,
+        factors: Tensor | None = None,
     ) -> tuple[Tensor, Moments]:
-        """Return the counts, (G, M, K), and the moments of a block."""
+        """Return the counts, (G, M, K), and the moments of a block.
+
+        The means and factors are those that the responsibilities were computed with.
+        """
         counts = resp.sum(1, dtype=torch.float64)
         return counts, self.moments(block, resp, means, columns)
 
@@ -116,6 +97,54 @@ class Covariance(ABC):
         """Return covariances with the variances (..., K, D) on their diagonals."""
 
     @abstractmethod
+    def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
+        """Transform white noise (n, D) to have the covariance of each label's component."""
+
+    @abstractmethod
+    def marginal(self, covariances: Tensor, dims: list[int]) -> Tensor:
+        """Return the covariances of some features, in their order."""
+
+    @abstractmethod
+    def per_component(self, covariances: Tensor, D: int) -> Tensor:
+        """Return variances (..., K, D) on a diagonal, else matrices (..., K or 1, D, D)."""
+
+
+class Linear(Covariance):
+    """A structure whose log-densities are linear in statistics of a point: an exponential family.
+
+    The kernels of the CPU work with these: the features of a point, 1 and, as `products` says,
+    products of the features. Such families have a conjugate prior, too.
+    """
+
+    products: int
+    is_whole = True  # whether `natural` leaves nothing out of a log joint density
+
+    def n_statistics(self, D: int) -> int:
+        """Return the number of statistics of a point, F."""
+        return n_statistics(self.products, D)
+
+    @abstractmethod
+    def natural(self, log_weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+        """Return the natural parameters, (G, M, K, F) or with a zero more.
+
+        What all components of a mixture have in common may be left out; see `log_evidence_of_all`.
+        """
+
+    @abstractmethod
+    def apart(self, sums: Tensor, means: Tensor, points: Points | None) -> tuple[Tensor, Moments]:
+        """Return counts, (G, P), and moments from the sums of the statistics, (G, P, F).
+
+        Args:
+            sums: Over all points.
+            means: Of the parameters that gave the responsibilities, (G, P, D).
+            points: The data sets; `Tied` alone needs them.
+        """
+
+    def log_evidence_of_all(self, factors: Tensor, points: Points) -> Tensor | None:
+        """Return what `natural` leaves out, summed over all points, (G, M), if it does."""
+        return None
+
+    @abstractmethod
     def log_det(self, factors: Tensor, D: int) -> Tensor:
         """Return log|Sigma|, (..., K), or (...) if it is shared, from what `factor` returns."""
 
@@ -133,15 +162,3 @@ class Covariance(ABC):
     def features_per_variance(self, D: int) -> int:
         """Return of how many features a variance of the structure is the mean."""
         return 1
-
-    @abstractmethod
-    def colour(self, noise: Tensor, covariances: Tensor, labels: Tensor) -> Tensor:
-        """Transform white noise (n, D) to have the covariance of each label's component."""
-
-    @abstractmethod
-    def marginal(self, covariances: Tensor, dims: list[int]) -> Tensor:
-        """Return the covariances of some features, in their order."""
-
-    @abstractmethod
-    def per_component(self, covariances: Tensor, D: int) -> Tensor:
-        """Return variances (..., K, D) on a diagonal, else matrices (..., K or 1, D, D)."""

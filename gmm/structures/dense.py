@@ -8,9 +8,9 @@ from torch import Tensor
 from gmm.kernels import NONE, PAIRS
 from gmm.points import Block, Points
 from gmm.structures.columns import Columns
-from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Moments
-from gmm.structures.factors import inverse_root, log_det
+from gmm.structures.covariance import LOG_2PI, NOISE, Covariance, Joint, Linear, Moments
 from gmm.structures.products import weighted_sums
+from gmm.structures.roots import inverse_root, log_det
 from gmm.structures.statistics import FEW_FEATURES, ExponentialFamily, padded
 
 
@@ -145,12 +145,12 @@ class Full(Dense, ExponentialFamily):
         return coloured
 
 
-class Tied(Dense):
+class Tied(Dense, Linear):
     """One matrix for all components of a mixture, (D, D)."""
 
     name = "tied"
     products = NONE
-    is_linear = False
+    is_whole = False
     is_shared = True
 
     def shape(self, K: int, D: int) -> tuple[int, ...]:

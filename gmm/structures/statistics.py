@@ -13,13 +13,13 @@ from torch import Tensor
 
 from gmm.points import Block
 from gmm.structures.columns import Columns
-from gmm.structures.covariance import Covariance, Joint, Moments
+from gmm.structures.covariance import Joint, Linear, Moments
 from gmm.structures.products import weighted_sums
 
 FEW_FEATURES = 64
 
 
-class ExponentialFamily(Covariance):
+class ExponentialFamily(Linear):
     """A structure whose sufficient statistics are few enough to be kept."""
 
     def keeps_statistics(self, block: Block) -> bool:
@@ -59,7 +59,12 @@ class ExponentialFamily(Covariance):
         return joint
 
     def sums(
-        self, block: Block, resp: Tensor, means: Tensor, columns: Columns
+        self,
+        block: Block,
+        resp: Tensor,
+        means: Tensor,
+        columns: Columns,
+        factors: Tensor | None = None,
     ) -> tuple[Tensor, Moments]:
         if not self.keeps_statistics(block):
             return super().sums(block, resp, means, columns)

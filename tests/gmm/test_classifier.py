@@ -85,3 +85,17 @@ def test_what_cannot_be_fitted_is_named():
     x[y == "fear"] = 1.0
     with pytest.raises(ValueError, match="mixture of class 'fear' is not positive definite"):
         gmm.MixtureClassifier(1, reg_covar=0).fit(x, y)
+
+
+@pytest.mark.parametrize("name", ["factor", "ppca"])
+def test_classes_may_have_factors(name):
+    x, y = labelled(D=4)
+    model = gmm.MixtureClassifier([1, 2], covariance_type=name, n_factors=1, random_state=0)
+    model.fit(x, y)
+    assert model.mixtures_.covariances.shape == (3, 2, 2, 4, 2)
+    alone = gmm.fit_em(
+        torch.from_numpy(x[y == "fear"]), model.fits_.starts[1, 1, 0], reg_covar=1e-6
+    )
+    scores = alone.mixture.score_samples(torch.from_numpy(x))
+    torch.testing.assert_close(model.mixtures_[1, 1].score_samples(torch.from_numpy(x)), scores)
+    assert model.at(2).score(x, y) > 0.5

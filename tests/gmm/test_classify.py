@@ -142,6 +142,13 @@ def test_one_number_of_components_is_one_row(entry_here):
     assert (run / "features.npz").exists()
 
 
+def test_classes_of_a_few_factors_are_fitted_to_pixels(entry_here):
+    settings = ("mixture.covariance_type=factor", "mixture.n_factors=3", "mixture.max_iter=3")
+    error, run = entry_here("classify", *settings, "mixture.n_components=[1,2]")
+    assert gmm.Mixture.load(run / "mixtures.pt").covariances.shape == (2, 2, 2, 2304, 4)
+    assert 0 <= error <= 1
+
+
 EXPRESSIONS = "anger, disgust, fear, happy, sad, surprise, neutral"
 CLASS_RULE = f"classes must be all, or a list of at least two different ones of {EXPRESSIONS}"
 MISTAKES = {
@@ -204,7 +211,7 @@ def test_a_mistake_in_the_shell_is_one_line(shell, tmp_path, face_settings):
 def test_help_shows_settings_and_examples(shell):
     shown = shell("gmm.classify", "--help")
     assert shown.returncode == 0
-    assert len(re.findall(r"^ *python -m gmm\.classify", shown.stdout, re.MULTILINE)) == 4
+    assert len(re.findall(r"^ *python -m gmm\.classify", shown.stdout, re.MULTILINE)) == 5
     assert "rand_const: 1.0" in shown.stdout
 
 

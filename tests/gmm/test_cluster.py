@@ -154,6 +154,18 @@ def test_other_starts_and_structures_run(entry_here, start, covariance_type):
     assert {row["start"] for row in rows_of(run)} == {start}
 
 
+@pytest.mark.parametrize("features", ["pixels", "pca"])
+@pytest.mark.parametrize("covariance_type", ["factor", "ppca"])
+def test_mixtures_of_factors_run_with_their_figures(entry_here, features, covariance_type):
+    settings = (f"features={features}", "n_features=6", "mixture.n_factors=4")
+    mixture = (f"mixture.covariance_type={covariance_type}", "mixture.max_iter=2")
+    value, run = entry_here("cluster", *settings, *mixture, figures=features == "pca")
+    mixture = gmm.Mixture.load(run / "mixture.pt")
+    assert mixture.covariance_type == covariance_type
+    assert mixture.covariances.shape[1:] == (2304 if features == "pixels" else 6, 5)
+    assert np.isfinite(value)
+
+
 def test_a_fit_that_has_converged_has_no_rows_after_its_end(entry_here):
     _, run = entry_here("cluster", "mixture.tol=0.01", "mixture.max_iter=200", *QUICK)
     for name, facts in summary_of(run)["log_likelihood"].items():
@@ -184,8 +196,10 @@ MISTAKES = {
         "mixture.n_components must be an integer of at least 1, got [2, 3]"
     ),
     "mixture.covariance_type=round": (
-        "mixture.covariance_type must be one of diag, spherical, tied, full, got 'round'"
+        "mixture.covariance_type must be one of diag, spherical, tied, full, factor, ppca, "
+        "got 'round'"
     ),
+    "mixture.n_factors=-1": "mixture.n_factors must be an integer of at least 0, got -1",
     "mixture.max_iter=0": "mixture.max_iter must be an integer of at least 1, got 0",
     "mixture.n_init=x": "mixture.n_init must be an integer of at least 1, got 'x'",
     "mixture.tol=-1": "mixture.tol must be a number of at least 0, got -1",
@@ -216,6 +230,14 @@ def test_a_mistake_names_the_setting_and_leaves_nothing(entry_here, tmp_path, ov
 def test_more_principal_components_than_faces_are_a_mistake(entry_here):
     with pytest.raises(InputError, match=r"^n_features must be an integer from 1 to 84, got 85$"):
         entry_here("cluster", "features=pca", "n_features=85")
+
+
+@pytest.mark.parametrize("entry", ["cluster", "classify"])
+def test_more_factors_than_features_are_a_mistake(entry_here, entry):
+    with pytest.raises(
+        InputError, match=r"^mixture\.n_factors must be an integer from 0 to 5, got 6"
+    ):
+        entry_here(entry, *QUICK, "mixture.covariance_type=ppca", "mixture.n_factors=6")
 
 
 def test_mixtures_without_a_density_say_what_helps(entry_here, tmp_path):
@@ -265,5 +287,5 @@ def test_an_unknown_setting_is_compared_with_those_of_the_command(shell):
 def test_help_shows_settings_and_examples(shell):
     shown = shell("gmm.cluster", "--help")
     assert shown.returncode == 0
-    assert len(re.findall(r"^ *python -m gmm\.cluster", shown.stdout, re.MULTILINE)) == 4
+    assert len(re.findall(r"^ *python -m gmm\.cluster", shown.stdout, re.MULTILINE)) == 5
     assert "covariance_type: diag" in shown.stdout

@@ -212,3 +212,18 @@ def test_no_restart_is_worse_for_those_beside_it():
         with pytest.warns(ConvergenceWarning):
             beside = gmm.GaussianMixture(2, n_init=10, **options).fit(x)
         np.testing.assert_array_equal(beside.log_likelihoods_[0], alone.log_likelihoods_[0])
+
+
+@pytest.mark.parametrize("name", ["factor", "ppca"])
+def test_factors_are_fitted_kept_and_used(name):
+    x = blobs(120, 5)
+    model = gmm.GaussianMixture(2, covariance_type=name, n_factors=2, random_state=0).fit(x)
+    assert model.covariances_.shape == (2, 5, 3)
+    assert model.precisions_ is model.precisions_cholesky_ is None
+    assert model.mixture_.n_factors == 2
+    np.testing.assert_allclose(model.score(x), model.mixture_.score(torch.from_numpy(x)))
+    free = 2 * (5 * 2 - 1 + (5 if name == "factor" else 1)) + 2 * 5 + 1
+    np.testing.assert_allclose(model.bic(x), -2 * model.score(x) * 120 + free * np.log(120))
+    assert model.sample(7)[0].shape == (7, 5)
+    with pytest.raises(ValueError, match=r"n_factors must be .* number of features \(5\), got 10"):
+        gmm.GaussianMixture(2, covariance_type=name).fit(x)

@@ -187,6 +187,10 @@ MISTAKES = {
         gmm.Mixture(HALVES, TWO * torch.nan, torch.ones(2, 1)),
         {},
     ),
+    "covariance_type must be diag, spherical, tied or full to be exported, got factor": (
+        gmm.Mixture(HALVES, TWO, torch.ones(2, 1, 2), "factor"),
+        {},
+    ),
 }
 
 

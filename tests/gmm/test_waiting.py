@@ -4,9 +4,17 @@ import pytest
 import torch
 
 import gmm
+from gmm import kernels
 from gmm.em_state import EMState
 from gmm.points import Points
 from tests.on_meta import NoTransfers, on_meta
+
+
+@pytest.fixture(autouse=True)
+def without_kernels(monkeypatch):
+    """Take the steps of a GPU on the CPU, too."""
+    monkeypatch.setattr(kernels, "DEVICES", ())
+
 
 SHAPES = {"diag": (3, 5), "spherical": (3,), "tied": (5, 5), "full": (3, 5, 5)}
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gmm.structures import whitening
-from gmm.structures.factors import _by_halves, _of_whole
+from gmm.structures.roots import _by_halves, _of_whole
 
 
 def test_whitening_is_an_upper_root_of_the_precision():
