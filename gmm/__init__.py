@@ -10,21 +10,21 @@ nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gmm.bounds import Bounds
-from gmm.em import fit_em
-from gmm.em_state import Fit
-from gmm.fit import ManyFits, fit_many
-from gmm.kmeans import KMeansFit, kmeans
-from gmm.mixture import Mixture
-from gmm.model_file import ModelFileError
+from gmm.fitting.em import fit_em
+from gmm.fitting.em_state import Fit
+from gmm.fitting.fit import ManyFits, fit_many
+from gmm.fitting.kmeans import KMeansFit, kmeans
+from gmm.fitting.prior import NormalInverseWishart
+from gmm.fitting.starts import Start, make_start
+from gmm.mixtures.bounds import Bounds
+from gmm.mixtures.mixture import Mixture
+from gmm.mixtures.model_file import ModelFileError
 from gmm.points import Distributed, Shards
-from gmm.prior import NormalInverseWishart
-from gmm.starts import Start, make_start
 
 if TYPE_CHECKING:
-    from gmm.bayesian import BayesianGaussianMixture
-    from gmm.classifier import MixtureClassifier
-    from gmm.estimator import GaussianMixture
+    from gmm.estimators.bayesian import BayesianGaussianMixture
+    from gmm.estimators.classifier import MixtureClassifier
+    from gmm.estimators.gaussian_mixture import GaussianMixture
     from gmm.exporting import to_onnx
 
 __all__ = [
@@ -49,9 +49,9 @@ __all__ = [
 ]
 
 _LATER = {
-    "BayesianGaussianMixture": "gmm.bayesian",
-    "GaussianMixture": "gmm.estimator",
-    "MixtureClassifier": "gmm.classifier",
+    "BayesianGaussianMixture": "gmm.estimators.bayesian",
+    "GaussianMixture": "gmm.estimators.gaussian_mixture",
+    "MixtureClassifier": "gmm.estimators.classifier",
     "to_onnx": "gmm.exporting",
 }
 

@@ -137,7 +137,7 @@ class Contest:
 
 def graph_of(x: Tensor, start: gmm.Mixture) -> bool:
     """Return whether the iterations of this fit are launched as a CUDA graph."""
-    from gmm.em_state import EMState
+    from gmm.fitting.em_state import EMState
 
     points, _ = open_points(x, row_numbers=start.row_numbers, wide=start.structure.on_diagonal)
     state = EMState(points, start.flatten(0), REG_COVAR, 0.0, 0.0)

@@ -18,7 +18,7 @@ BUNDLED = 64
 def _no_collection() -> Iterator[None]:
     """Keep Python's garbage collector still: a graph that it frees would break a capture.
 
-    `gmm/replay.py` has the same, as neither package knows the other.
+    `gmm/fitting/replay.py` has the same, as neither package knows the other.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gmm.exporting.graphs import Graph
 from gmm.exporting.onnx_file import required
-from gmm.mixture import Mixture
+from gmm.mixtures.mixture import Mixture
 
 BATCH = 64
 ROUNDS, SECONDS = 5, 0.3

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gmm.exporting.densities import Density
 from gmm.exporting.preparing import ExportError, density_of
-from gmm.mixture import Mixture
+from gmm.mixtures.mixture import Mixture
 
 CLUSTERS = ("log_prob", "log_responsibilities", "cluster")
 CLASSES = ("log_joint", "log_proba", "label")

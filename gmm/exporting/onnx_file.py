@@ -13,7 +13,7 @@ from torch.export import Dim
 
 from gmm.exporting.graphs import Graph, graph_of
 from gmm.exporting.preparing import ExportError
-from gmm.mixture import Mixture
+from gmm.mixtures.mixture import Mixture
 
 OPSET = 18
 MAX_BYTES = 2**31 - 2**20  # of a file, with room for what is no number

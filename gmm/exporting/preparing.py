@@ -14,7 +14,7 @@ from gmm.exporting.densities import (
     Tied,
     TiedProducts,
 )
-from gmm.mixture import Mixture
+from gmm.mixtures.mixture import Mixture
 from gmm.structures import whitening
 
 # Numbers per point up to which differences from all means cost next to nothing.

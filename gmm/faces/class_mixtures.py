@@ -7,11 +7,11 @@ from torch import Tensor
 
 from fer_lightning.data import CLASSES, SPLITS
 from fer_lightning.errors import InputError, SettingError
-from gmm.em import Callback, Memory
 from gmm.faces.face_points import FacePoints
 from gmm.faces.settings import MixtureSettings
-from gmm.fit import fit_many
-from gmm.mixture import Mixture
+from gmm.fitting.em import Callback, Memory
+from gmm.fitting.fit import fit_many
+from gmm.mixtures.mixture import Mixture
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from fer_lightning.errors import InputError
-from gmm.em import Callback, Memory, fit_em
-from gmm.em_state import Fit
 from gmm.faces.settings import MixtureSettings
-from gmm.mixture import Mixture
+from gmm.fitting.em import Callback, Memory, fit_em
+from gmm.fitting.em_state import Fit
+from gmm.fitting.starts import make_start
+from gmm.mixtures.mixture import Mixture
 from gmm.points import Batches, Distributed
-from gmm.starts import make_start
 
 
 @dataclass(frozen=True, eq=False)

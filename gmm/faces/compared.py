@@ -11,7 +11,7 @@ from fer_lightning.errors import InputError, SettingError, require
 from fer_lightning.evaluation import DataSet, chosen_faces, run_faces
 from gmm.faces.image_graph import decoded, encoded, image_size
 from gmm.faces.stored_mixtures import StoredMixture
-from gmm.mixture import Mixture
+from gmm.mixtures.mixture import Mixture
 
 N_DRAWN = 1000
 

@@ -9,7 +9,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from gmm.mixture import Mixture
+from gmm.mixtures.mixture import Mixture
 
 
 class Features(Protocol):

@@ -12,7 +12,7 @@ from torch import Tensor
 from fer_lightning.errors import InputError, require
 from fer_lightning.processes import n_processes, rank
 from gmm.faces.face_points import FacePoints
-from gmm.mixture import Mixture
+from gmm.mixtures.mixture import Mixture
 from gmm.points import Distributed, Shards
 
 

@@ -12,7 +12,7 @@ from fer_lightning import processes
 from fer_lightning.errors import require_number
 from fer_lightning.files import new_generation, remove_generations, whole_generations
 from fer_lightning.processes import is_waiting, leads, stop_if_waiting
-from gmm.em_state import Kept
+from gmm.fitting.em_state import Kept
 
 NAME = "em.pt"
 

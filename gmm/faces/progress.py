@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
 from fer_lightning.processes import leads
-from gmm.em import Callback
+from gmm.fitting.em import Callback
 
 
 @contextmanager

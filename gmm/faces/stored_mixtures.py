@@ -12,8 +12,8 @@ from fer_lightning.errors import InputError, SettingError
 from fer_lightning.files import number_at, text_at, value_at
 from fer_lightning.runs import run_summary
 from gmm.faces.features import Features, Pixels, PrincipalComponents
-from gmm.mixture import Mixture
-from gmm.model_file import ModelFileError
+from gmm.mixtures.mixture import Mixture
+from gmm.mixtures.model_file import ModelFileError
 
 CLUSTERS, CLASSES = "mixture.pt", "mixtures.pt"  # of a clustering, and of a classifier
 

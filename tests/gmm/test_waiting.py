@@ -5,7 +5,7 @@ import torch
 
 import gmm
 from gmm import kernels
-from gmm.em_state import EMState
+from gmm.fitting.em_state import EMState
 from gmm.points import Points
 from tests.on_meta import NoTransfers, on_meta
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import gmm
-from gmm.em_state import EMState
+from gmm.fitting.em_state import EMState
 from gmm.points import open_points
 from tests.gpu.device import DEVICE
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from fer_lightning.errors import Interrupted, SettingError
-from gmm.em import fit_em
 from gmm.faces import kept_state
 from gmm.faces.kept_state import KeptState, remove_state
-from gmm.starts import Start, make_start
+from gmm.fitting.em import fit_em
+from gmm.fitting.starts import Start, make_start
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Mixtures with scikit-learn's conventions; these modules need scikit-learn."""

@@ -1,0 +1,190 @@
+"""The E-step: one pass over all points, and what the M-step needs of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gmm.expectation.density import Density, Parameters
+from gmm.expectation.sweeps import fill_values, sweep_sets
+from gmm.kernels import EVIDENCE, JOINT, LIKELIEST, RESPONSIBILITIES, use_kernels
+from gmm.points import Block, Points
+from gmm.structures import Columns, Covariance, Linear, Moments, structure
+
+# Errors of a log density that do not show in results of a type.
+NEGLIGIBLE = {torch.float64: 1e-10, torch.float32: 1e-6}
+_EPS = torch.finfo(torch.float64).eps
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """Sums over all points, under responsibilities (Bishop 2006, eq. 9.23).
+
+    Attributes:
+        counts: Sum of the responsibilities, (G, M, K).
+        moments: What `Covariance.update` needs.
+        log_evidence: Sum of log p(x), (G, M).
+        entropy: Sum of r log r, (G, M), or None where it was not asked for.
+    """
+
+    counts: Tensor
+    moments: Moments
+    log_evidence: Tensor
+    entropy: Tensor | None
+
+
+def expect(
+    points: Points,
+    parameters: Parameters,
+    factors: Tensor,
+    columns: Columns,
+    *,
+    sets: list[bool] | None = None,
+    entropy: bool = False,
+) -> Expected:
+    """Take all points through the E-step of M mixtures, and sum up.
+
+    Args:
+        points: The G data sets.
+        parameters: The mixtures.
+        factors: Those of the covariances, see `Covariance.factor`.
+        columns: Packing of the components.
+        sets: Which data sets are wanted; all by default.
+        entropy: Whether the entropy is wanted.
+    """
+    sets = sets or [True] * len(points)
+    kind = structure(parameters.covariance_type)
+    if use_kernels(points.device) and isinstance(kind, Linear) and _is_exact(kind, points, factors):
+        return _by_kernels(kind, points, parameters, factors, columns, sets, entropy)
+    return _by_blocks(points, parameters, factors, columns, sets, entropy)
+
+
+def values_of(points: Points, parameters: Parameters, what: int, dtype: torch.dtype) -> Tensor:
+    """Return a value of every point for every mixture.
+
+    Args:
+        points: The G data sets, all of N points in memory.
+        parameters: M mixtures for each.
+        what: JOINT or RESPONSIBILITIES, (G, N, M, K), or EVIDENCE or LIKELIEST, (G, N, M).
+        dtype: Of the result.
+    """
+    kind, (G, M, K) = structure(parameters.covariance_type), parameters.log_weights.shape
+    shape = (G, int(points.n_points.max()), M, *([K] if what in (JOINT, RESPONSIBILITIES) else []))
+    out = torch.empty(shape, dtype=dtype, device=points.device)
+    factors = kind.factor(parameters.covariances)
+    is_whole = isinstance(kind, Linear) and kind.is_whole and use_kernels(points.device)
+    if is_whole and _is_exact(kind, points, factors):
+        assert isinstance(kind, Linear)
+        natural = kind.natural(parameters.log_weights, parameters.means, factors)
+        used = parameters.log_weights > -torch.inf
+        fill_values(points, kind.products, natural, used, what, out)
+        return out
+    density = Density(parameters, factors=factors)
+    for block in points.blocks():
+        joint, log_evidence = density(block)
+        rows = slice(block.start, block.start + joint.shape[1])
+        out[block.sets, rows] = _VALUES[what](joint, log_evidence).to(dtype)
+    return out
+
+
+_VALUES: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
+    JOINT: lambda joint, _: joint,
+    EVIDENCE: lambda _, log_evidence: log_evidence,
+    RESPONSIBILITIES: lambda joint, log_evidence: (joint - log_evidence.unsqueeze(-1)).exp(),
+    LIKELIEST: lambda joint, _: joint.argmax(-1),
+}
+
+
+def _is_exact(kind: Covariance, points: Points, factors: Tensor) -> bool:
+    """Return whether log densities may be taken as sums of terms that nearly cancel.
+
+    Where components are narrow and far from the centre of the points, terms are far larger than
+    their sum, and leave their rounding to it.
+    """
+    if kind.on_diagonal:
+        return True
+    mean, variance = points.moments
+    spread = (variance + mean.square()).sqrt()[:, None, None, None]  # (G, 1, 1, 1, D)
+    spread = spread if factors.ndim == 5 else spread.squeeze(2)
+    terms = ((factors @ factors.mT).abs() * spread * spread.mT).sum((-2, -1))
+    return bool(terms.nan_to_num().max() * _EPS < NEGLIGIBLE[points.dtype])
+
+
+def _by_kernels(
+    kind: Linear,
+    points: Points,
+    parameters: Parameters,
+    factors: Tensor,
+    columns: Columns,
+    sets: list[bool],
+    entropy: bool,
+) -> Expected:
+    used = parameters.log_weights > -torch.inf
+    natural = kind.natural(parameters.log_weights, parameters.means, factors)
+    swept = sweep_sets(points, kind.products, natural, used, sets=sets, entropy=entropy)
+    sums, log_evidence = columns.pack(swept.sums, -2), swept.evidence
+    counts, moments = kind.apart(sums, columns.pack(parameters.means, -2), points)
+    shared = kind.log_evidence_of_all(factors, points)
+    if shared is not None:
+        log_evidence = log_evidence + shared
+    return Expected(columns.unpack(counts, fill=0), moments, log_evidence, swept.entropy)
+
+
+def _by_blocks(
+    points: Points,
+    parameters: Parameters,
+    factors: Tensor,
+    columns: Columns,
+    sets: list[bool],
+    entropy: bool,
+) -> Expected:
+    kind, density = structure(parameters.covariance_type), Density(parameters, columns, factors)
+    evidence = parameters.log_weights.new_zeros(2, *parameters.log_weights.shape[:2])
+
+    def responsibilities(block: Block) -> Tensor:
+        resp, log_evidence = density.responsibilities(block)
+        evidence[0, block.sets] += block.weigh(log_evidence).sum(1)
+        if entropy:
+            evidence[1, block.sets] += block.weigh(torch.special.entr(resp).neg_().sum(-1)).sum(1)
+        return resp.to(block.x.dtype)
+
+    blocks = (b for b in points.blocks() if any(sets[b.sets]))
+    counts, moments = sum_up(
+        points, kind, blocks, responsibilities, parameters.means, columns, factors
+    )
+    evidence = points.total(evidence)
+    return Expected(counts, moments, evidence[0], evidence[1] if entropy else None)
+
+
+def sum_up(
+    points: Points,
+    kind: Covariance,
+    blocks: Iterator[Block],
+    responsibilities: Callable[[Block], Tensor],
+    means: Tensor,
+    columns: Columns,
+    factors: Tensor | None = None,
+) -> tuple[Tensor, Moments]:
+    """Return counts (G, M, K) and moments under any responsibilities, block by block.
+
+    Args:
+        points: The G data sets.
+        kind: Decides which moments are wanted.
+        blocks: Blocks of the points.
+        responsibilities: A function from a block to its responsibilities, (G, n, M, K).
+        means: What moments may be relative to, (G, M, K, D).
+        columns: Packing of the components.
+        factors: Of the old covariances, see `Covariance.factor`; factor analysis needs them.
+    """
+    counts = torch.zeros(means.shape[:3], dtype=torch.float64, device=points.device)
+    moments: list[Tensor] = []
+    for block in blocks:
+        resp = block.weigh(responsibilities(block))
+        share, parts = kind.sums(block, resp, means, columns, factors)
+        counts[block.sets] += share
+        if not moments:
+            moments = [counts.new_zeros(len(points), *part.shape[1:]) for part in parts]
+        for total, part in zip(moments, parts, strict=True):
+            total[block.sets] += part
+    return points.total(counts), tuple(points.total(moment) for moment in moments)

@@ -1,0 +1,1 @@
+"""EM: where it begins, its steps, and many fits in one call."""

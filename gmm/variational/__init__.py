@@ -1,0 +1,1 @@
+"""Variational inference: posteriors of mixtures in place of a maximum."""
