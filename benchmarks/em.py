@@ -1,6 +1,7 @@
 """Speed of EM on faces against scikit-learn and a plain NumPy loop, as ratios in one run.
 
     python -m benchmarks.em [--repeats 7] [--faces faces.npy]
+    python -m benchmarks.em --grid    # shapes of all sizes: see benchmarks/em_grid.py
 
 The contenders take turns, so that what else the machine does falls on all of them, and medians
 are compared. Without a file of faces, (N, 2304) in 0..255 as .npy, smooth synthetic ones are used.
@@ -11,6 +12,7 @@ variances, most faces belong to several components, and all sums are taken in ev
 
 import argparse
 import functools
+import json
 import statistics
 import subprocess
 import sys
@@ -25,6 +27,7 @@ import sklearn.mixture
 import torch
 
 import gmm
+from benchmarks import em_grid
 from benchmarks.machine import gemm_rate, peak_kib, seconds
 
 N, SIDE, K, FITS, ITERATIONS, VARIANCE = 3374, 48, 7, 10, 20, 0.01
@@ -118,7 +121,17 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--faces", type=Path)
     parser.add_argument("--memory", type=int, metavar="N", help=argparse.SUPPRESS)
+    parser.add_argument("--grid", action="store_true", help="shapes of all sizes")
+    parser.add_argument("--all", action="store_true", help="with --grid: every combination")
+    parser.add_argument("--json", type=Path, default=Path("multirun/em_grid.json"))
+    parser.add_argument("--cell", metavar="JSON", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.grid:
+        em_grid.main(args)
+        return
+    if args.cell:
+        print(json.dumps(em_grid.measure(em_grid.Cell(**json.loads(args.cell)))))
+        return
     if args.memory:
         tell_memory(args.memory)
         return

@@ -30,9 +30,9 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def gemm_rate(device: str = "cpu") -> float:
-    """Return the float32 rate of matrix products (GEMM) of a device in GFLOP/s, the best of ten."""
-    a = torch.rand(2048, 2048, device=device)
+def gemm_rate(device: str = "cpu", dtype: torch.dtype = torch.float32) -> float:
+    """Return the rate of matrix products (GEMM) of a device in GFLOP/s, the best of ten."""
+    a = torch.rand(2048, 2048, device=device, dtype=dtype)
 
     def product() -> None:
         (a @ a)[0, 0].item()  # waits for the device
@@ -48,6 +48,12 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def reset_peak() -> int:
+    """Let the peak memory of this process begin anew; return what it has now, in KiB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_kib()
 
 
 def peak_kib() -> int:

@@ -56,8 +56,7 @@ class CompiledSteps:
         arrays = [weights, means, _matrices(covariances, kind), _matrices(factors, kind)]
         self._parameters = [t.numpy() for t in arrays]
         self._flags = [t.numpy() for t in flags]
-        mean, variance = points.moments
-        self._spread = (variance + mean.square()).sqrt().numpy()
+        self._spread = _spread(points) if not kind.on_diagonal else points.center.double().numpy()
         scatter = points.scatter if kind.is_shared else torch.zeros(len(points), 1, 1).double()
         self._scatter = scatter.numpy()
         self._centers, self._sizes = points.center.numpy(), points.sizes.tolist()
@@ -132,6 +131,13 @@ class CompiledSteps:
             *(*(values[g] for values in self._parameters), components.natural),
         )
         return size
+
+
+def _spread(points: Points) -> Array:
+    """Return the root of the mean square of every feature, (G, D)."""
+    mean, variance = points.moments
+    spread: Array = (variance + mean.square()).sqrt().numpy()
+    return spread
 
 
 def _matrices(values: Tensor, kind: Covariance) -> Tensor:

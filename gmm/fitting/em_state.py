@@ -146,7 +146,8 @@ class EMState:
         """Return what takes steps without PyTorch, where it can."""
         floors_eigenvalues = not self.structure.on_diagonal and self.min_variance > 0
         is_plain = isinstance(self.structure, Linear) and self.prior is None
-        is_plain = is_plain and not floors_eigenvalues and self.points.is_alone
+        is_small = self.structure.on_diagonal or self.points.n_features <= _LARGE
+        is_plain = is_plain and is_small and not floors_eigenvalues and self.points.is_alone
         if not (is_plain and use_kernels(self.points.device)):
             return None
         from gmm.fitting.compiled_steps import FLAGS, CompiledSteps

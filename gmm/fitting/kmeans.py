@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gmm.expectation.sweeps import sweep_sets
-from gmm.kernels import NONE, use_kernels
+from gmm.expectation.sweeps import fill_values, sweep_sets
+from gmm.kernels import JOINT, NONE, use_kernels
 from gmm.points import Batches, Block, Distributed, Points, open_points
 from gmm.structures import Columns, weighted_sums
 
@@ -107,9 +107,14 @@ def lloyd(
     Returns:
         The centres, the inertia under them (G, M), and the number of iterations (G, M).
     """
+    still = tol * points.moments[1].mean(-1, keepdim=True)
+    if use_kernels(points.device) and points.in_memory and points.is_alone:
+        from gmm.fitting.bounded_lloyd import lloyd_with_bounds
+
+        centers, n_iter = lloyd_with_bounds(points, centers, used, max_iter, still)
+        return centers, assign(points, centers, used)[2], n_iter
     n_iter = torch.zeros(used.shape[:2], dtype=torch.int64, device=points.device)
     moving = torch.ones_like(n_iter, dtype=torch.bool)
-    still = tol * points.moments[1].mean(-1, keepdim=True)
     for _ in range(max_iter):
         moved = _lloyd_step(points, centers, used)
         shift = (moved - centers).square().sum((-2, -1))
@@ -259,6 +264,12 @@ def _farthest(points: Points, centers: Tensor, used: Tensor, n: int) -> Tensor:
 def _shorten(points: Points, center: Tensor, distances: Tensor, first: bool) -> None:
     """Update the squared distances (G, M, N), in place, for one more centre (G, M, 1, D)."""
     used = torch.ones(center.shape[:3], dtype=torch.bool, device=points.device)
+    if use_kernels(points.device) and points.in_memory and points.is_alone:
+        products = distances.new_zeros(len(points), distances.shape[-1], *center.shape[1:3])
+        fill_values(points, NONE, of_distance(center), used, JOINT, products)
+        gaps = (points.squared_lengths.unsqueeze(1) - 2 * products.squeeze(-1).mT).clamp_min_(0)
+        distances.copy_(gaps if first else torch.minimum(distances, gaps))
+        return
     columns = Columns(None, used.shape[1], 1)
     for block in points.blocks():
         gap = block.mask(nearest(center, used, columns, block)[1]).mT

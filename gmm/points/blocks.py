@@ -210,6 +210,10 @@ class Points:
 
     def take(self, index: Tensor) -> Tensor:
         """Return the centred rows of every data set at index (G, S), (G, S, D) in float64."""
+        if isinstance(self._data, Sequence) and self.is_alone:
+            own = [as_points(x)[i.to(x.device)] for x, i in zip(self._data, index, strict=True)]
+            taken = torch.stack(own).to(self.device, self.work_dtype)
+            return (taken - self.center.unsqueeze(1)).double()
         rows = torch.zeros(*index.shape, self.n_features, dtype=torch.float64, device=self.device)
         for block in self.blocks():
             local = index[block.sets] - block.start
@@ -226,9 +230,21 @@ class Points:
         sums = torch.zeros(2, len(self), self.n_features, dtype=torch.float64, device=self.device)
         for block in self.blocks():
             sums[0, block.sets] += block.weigh(block.x).sum(1, dtype=torch.float64)
-            sums[1, block.sets] += block.weigh(block.squares).sum(1, dtype=torch.float64)
+            sums[1, block.sets] += block.weigh(block.x.square()).sum(1, dtype=torch.float64)
         mean, square = self.total(sums) / self.sizes.unsqueeze(-1)
         return mean, (square - mean.square()).clamp_min(0)
+
+    @cached_property
+    def squared_lengths(self) -> Tensor:
+        """Return the squared length of every point of data sets in memory, (G, N), float64.
+
+        It is 0 where rows only pad.
+        """
+        found = torch.zeros(len(self), int(self.n_points.max()), device=self.device).double()
+        for block in self.blocks():
+            rows = slice(block.start, block.start + block.x.shape[1])
+            found[block.sets, rows] = block.mask(block.lengths)
+        return found
 
     @cached_property
     def scatter(self) -> Tensor:
