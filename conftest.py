@@ -22,6 +22,8 @@ from fer_lightning.shell.command_line import (
 )
 from fer_lightning.shell.configuration import CONF, register_resolvers
 
+KERNELS = Path(__file__).parent / "gmm" / "kernels"
+
 CONFIGS = {
     "train.py": "train",
     "fer-train": "train",
@@ -120,3 +122,11 @@ docstrings = Sybil(
     document_types={".py": PythonDocStringDocument},
 )
 pytest_collect_file = (pages + docstrings).pytest()
+
+
+def pytest_configure() -> None:
+    """Delete compiled loops that are older than any file of their folder: one calls another."""
+    changed = max(file.stat().st_mtime for file in KERNELS.glob("*.py"))
+    for kept in KERNELS.glob("__pycache__/*.nb[ic]"):
+        if kept.stat().st_mtime < changed:
+            kept.unlink(missing_ok=True)

@@ -2,9 +2,9 @@
 
 In come points, out go mixtures: `Mixture` is a batch of them as a value, `fit_many` and `fit_em`
 fit such a batch, and the estimators do so with scikit-learn's conventions. The library needs
-PyTorch alone; the estimators need scikit-learn, `to_onnx` the packages of ONNX, and they are
-imported when first asked for. What is done with faces is in `gmm.faces`, of which the library knows
-nothing.
+PyTorch, and on a CPU numba; the estimators need scikit-learn, `to_onnx` the packages of ONNX. All
+but PyTorch are imported when first asked for. What is done with faces is in `gmm.faces`, of which
+the library knows nothing.
 """
 
 from importlib import import_module
