@@ -12,7 +12,7 @@ from gmm.estimators.fitted import FittedMixture
 from gmm.estimators.verbose import Verbose
 from gmm.fitting.prior import covariance_of, mean_of
 from gmm.fitting.rounding import ILL_DEFINED
-from gmm.fitting.starts import MEANS, Start
+from gmm.fitting.starts import CONVERGED, MEANS, Start
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Points, open_points
 from gmm.points.arrays import Rereadable, dtype_of, generator_of, like
@@ -236,7 +236,7 @@ class BayesianGaussianMixture(FittedMixture):
             points,
             prior,
             self.n_components,
-            Start(self.init_params),
+            Start(self.init_params, **CONVERGED),
             n_init=self.n_init,
             reg_covar=self.reg_covar,
             generator=generator_of(self.random_state),

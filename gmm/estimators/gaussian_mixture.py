@@ -15,7 +15,7 @@ from gmm.fitting.em_state import Fit
 from gmm.fitting.fit import fit_many
 from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.rounding import ILL_DEFINED, check_range, settled
-from gmm.fitting.starts import MEANS, Start
+from gmm.fitting.starts import CONVERGED, MEANS, Start
 from gmm.points import open_points
 from gmm.points.arrays import Rereadable, dtype_of, generator_of, given
 from gmm.structures import N_FACTORS, STRUCTURES
@@ -37,7 +37,8 @@ class GaussianMixture(FittedMixture):
             on the noise if factor or ppca.
         max_iter: The largest number of EM steps.
         n_init: Restarts, run as one batch; ignored where warm_start continues.
-        init_params: random, kmeans, k-means++ or random_from_data; see `gmm.Start`.
+        init_params: random, kmeans, k-means++ or random_from_data; see `gmm.Start`. k-means goes on
+            until its centres stay, as scikit-learn's does.
         rand_const: See `gmm.Start`.
         weights_init: Weights to begin with, (K,).
         means_init: Means to begin with, (K, D).
@@ -171,6 +172,7 @@ class GaussianMixture(FittedMixture):
     def _begin(self, data: Tensor | Rereadable, verbose: Verbose | None) -> Fit:
         start = Start(
             self.init_params,
+            **CONVERGED,
             rand_const=self.rand_const,
             weights_init=given(self.weights_init),
             means_init=given(self.means_init),

@@ -208,10 +208,13 @@ def spread_points(
     # Equal chances for the first point, none for padding. Other processes have their own part.
     distances = points.here(rows).double().unsqueeze(1).repeat(1, M, 1)
     chosen: list[Tensor] = []
+    # Restart by restart, so that the first ones are the same however many there are.
+    draws = torch.rand(M, K, G, 1, dtype=torch.float64, generator=generator).to(points.device)
     for k in range(K):
         cumulative = points.total(distances).cumsum(-1)
-        draw = torch.rand(G, M, 1, dtype=torch.float64, generator=generator).to(points.device)
-        index = torch.searchsorted(cumulative, draw * cumulative[..., -1:], right=True)
+        index = torch.searchsorted(
+            cumulative, draws[:, k].transpose(0, 1) * cumulative[..., -1:], right=True
+        )
         index = index.clamp_max((points.n_points.long() - 1)[:, None, None])
         chosen.append(points.take(index.squeeze(-1)).unsqueeze(2))
         if k + 1 < K:

@@ -14,6 +14,7 @@ from gmm.fitting.conjugate import ConjugatePrior
 from gmm.fitting.factor_starts import factors_of_all, leading_factors
 from gmm.fitting.given import given_means, given_precisions, given_weights
 from gmm.fitting.kmeans import (
+    SEEDS,
     check_size,
     lloyd,
     nearest,
@@ -37,6 +38,9 @@ from gmm.structures import (
     structure,
 )
 
+# Of a start by k-means as scikit-learn takes it: until the centres stay.
+CONVERGED: dict[str, Any] = {"lloyd_iter": 300, "lloyd_tol": 1e-4, "seeds": "k-means++"}
+
 
 @dataclass(frozen=True)
 class Start:
@@ -44,13 +48,16 @@ class Start:
 
     Attributes:
         init_params: Where the means begin. "random": at mean(x) + Normal(0, 1) std(x) /
-            rand_const; "kmeans": after lloyd_iter Lloyd iterations from random points;
-            "k-means++": at points far from each other; "random_from_data": at random points.
+            rand_const; "kmeans": after lloyd_iter Lloyd iterations from the seeds; "k-means++": at
+            points far from each other; "random_from_data": at random points.
         rand_const: With a number, weights begin in proportion to rand_const + U(0, 1) and
             variances at twice those of the data, as the loadings and noise of factor analysis do.
             With None, weights and covariances are those of the points nearest to each mean;
             "random", which has no such points, then takes 1.
         lloyd_iter: See init_params.
+        lloyd_tol: They end before where the squared movement of the centres falls to so many times
+            the mean variance of a feature.
+        seeds: What they begin at: "random" points, or those of "k-means++".
         weights_init: Given weights, (K,), instead of these.
         means_init: Given means, (K, D).
         precisions_init: Given inverse covariances, shaped as the covariances of one mixture; none
@@ -60,6 +67,8 @@ class Start:
     init_params: str = "kmeans"
     rand_const: float | None = None
     lloyd_iter: int = 5
+    lloyd_tol: float = 0.0
+    seeds: str = "random"
     weights_init: Tensor | None = None
     means_init: Tensor | None = None
     precisions_init: Tensor | None = None
@@ -72,6 +81,10 @@ class Start:
             raise ValueError(f"rand_const must be above 0, got {self.rand_const}")
         if self.lloyd_iter < 0:
             raise ValueError(f"lloyd_iter must be at least 0, got {self.lloyd_iter}")
+        if not self.lloyd_tol >= 0:
+            raise ValueError(f"lloyd_tol must be at least 0, got {self.lloyd_tol}")
+        if self.seeds not in SEEDS:
+            raise ValueError(f"seeds must be one of {sorted(SEEDS)}, got {self.seeds!r}")
 
 
 def make_start(
@@ -304,8 +317,8 @@ def _spread_points(
 def _kmeans(
     points: Points, used: Tensor, start: Start, generator: torch.Generator | None
 ) -> Tensor:
-    centers = random_points(points, used.shape[1], used.shape[2], generator)
-    return lloyd(points, centers, used, start.lloyd_iter)[0]
+    centers = SEEDS[start.seeds](points, used.shape[1], used.shape[2], generator)
+    return lloyd(points, centers, used, start.lloyd_iter, start.lloyd_tol)[0]
 
 
 MEANS: dict[str, Callable[[Points, Tensor, Start, torch.Generator | None], Tensor]] = {
