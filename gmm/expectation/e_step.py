@@ -7,10 +7,16 @@ import torch
 from torch import Tensor
 
 from gmm.expectation.density import Density, Parameters
-from gmm.expectation.sweeps import fill_values, sweep_sets
+from gmm.expectation.sweeps import (
+    Narrow,
+    fill_values,
+    fill_values_of_narrow,
+    sweep_narrow,
+    sweep_sets,
+)
 from gmm.kernels import EVIDENCE, JOINT, LIKELIEST, RESPONSIBILITIES, use_kernels
 from gmm.points import Block, Points
-from gmm.structures import Columns, Covariance, Linear, Moments, structure
+from gmm.structures import LOG_2PI, Columns, Covariance, Linear, Moments, structure
 
 # Errors of a log density that do not show in results of a type.
 NEGLIGIBLE = {torch.float64: 1e-10, torch.float32: 1e-6}
@@ -55,8 +61,9 @@ def expect(
     """
     sets = sets or [True] * len(points)
     kind = structure(parameters.covariance_type)
-    if use_kernels(points.device) and isinstance(kind, Linear) and _is_exact(kind, points, factors):
-        return _by_kernels(kind, points, parameters, factors, columns, sets, entropy)
+    if use_kernels(points.device) and isinstance(kind, Linear):
+        by = _by_kernels if _is_exact(kind, points, factors) else _by_whitening
+        return by(kind, points, parameters, factors, columns, sets, entropy)
     return _by_blocks(points, parameters, factors, columns, sets, entropy)
 
 
@@ -73,12 +80,13 @@ def values_of(points: Points, parameters: Parameters, what: int, dtype: torch.dt
     shape = (G, int(points.n_points.max()), M, *([K] if what in (JOINT, RESPONSIBILITIES) else []))
     out = torch.empty(shape, dtype=dtype, device=points.device)
     factors = kind.factor(parameters.covariances)
-    is_whole = isinstance(kind, Linear) and kind.is_whole and use_kernels(points.device)
-    if is_whole and _is_exact(kind, points, factors):
-        assert isinstance(kind, Linear)
-        natural = kind.natural(parameters.log_weights, parameters.means, factors)
-        used = parameters.log_weights > -torch.inf
-        fill_values(points, kind.products, natural, used, what, out)
+    if use_kernels(points.device) and isinstance(kind, Linear):
+        if kind.is_whole and _is_exact(kind, points, factors):
+            natural = kind.natural(parameters.log_weights, parameters.means, factors)
+            used = parameters.log_weights > -torch.inf
+            fill_values(points, kind.products, natural, used, what, out)
+        else:
+            fill_values_of_narrow(points, _narrow(kind, parameters, factors), what, out)
         return out
     density = Density(parameters, factors=factors)
     for block in points.blocks():
@@ -129,6 +137,36 @@ def _by_kernels(
     if shared is not None:
         log_evidence = log_evidence + shared
     return Expected(columns.unpack(counts, fill=0), moments, log_evidence, swept.entropy)
+
+
+def _by_whitening(
+    kind: Linear,
+    points: Points,
+    parameters: Parameters,
+    factors: Tensor,
+    columns: Columns,
+    sets: list[bool],
+    entropy: bool,
+) -> Expected:
+    narrow = _narrow(kind, parameters, factors)
+    swept = sweep_narrow(points, narrow, sets=sets, entropy=entropy)
+    if kind.is_shared:
+        first = swept.shifts + swept.counts.unsqueeze(-1) * parameters.means
+        moments: Moments = (columns.pack(first, -2), points.scatter.unsqueeze(1))
+    else:
+        moments = (columns.pack(swept.shifts, -2), columns.pack(swept.products, -3))
+    return Expected(swept.counts, moments, swept.evidence, swept.entropy)
+
+
+def _narrow(kind: Linear, parameters: Parameters, factors: Tensor) -> Narrow:
+    """Return components with correlations for a pass that keeps all digits."""
+    D = parameters.means.shape[-1]
+    log_det = kind.log_det(factors, D)
+    if kind.is_shared:
+        factors, log_det = factors.unsqueeze(2), log_det.unsqueeze(-1)
+    shape = (*parameters.means.shape, D)
+    constants = parameters.log_weights - 0.5 * (D * LOG_2PI + log_det)
+    return Narrow(factors.expand(shape), parameters.means, constants)
 
 
 def _by_blocks(

@@ -4,6 +4,7 @@ Parameters and sums are tensors with a place for every component, (G, M, K, F), 
 are left out of the work. numba is imported with the first pass.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from gmm.kernels import JOINT, n_statistics
 from gmm.points import Points
 
 if TYPE_CHECKING:
-    from gmm.kernels.passes import Components
+    from gmm.kernels.passes import Components, Whitened
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,78 @@ def sweep_sets(
     return SetSums(whole, evidence[0], evidence[1] if entropy else None)
 
 
+@dataclass(frozen=True, eq=False)
+class Narrow:
+    """Components with correlations, for passes that keep all digits, (G, M, K, ...).
+
+    Attributes:
+        roots: Upper triangular U, U U^T = Sigma^-1, (G, M, K, D, D).
+        means: Relative to the centres of the points, (G, M, K, D).
+        constants: Log joint density at the mean, (G, M, K); -inf in places without a component.
+    """
+
+    roots: Tensor
+    means: Tensor
+    constants: Tensor
+
+    def of_set(self, g: int, center: Tensor) -> "tuple[Whitened, Tensor]":
+        """Return a data set's components, and which of the M * K places they are in, (P,)."""
+        from gmm.kernels.passes import Whitened
+
+        slots, first = _places(self.constants[g] > -torch.inf)
+        roots, means, constants = (
+            values[g].flatten(0, 1).index_select(0, slots).contiguous().numpy()
+            for values in (self.roots, self.means, self.constants)
+        )
+        made = Whitened(roots, means, constants, first.numpy(), center.double().numpy())
+        return made, slots
+
+
+@dataclass(frozen=True, eq=False)
+class NarrowSums:
+    """Sums over all points of all processes, about the means of the components.
+
+    Attributes:
+        counts: Of the responsibilities, (G, M, K).
+        shifts: Of x - mu, weighted by them, (G, M, K, D).
+        products: Of the products of its features, (G, M, K, D, D).
+        evidence: Of log p(x), (G, M).
+        entropy: Of r log r, (G, M), or None where it was not asked for.
+    """
+
+    counts: Tensor
+    shifts: Tensor
+    products: Tensor
+    evidence: Tensor
+    entropy: Tensor | None
+
+
+def sweep_narrow(
+    points: Points, narrow: Narrow, *, sets: list[bool], entropy: bool = False
+) -> NarrowSums:
+    """Take the points of the data sets that are wanted through a pass that keeps all digits."""
+    (G, M, K), D = narrow.constants.shape, points.n_features
+    shapes = ((M * K,), (M * K, D), (M * K, D, D))
+    sums = [torch.zeros(G, *shape, dtype=torch.float64) for shape in shapes]
+    evidence = torch.zeros(2, G, M, dtype=torch.float64)
+    made: dict[int, tuple[Whitened, Tensor]] = {}
+    for g, x, weights in points.arrays():
+        if not sets[g]:
+            continue
+        if g not in made:
+            made[g] = narrow.of_set(g, points.center[g])
+        components, slots = made[g]
+        *parts, log_p, r_log_r = map(torch.from_numpy, components.sums(x, weights, entropy))
+        for total, part in zip(sums, parts, strict=True):
+            total[g].index_add_(0, slots, part)
+        evidence[0, g] += log_p
+        if entropy:
+            evidence[1, g] += r_log_r
+    counts, shifts, products = (points.total(t).unflatten(1, (M, K)) for t in sums)
+    evidence = points.total(evidence)
+    return NarrowSums(counts, shifts, products, evidence[0], evidence[1] if entropy else None)
+
+
 def fill_values(
     points: Points, products: int, natural: Tensor, used: Tensor, what: int, out: Tensor
 ) -> None:
@@ -85,9 +158,28 @@ def fill_values(
         what: JOINT, RESPONSIBILITIES, EVIDENCE or LIKELIEST.
         out: (G, N, M) or (G, N, M, K).
     """
+
+    def of_set(g: int, center: Tensor) -> "tuple[Components, Tensor]":
+        return _components(products, natural[g], used[g], center)
+
+    _fill(points, of_set, used[0].numel(), what, out)
+
+
+def fill_values_of_narrow(points: Points, narrow: Narrow, what: int, out: Tensor) -> None:
+    """Do as `fill_values`, with all digits."""
+    _fill(points, narrow.of_set, narrow.constants[0].numel(), what, out)
+
+
+def _fill(
+    points: Points,
+    of_set: "Callable[[int, Tensor], tuple[Components | Whitened, Tensor]]",
+    n_places: int,
+    what: int,
+    out: Tensor,
+) -> None:
     filled = [0] * len(points)
     for g, x, _ in points.arrays():
-        components, slots = _components(products, natural[g], used[g], points.center[g])
+        components, slots = of_set(g, points.center[g])
         for start in range(0, len(x), points.chunk_size):
             rows = x[start : start + points.chunk_size]
             values = torch.from_numpy(components.values(rows, what)).mT
@@ -96,7 +188,7 @@ def fill_values(
             if into.ndim == 2:
                 into.copy_(values)
                 continue
-            if len(slots) < used[g].numel():
+            if len(slots) < n_places:
                 into.fill_(-torch.inf if what == JOINT else 0)
             into.view(len(rows), -1)[:, slots] = values.to(out.dtype)
 
@@ -107,8 +199,13 @@ def _components(
     """Return one data set's components, and which of the M * K places they are in, (P,)."""
     from gmm.kernels.passes import Components
 
-    slots = used.flatten().nonzero().squeeze(-1)
+    slots, first = _places(used)
     packed = natural.flatten(0, 1).index_select(0, slots)
     packed = packed[:, : n_statistics(products, len(center))].contiguous()
-    first = torch.cat([torch.zeros(1, dtype=torch.int64), used.sum(-1).cumsum(0)])
     return Components(products, packed.numpy(), first.numpy(), center.numpy()), slots
+
+
+def _places(used: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which of the M * K places are used, (P,), and where a mixture's begin, (M + 1,)."""
+    first = torch.cat([torch.zeros(1, dtype=torch.int64), used.sum(-1).cumsum(0)])
+    return used.flatten().nonzero().squeeze(-1), first

@@ -7,7 +7,7 @@ those of a few factors, `products.py` the two matrix products that EM spends its
 """
 
 from gmm.structures.columns import Columns
-from gmm.structures.covariance import Covariance, Joint, Linear, Moments
+from gmm.structures.covariance import LOG_2PI, Covariance, Joint, Linear, Moments
 from gmm.structures.dense import Full, Tied
 from gmm.structures.diagonal import Diag, Spherical
 from gmm.structures.factor_analysis import PPCA, FactorAnalysis
@@ -15,6 +15,7 @@ from gmm.structures.products import weighted_sums
 from gmm.structures.roots import whitening
 
 __all__ = [
+    "LOG_2PI",
     "N_FACTORS",
     "STRUCTURES",
     "Columns",

@@ -67,6 +67,46 @@ def test_a_fit_in_memory_equals_one_from_batches(D, name, way):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
+def narrow_clouds(n=600, D=6, K=3, thinnest=1e-4):
+    """Points in clouds that are thin in some direction, and far from each other."""
+    rng = np.random.default_rng(5)
+    turn = np.linalg.qr(rng.normal(size=(D, D)))[0]
+    middles = 5 * rng.normal(size=(K, D))
+    spread = rng.normal(size=(n, D)) * np.geomspace(1, thinnest, D)
+    return middles[rng.integers(K, size=n)] + spread @ turn.T, middles, turn
+
+
+@pytest.mark.parametrize("name", ["full", "tied"])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_thin_components_keep_their_digits(name, is_weighted):
+    x, middles, turn = narrow_clouds()
+    covariance = turn * np.geomspace(1, 1e-4, 6) ** 2 @ turn.T
+    covariances = np.stack([covariance] * 3) if name == "full" else covariance
+    mixture = gmm.Mixture(
+        torch.full((3,), -np.log(3), dtype=torch.float64),
+        torch.from_numpy(middles), torch.from_numpy(covariances), name,
+    )  # fmt: skip
+    w = np.random.default_rng(1).uniform(0.5, 2, len(x)) if is_weighted else np.ones(len(x))
+    points, _ = open_points(torch.from_numpy(x), weights=[torch.from_numpy(w)])
+    begun = mixture.reshape((1, 1)).relative_to(points.center.double())
+    factors = mixture.structure.factor(begun.covariances)
+    found = expect(points, begun, factors, Columns.of(begun.log_weights), entropy=True)
+    # In twice the digits, and in the axes of the clouds, where nothing is thin.
+    y = (x.astype(np.longdouble)[:, None] - middles) @ turn.astype(np.longdouble)
+    y = y / np.geomspace(1, 1e-4, 6).astype(np.longdouble)
+    joint = -0.5 * (y**2).sum(-1) - 3 * np.log(2 * np.pi) - np.log(np.geomspace(1, 1e-4, 6)).sum()
+    joint = joint - np.log(3)
+    top = joint.max(1, keepdims=True)
+    resp = np.exp(joint - top)
+    evidence = np.log(resp.sum(1)) + top[:, 0]
+    resp /= resp.sum(1, keepdims=True)
+    np.testing.assert_allclose(found.log_evidence.item(), float(w @ evidence), rtol=1e-9)
+    np.testing.assert_allclose(found.counts[0, 0], (w @ resp).astype(float), rtol=1e-9)
+    got = mixture.log_joint(torch.from_numpy(x)).numpy()
+    near = joint > top - 50
+    np.testing.assert_allclose(got[near], joint[near].astype(float), rtol=0, atol=1e-6)
+
+
 class _Batches:
     def __init__(self, x: torch.Tensor) -> None:
         self.x = x
