@@ -27,12 +27,13 @@ from gmm.structures import Columns, Linear, linear
 class Statistics:
     """Average sufficient statistics of the points of every component, for G x M mixtures.
 
-    Sums of points and of their products would lose digits where a component is narrow and far from
-    the centre. Counts, means and covariances say the same.
+    Counts, means and covariances say the same as sums of points and of their products. Those would
+    have to be relative to one centre for all batches, and lose digits far from there; these can be
+    averaged whatever centre each batch was worked on with.
 
     Attributes:
         counts: Points, (G, M, K).
-        means: Theirs, relative to a centre that stays, (G, M, K, D).
+        means: Theirs, (G, M, K, D).
         covariances: Theirs, (G, M, *shape).
     """
 
@@ -123,7 +124,8 @@ class StepwiseEM:
         self._check(n_points)
         self._kind = linear(mixture.covariance_type)
         self._batch_shape, self._dtype = mixture.batch_shape, mixture.means.dtype
-        self._state, self._center = _about_mean(mixture)
+        flat = mixture.reshape((1, mixture.batch_shape.numel()))
+        self._state = flat.relative_to(flat.means.new_zeros(1, flat.n_features).double())
         broken = self._is_singular(self._state)
         if broken.any():
             k = int(broken.nonzero()[0, -1])
@@ -143,8 +145,7 @@ class StepwiseEM:
     @property
     def mixture(self) -> Mixture:
         """Return the mixtures as they are now, batch shape *B."""
-        log_weights, means, covariances = self._state.tensors()
-        parts = (log_weights, means + self._center.unsqueeze(-2), covariances)
+        parts = self._state.tensors()
         tensors = [t.reshape(*self._batch_shape, *t.shape[2:]).to(self._dtype) for t in parts]
         return Mixture(tensors[0], tensors[1], tensors[2], self._kind.name)
 
@@ -185,21 +186,15 @@ class StepwiseEM:
         _, M, K = self._state.log_weights.shape
         points, shape = open_points(
             batch,
-            device=self._center.device,
+            device=self._state.means.device,
             chunk_size=self.chunk_size,
             row_numbers=lambda D: self._kind.row_numbers(M, K, D),
             wide=self._kind.on_diagonal,
         )
         self._check_points(points, shape)
-        if self._statistics is None:
-            self._move(points.center.double())
-        old = _in_sets(self._state, len(points))
-        shift = self._center.view(len(points), -1, 1, points.n_features)
-        shift = shift - points.center.double()[:, None, None]
         with ready_for_passes(points.device):
-            seen, log_evidence = _seen(points, replace(old, means=old.means + shift))
-        new = replace(seen, means=seen.means - shift)
-        self._learn(new.reshape(1, self._center.shape[1]))
+            new, log_evidence = _seen(points, _in_sets(self._state, len(points)))
+        self._learn(new.reshape(1, M))
         self.n_batches += 1
         return (log_evidence / points.sizes.unsqueeze(-1)).reshape(self._batch_shape)
 
@@ -216,13 +211,6 @@ class StepwiseEM:
         kept = [torch.where(beside(sound, theirs), theirs, own) for own, theirs in pairs]
         self._empty = kept.pop()
         self._state = Parameters(kept[0], kept[1], kept[2], self._kind.name)
-
-    def _move(self, centers: Tensor) -> None:
-        """Let the parameters be relative to the centres of G data sets, (G, D)."""
-        n = self._center.shape[1] // len(centers)
-        center = centers.repeat_interleave(n, 0).unsqueeze(0)
-        means = self._state.means + (self._center - center).unsqueeze(-2)
-        self._state, self._center = replace(self._state, means=means), center
 
     def _is_singular(self, state: Parameters) -> Tensor:
         factors = self._kind.factor(state.covariances)
@@ -242,7 +230,7 @@ class StepwiseEM:
         )
 
     def _check_points(self, points: Points, shape: tuple[int, ...]) -> None:
-        D, batch_shape = self._center.shape[-1], tuple(self._batch_shape)
+        D, batch_shape = self._state.means.shape[-1], tuple(self._batch_shape)
         if points.n_features != D:
             raise ValueError(
                 f"batch must have {D} features, as the mixture, got {points.n_features}"
@@ -254,24 +242,15 @@ class StepwiseEM:
             )
 
 
-def _about_mean(mixture: Mixture) -> tuple[Parameters, Tensor]:
-    """Return parameters (1, M, ...) relative to the mean of each of all M mixtures, (1, M, D).
-
-    It is that of the points, if the mixture was fitted to some.
-    """
-    flat = mixture.reshape((1, mixture.batch_shape.numel()))
-    at_origin = flat.relative_to(flat.means.new_zeros(1, flat.n_features).double())
-    center = (at_origin.log_weights.exp().unsqueeze(-1) * at_origin.means).sum(-2)
-    return replace(at_origin, means=at_origin.means - center.unsqueeze(-2)), center
-
-
 def _seen(points: Points, old: Parameters) -> tuple[Statistics, Tensor]:
     """Return what G x M mixtures see in the points, and the sum of log p(x), (G, M)."""
+    center = points.center.double()[:, None, None]
+    old = replace(old, means=old.means - center)
     columns = Columns.of(old.log_weights)
     factors = linear(old.covariance_type).factor(old.covariances)
     found = expect(points, old, factors, columns)
     means, covariances = maxima((found.counts, found.moments), old, columns)
-    return Statistics(found.counts, means, covariances), found.log_evidence
+    return Statistics(found.counts, means + center, covariances), found.log_evidence
 
 
 def _in_sets(state: Parameters, G: int) -> Parameters:
