@@ -188,24 +188,25 @@ class GaussianMixture(FittedMixture):
         if not hasattr(self, "means_"):
             x = points_of(self, X, reset=True, min_samples=2)
             self._fit(x, X, continues=False, verbose=None)
-            self._start_stream()
+            self._set_stream(stream_of(self, self.mixture_, self._n_points))
             return self
         x = points_of(self, X, reset=False)
-        stream = self._stream or self._start_stream()
+        stream = self._stream or stream_of(self, self.mixture_, self._n_points)
         adopt(stream, self)
         log_likelihood = float(stream.step(x))
+        if self._stream is None:
+            self._set_stream(stream)
+        self.n_iter_, self.lower_bound_ = stream.n_batches, log_likelihood
+        self.lower_bounds_.append(log_likelihood)
         check_range(stream.mixture, stream.singular, lambda: open_points(x)[0])
         self._check_sound(stream.singular)
         self._set_mixture(stream.mixture, X)
-        self.n_iter_, self.lower_bound_ = stream.n_batches, log_likelihood
-        self.lower_bounds_.append(log_likelihood)
         return self
 
-    def _start_stream(self) -> StepwiseEM:
-        """Return the stream of which the fitted points are the first batch."""
-        self._stream = stream = stream_of(self, self.mixture_, self._n_points)
+    def _set_stream(self, stream: StepwiseEM) -> None:
+        """Let what was fitted be the first batch of a stream."""
+        self._stream = stream
         self.converged_, self.n_iter_, self.lower_bounds_ = False, 1, [self.lower_bound_]
-        return stream
 
     def bic(self, X: Any) -> float:
         """Return the Bayesian information criterion; lower is better."""

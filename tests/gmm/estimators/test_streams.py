@@ -103,6 +103,10 @@ def test_what_cannot_be_learned_from_is_named_and_changes_nothing():
     assert "\n" not in str(error.value)
     assert_same(model.mixture_, before, tolerance=0)
     assert model.partial_fit(x[30:]).n_iter_ == 2
+    converged, n_iter = model.fit(x).converged_, model.n_iter_
+    with pytest.raises(ValueError, match="X must be finite"):
+        model.partial_fit(np.full((2, 3), np.inf))
+    assert (model.converged_, model.n_iter_) == (converged, n_iter)
     for options, message in (
         ({"covariance_type": "factor", "n_factors": 1}, "covariance_type must be one of .* got"),
         ({"prior": gmm.NormalInverseWishart()}, "prior must be None in partial_fit, got a Normal"),
