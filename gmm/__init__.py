@@ -16,6 +16,7 @@ from gmm.fitting.fit import ManyFits, fit_many
 from gmm.fitting.kmeans import KMeansFit, kmeans
 from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.starts import Start, make_start
+from gmm.fitting.stepwise import StepwiseEM
 from gmm.mixtures.bounds import Bounds
 from gmm.mixtures.mixture import Mixture
 from gmm.mixtures.model_file import ModelFileError
@@ -41,6 +42,7 @@ __all__ = [
     "NormalInverseWishart",
     "Shards",
     "Start",
+    "StepwiseEM",
     "fit_em",
     "fit_many",
     "kmeans",

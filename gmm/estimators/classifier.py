@@ -12,11 +12,21 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
+from gmm.estimators.streams import (
+    adopt,
+    check_known,
+    check_streams,
+    points_of_classes,
+    side_by_side,
+    stream_of,
+)
 from gmm.fitting.fit import ManyFits, fit_many
 from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.starts import Start
+from gmm.fitting.stepwise import StepwiseEM
 from gmm.mixtures.mixture import Mixture
 from gmm.points.arrays import dtype_of, generator_of, like, points_of
+from gmm.points.blocks import sum_of_finite
 from gmm.structures import N_FACTORS
 
 
@@ -28,16 +38,18 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
     Args:
         n_components: K of every class, or a list of K to fit side by side: then `errors` tells
             them apart and `at` picks one for `predict`.
-        classes: The classes to tell apart; points of others are left out of `fit`. All by
-            default.
+        classes: The classes to tell apart; points of others are left out of `fit` and
+            `partial_fit`. All by default.
         covariance_type: See `gmm.GaussianMixture`, as for all that follow.
 
     Attributes:
         classes_: The classes, sorted, or in the order asked for, (C,).
-        class_log_prior_: Logarithm of their share of the training points, (C,).
+        class_count_: Their training points, (C,).
+        class_log_prior_: Logarithm of their share of these, (C,).
         mixtures_: Mixtures of batch shape (C,), or (C, number of K).
-        fits_: The outcome in full, of the same batch shape.
-        n_iter_: The EM steps of the mixture that took most.
+        fits_: The outcome of `fit` in full, of the same batch shape.
+        n_iter_: The EM steps of the mixture that took most; after `partial_fit` the batches of the
+            class that was in most.
 
     Examples:
         >>> import gmm, numpy as np
@@ -45,6 +57,8 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         >>> gmm.MixtureClassifier(1).fit(X, ["low", "low", "high", "high"]).predict([[1.0], [8.0]])
         array(['low', 'high'], dtype='<U4')
     """
+
+    _streams: list[StepwiseEM | None] | None
 
     def __init__(
         self,
@@ -61,6 +75,8 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         init_params: str = "kmeans",
         rand_const: float | None = None,
         prior: NormalInverseWishart | None = None,
+        learning_decay: float = 0.7,
+        learning_offset: float = 1.0,
         random_state: Any = None,
         chunk_size: int | None = None,
         device: str | torch.device | None = None,
@@ -78,6 +94,8 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.init_params = init_params
         self.rand_const = rand_const
         self.prior = prior
+        self.learning_decay = learning_decay
+        self.learning_offset = learning_offset
         self.random_state = random_state
         self.chunk_size = chunk_size
         self.device = device
@@ -97,14 +115,54 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         x = points_of(self, X, reset=True, min_samples=2)
         labels = self._labels(y, len(x))
         self.classes_ = np.unique(labels) if self.classes is None else np.asarray(self.classes)
-        members = [torch.from_numpy(np.flatnonzero(labels == c)) for c in self.classes_]
-        self._check_sizes([len(m) for m in members])
-        counts = torch.tensor([len(m) for m in members], dtype=torch.float64)
-        self.class_log_prior_ = (counts / counts.sum()).log().numpy()
-        self.fits_ = self._fit([x[m.to(x.device)] for m in members])
-        self._check_sound(self.fits_)
+        members = points_of_classes(x, labels, self.classes_)
+        names = self.classes_.tolist()
+        self._check_sizes(names, members)
+        self._count(np.zeros(len(members)), members)
+        self.fits_ = self._fit(members)
+        self._check_sound(names, self.fits_.singular)
         self.mixtures_ = self.fits_.mixture
         self.n_iter_ = int(self.fits_.n_iter.max())
+        self._streams = None
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Learn from another batch of points, by stepwise EM for each class.
+
+        The first points of a class are fitted as `fit` does it, and later ones move its mixtures by
+        a step; see `gmm.StepwiseEM`. After a `fit`, or `at`, what was fitted counts as the first
+        batch. Of a class that no point was seen of, p(c) is 0.
+
+        Args:
+            X: Points, (n, D).
+            y: Their classes, (n,).
+            classes: All classes that there will be; needed in the first call, unless the classifier
+                was made with classes.
+
+        Raises:
+            ValueError: If X, y or a parameter breaks its rule, the first points of a class are
+                fewer than its components, covariance_type is factor or ppca, there is a prior, or a
+                mixture lost a covariance.
+        """
+        check_streams(self.covariance_type, self.prior)
+        is_first = not hasattr(self, "mixtures_")
+        x = points_of(self, X, reset=is_first)
+        sum_of_finite(x)  # before any mixture learns from it
+        labels = self._labels(y, len(x))
+        self.classes_ = self._classes_of_stream(classes, is_first)
+        if self.classes is None:
+            check_known(labels, self.classes_)
+        members = points_of_classes(x, labels, self.classes_)
+        if is_first and not any(map(len, members)):
+            raise ValueError(f"y must have one of the classes {self.classes_.tolist()}, got none")
+        counts = np.zeros(len(members)) if is_first else self.class_count_
+        self._streams = streams = self._stepped(self._streams_so_far(is_first), members)
+        self._count(counts, members)
+        self.mixtures_ = side_by_side(streams)
+        self.n_iter_ = max(stream.n_batches for stream in streams if stream is not None)
+        for name, stream in zip(self.classes_.tolist(), streams, strict=True):
+            if stream is not None:
+                self._check_sound([name], stream.singular.unsqueeze(0))
         return self
 
     def predict(self, X: Any) -> Any:
@@ -145,6 +203,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         if n_components not in known:
             raise ValueError(f"n_components must be one of {known}, got {n_components}")
         one = copy.copy(self)
+        one._streams = None
         if self._is_list():
             one.n_components = n_components
             one.mixtures_ = self.mixtures_[:, known.index(n_components)]
@@ -204,9 +263,9 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"y must have {n} classes, one per point, got {len(labels)}")
         return labels
 
-    def _check_sizes(self, counts: list[int]) -> None:
+    def _check_sizes(self, names: list[Any], members: list[Tensor]) -> None:
         largest = max(self._sizes())
-        for name, count in zip(self.classes_.tolist(), counts, strict=True):
+        for name, count in zip(names, map(len, members), strict=True):
             if count == 0:
                 raise ValueError(f"class {name!r} must have training points, got none")
             if count < largest:
@@ -215,11 +274,61 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
                     f"{name!r} ({count}), got {largest}"
                 )
 
-    def _check_sound(self, fits: ManyFits) -> None:
-        broken = fits.singular.nonzero().tolist()
+    def _check_sound(self, names: list[Any], singular: Tensor) -> None:
+        broken = singular.nonzero().tolist()
         if broken:
-            c, k = self.classes_.tolist()[broken[0][0]], broken[0][-1]
+            c, k = names[broken[0][0]], broken[0][-1]
             raise ValueError(
                 f"covariance of component {k} in the mixture of class {c!r} is not positive "
                 f"definite; raise reg_covar (now {self.reg_covar})"
             )
+
+    def _count(self, before: Any, members: list[Tensor]) -> None:
+        """Count the points of every class, and what share of all they are."""
+        self.class_count_ = before + np.array([float(len(points)) for points in members])
+        shares = torch.from_numpy(self.class_count_ / self.class_count_.sum())
+        self.class_log_prior_ = shares.log().numpy()
+
+    def _classes_of_stream(self, classes: Any, is_first: bool) -> Any:
+        if is_first:
+            if self.classes is not None:
+                return np.asarray(self.classes)
+            if classes is None:
+                raise ValueError("classes must be given in the first call of partial_fit, got None")
+            return np.unique(classes)
+        known = self.classes_
+        if classes is not None and not np.array_equal(np.unique(classes), np.unique(known)):
+            got = np.unique(classes).tolist()
+            raise ValueError(f"classes must be those of before ({known.tolist()}), got {got}")
+        return known
+
+    def _streams_so_far(self, is_first: bool) -> list[StepwiseEM | None]:
+        """Return a stream for every class that points were seen of."""
+        if is_first:
+            return [None] * len(self.classes_)
+        if self._streams is not None:
+            return self._streams
+        counts = self.class_count_.tolist()
+        return [stream_of(self, self.mixtures_[c], n) if n else None for c, n in enumerate(counts)]
+
+    def _stepped(
+        self, streams: list[StepwiseEM | None], members: list[Tensor]
+    ) -> list[StepwiseEM | None]:
+        """Return the streams after a step with the points of each class; begin those there are not.
+
+        One after the other: each class has its own number of batches, and may miss in one.
+        """
+        new = [c for c, points in enumerate(members) if streams[c] is None and len(points)]
+        begun: list[StepwiseEM] = []
+        if new:
+            names, first = self.classes_[new].tolist(), [members[c] for c in new]
+            self._check_sizes(names, first)
+            fits = self._fit(first)
+            self._check_sound(names, fits.singular)
+            begun = [stream_of(self, fits.mixture[g], len(own)) for g, own in enumerate(first)]
+        for stream, points in zip(streams, members, strict=True):
+            if stream is not None and len(points):
+                adopt(stream, self)
+                stream.step(points)
+        made = dict(zip(new, begun, strict=True))
+        return [made.get(c, stream) for c, stream in enumerate(streams)]

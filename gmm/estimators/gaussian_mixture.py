@@ -1,14 +1,16 @@
 """A Gaussian mixture with scikit-learn's conventions; needs scikit-learn."""
 
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from torch import Tensor
 
 from gmm.estimators.fitted import FittedMixture
+from gmm.estimators.streams import adopt, check_streams, stream_of
 from gmm.estimators.verbose import Verbose
 from gmm.fitting.em import fit_em
 from gmm.fitting.em_state import Fit
@@ -16,8 +18,9 @@ from gmm.fitting.fit import fit_many
 from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.rounding import ILL_DEFINED, check_range, settled
 from gmm.fitting.starts import CONVERGED, MEANS, Start
+from gmm.fitting.stepwise import StepwiseEM
 from gmm.points import open_points
-from gmm.points.arrays import Rereadable, dtype_of, generator_of, given
+from gmm.points.arrays import Rereadable, dtype_of, generator_of, given, points_of
 from gmm.structures import N_FACTORS, STRUCTURES
 
 
@@ -47,6 +50,8 @@ class GaussianMixture(FittedMixture):
         prior: With one, EM finds a maximum of the posterior; see `gmm.fit_em`.
         random_state: Seed or generator of the starts and of `sample`.
         warm_start: Whether a second `fit` continues from the first.
+        learning_decay: How `partial_fit` weighs batches, as learning_offset; see `gmm.StepwiseEM`.
+        learning_offset: See there.
         verbose: 1 prints every verbose_interval-th iteration, 2 its time and how much the mean
             log-likelihood of the best restart has changed, too.
         verbose_interval: See verbose.
@@ -61,10 +66,13 @@ class GaussianMixture(FittedMixture):
             factor or ppca (K, D, n_factors + 1), loadings and variances of the noise.
         precisions_: Their inverses; None if factor or ppca.
         precisions_cholesky_: Roots of these: upper triangular U with U U^T = precision.
-        converged_: Whether the best restart converged.
-        n_iter_: Its EM steps.
-        lower_bound_: Its last mean log-likelihood.
-        lower_bounds_: That of each step.
+        converged_: Whether the best restart converged; False after `partial_fit`, as there may
+            always be another batch.
+        n_iter_: Its EM steps; after `partial_fit` the number of batches, of which an earlier `fit`
+            is one.
+        lower_bound_: Its last mean log-likelihood; after `partial_fit` that of the last batch
+            before it was learned from.
+        lower_bounds_: That of each step, or of each batch.
         log_likelihoods_: The same of all restarts, (n_init, steps), NaN after the end of each.
 
     Examples:
@@ -92,6 +100,8 @@ class GaussianMixture(FittedMixture):
         "prior": [None, NormalInverseWishart],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
+        "learning_decay": [Interval(Real, 0.5, 1, closed="right")],
+        "learning_offset": [Interval(Real, 0, None, closed="left")],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "chunk_size": [None, Interval(Integral, 1, None, closed="left")],
@@ -102,6 +112,9 @@ class GaussianMixture(FittedMixture):
             Options(torch.dtype, {torch.float32, torch.float64}),
         ],
     }
+
+    _stream: StepwiseEM | None
+    _n_points: int
 
     def __init__(
         self,
@@ -122,6 +135,8 @@ class GaussianMixture(FittedMixture):
         prior: NormalInverseWishart | None = None,
         random_state: Any = None,
         warm_start: bool = False,
+        learning_decay: float = 0.7,
+        learning_offset: float = 1.0,
         verbose: int = 0,
         verbose_interval: int = 10,
         chunk_size: int | None = None,
@@ -144,11 +159,55 @@ class GaussianMixture(FittedMixture):
         self.prior = prior
         self.random_state = random_state
         self.warm_start = warm_start
+        self.learning_decay = learning_decay
+        self.learning_offset = learning_offset
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.chunk_size = chunk_size
         self.device = device
         self.dtype = dtype
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from another batch of points, by stepwise EM.
+
+        The first batch is fitted as `fit` does it, and every later one moves the mixture by a step;
+        see `gmm.StepwiseEM`. After a `fit`, its points count as the first batch. A pickle has the
+        statistics that the next batch is averaged with, a file of `mixture_` has not.
+
+        Args:
+            X: Points (n, D), at least n_components (and two) in the first batch.
+            y: Ignored.
+
+        Raises:
+            ValueError: If X or a parameter breaks its rule, covariance_type is factor or ppca,
+                there is a prior, or a component lost its covariance: the mixture then stays as it
+                was until other batches give it one.
+        """
+        if not get_config()["skip_parameter_validation"]:
+            self._validate_params()
+        check_streams(self.covariance_type, self.prior)
+        if not hasattr(self, "means_"):
+            x = points_of(self, X, reset=True, min_samples=2)
+            self._fit(x, X, continues=False, verbose=None)
+            self._set_stream(stream_of(self, self.mixture_, self._n_points))
+            return self
+        x = points_of(self, X, reset=False)
+        stream = self._stream or stream_of(self, self.mixture_, self._n_points)
+        adopt(stream, self)
+        log_likelihood = float(stream.step(x))
+        if self._stream is None:
+            self._set_stream(stream)
+        self.n_iter_, self.lower_bound_ = stream.n_batches, log_likelihood
+        self.lower_bounds_.append(log_likelihood)
+        check_range(stream.mixture, stream.singular, lambda: open_points(x)[0])
+        self._check_sound(stream.singular)
+        self._set_mixture(stream.mixture, X)
+        return self
+
+    def _set_stream(self, stream: StepwiseEM) -> None:
+        """Let what was fitted be the first batch of a stream."""
+        self._stream = stream
+        self.converged_, self.n_iter_, self.lower_bounds_ = False, 1, [self.lower_bound_]
 
     def bic(self, X: Any) -> float:
         """Return the Bayesian information criterion; lower is better."""
@@ -168,6 +227,8 @@ class GaussianMixture(FittedMixture):
     ) -> None:
         fit = self._continue(data, verbose) if continues else self._begin(data, verbose)
         self._store(fit, example)
+        self._stream = None
+        self._n_points = len(data) if isinstance(data, Tensor) else data.n_points
 
     def _begin(self, data: Tensor | Rereadable, verbose: Verbose | None) -> Fit:
         start = Start(
@@ -218,12 +279,16 @@ class GaussianMixture(FittedMixture):
 
     def _store(self, fit: Fit, example: Any) -> None:
         # Where EM was at its end anyway, the last sound parameters are its result.
-        if fit.singular.any() and (self.max_iter == 0 or int(fit.n_iter) < self.max_iter):
-            k = int(fit.singular.nonzero()[0])
+        if self.max_iter == 0 or int(fit.n_iter) < self.max_iter:
+            self._check_sound(fit.singular)
+        self._set_mixture(fit.mixture, example)
+        self.converged_ = bool(fit.converged)
+        self._set_history(int(fit.n_iter), fit.log_likelihood)
+
+    def _check_sound(self, singular: Tensor) -> None:
+        if singular.any():
+            k = int(singular.nonzero()[0])
             raise ValueError(
                 f"covariance of component {k} is not positive definite; raise reg_covar "
                 f"(now {self.reg_covar}) or min_variance (now {self.min_variance}): {ILL_DEFINED}"
             )
-        self._set_mixture(fit.mixture, example)
-        self.converged_ = bool(fit.converged)
-        self._set_history(int(fit.n_iter), fit.log_likelihood)

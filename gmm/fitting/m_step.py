@@ -10,6 +10,7 @@ from gmm.fitting.conjugate import ConjugatePrior
 from gmm.structures import Columns, Moments, structure
 
 _ABANDONED = 1e-12
+# What scikit-learn adds to counts.
 _COUNT_OFFSET = 10 * torch.finfo(torch.float64).eps
 
 
@@ -35,14 +36,46 @@ def m_step(
     Returns:
         The new parameters, and which components are empty, (G, M, K).
     """
-    kind = structure(old.covariance_type)
+    means, covariances = maxima(sums, old, columns)
+    return parameters_of(sums[0], means, covariances, old, reg_covar, min_variance, prior)
+
+
+def maxima(
+    sums: tuple[Tensor, Moments], old: Parameters, columns: Columns
+) -> tuple[Tensor, Tensor]:
+    """Return the means and covariances of the points of every component, without any floor.
+
+    The arguments are those of `m_step`.
+    """
     counts, moments = sums
+    kind = structure(old.covariance_type)
+    return kind.update(counts + _COUNT_OFFSET, moments, old.means, columns)
+
+
+def parameters_of(
+    counts: Tensor,
+    means: Tensor,
+    covariances: Tensor,
+    old: Parameters,
+    reg_covar: float,
+    min_variance: float,
+    prior: ConjugatePrior | None = None,
+) -> tuple[Parameters, Tensor]:
+    """Return the parameters of components with so many points, and of such means and covariances.
+
+    Args:
+        counts: Points of every component, (G, M, K).
+        means: Theirs, (G, M, K, D).
+        covariances: Theirs, (G, M, *shape).
+        old: See `m_step`, as for the rest and for what is returned.
+        reg_covar: See there.
+        min_variance: See there.
+        prior: See there.
+    """
+    kind = structure(old.covariance_type)
     empty = counts < _ABANDONED
-    # The offset is scikit-learn's.
-    counts = counts + _COUNT_OFFSET
-    means, covariances = kind.update(counts, moments, old.means, columns)
     unused = old.log_weights == -torch.inf
-    shares = counts.masked_fill(unused, 0)
+    shares = (counts + _COUNT_OFFSET).masked_fill(unused, 0)
     keep = empty | unused
     if prior is not None:
         shares, means, covariances = prior.mode(shares, means, covariances, ~unused)

@@ -42,7 +42,8 @@ def open_points(data: Any, **options: Any) -> tuple[Points, tuple[int, ...]]:
     if isinstance(data, Tensor):
         if data.ndim < 2:
             raise ValueError(f"data must be (*C, N, D) points, got shape {tuple(data.shape)}")
-        return Points(list(data.reshape(-1, *data.shape[-2:])), **options), tuple(data.shape[:-2])
+        sets = list(data.reshape(data.shape[:-2].numel(), *data.shape[-2:]))
+        return Points(sets, **options), tuple(data.shape[:-2])
     if isinstance(data, Sequence):
         return Points(data, **options), (len(data),)
     if iter(data) is data:

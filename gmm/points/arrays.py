@@ -14,13 +14,23 @@ from gmm.points.blocks import as_points
 
 
 class Rereadable:
-    """Batches of one data set; each iteration starts at the first batch."""
+    """Batches of one data set; each iteration starts at the first batch.
+
+    Attributes:
+        n_points: Number of points, once all have been read.
+    """
 
     def __init__(self, batches: Iterable[Any]) -> None:
         self.batches = batches
+        self.n_points = 0
 
     def __iter__(self) -> Iterator[Tensor]:
-        return (as_points(batch) for batch in self.batches)
+        n_points = 0
+        for batch in self.batches:
+            points = as_points(batch)
+            n_points += len(points)
+            yield points
+        self.n_points = n_points
 
 
 def batches_of(X: Any) -> Rereadable | None:

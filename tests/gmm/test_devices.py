@@ -38,10 +38,13 @@ def test_a_device_that_is_not_here_is_told_by_the_library(device):
         lambda: gmm.GaussianMixture(2, device=device).fit(x),
         lambda: gmm.GaussianMixture(2, device=device).fit(points),
         lambda: gmm.GaussianMixture(2, device=device).fit([x[:10], x[10:]]),
+        lambda: gmm.GaussianMixture(2, device=device).partial_fit(x),
         lambda: fitted.fit(x),
+        lambda: fitted.partial_fit(x),
         lambda: fitted.predict(x),
         lambda: fitted.sample(3),
         lambda: classifier.fit(x, np.arange(20) % 2),
+        lambda: classifier.partial_fit(x, np.arange(20) % 2, classes=[0, 1]),
         lambda: gmm.fit_many(points, 2, device=device),
         lambda: (
             gmm.fit_many([points, points[:9]], [1, 2], device=torch.device("cuda:99"))

@@ -51,6 +51,25 @@ def assert_same(found, expected, rtol):
         torch.testing.assert_close(a.cpu(), b, rtol=10 * rtol, atol=float(10 * rtol * scale))
 
 
+@pytest.mark.parametrize("n_features", [3, 66])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_a_stream_learns_what_it_does_on_the_cpu(name, n_features):
+    x = blobs(900, n_features)
+    start = gmm.Start("random_from_data")
+    generator = torch.Generator().manual_seed(3)
+    starts = gmm.make_start(
+        x, [2, 3], start, covariance_type=name, n_init=2, reg_covar=1e-4, generator=generator
+    )
+    here = gmm.StepwiseEM(starts, reg_covar=1e-4)
+    there = gmm.StepwiseEM(starts.to(DEVICE), reg_covar=1e-4)
+    for batch in x.split([500, 300, 100]):
+        torch.testing.assert_close(there.step(batch).cpu(), here.step(batch), rtol=1e-9, atol=0)
+    for a, b in zip(there.mixture.tensors(), here.mixture.tensors(), strict=True):
+        assert a.device.type == torch.device(DEVICE).type
+        scale = b[b.isfinite()].abs().max()
+        torch.testing.assert_close(a.cpu(), b, rtol=1e-8, atol=float(1e-8 * scale))
+
+
 @pytest.mark.parametrize("tol", [0.0, 1e-3], ids=["all", "until"])
 @pytest.mark.parametrize("n_features", [3, 66])
 @pytest.mark.parametrize("name", STRUCTURES)
