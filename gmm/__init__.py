@@ -10,6 +10,8 @@ nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gmm.choosing.choice import Choice
+from gmm.choosing.choose import choose
 from gmm.fitting.em import fit_em
 from gmm.fitting.em_state import Fit
 from gmm.fitting.fit import ManyFits, fit_many
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BayesianGaussianMixture",
     "Bounds",
+    "Choice",
     "Distributed",
     "Fit",
     "GaussianMixture",
@@ -41,6 +44,7 @@ __all__ = [
     "NormalInverseWishart",
     "Shards",
     "Start",
+    "choose",
     "fit_em",
     "fit_many",
     "kmeans",
