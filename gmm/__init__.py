@@ -22,6 +22,7 @@ from gmm.mixtures.bounds import Bounds
 from gmm.mixtures.mixture import Mixture
 from gmm.mixtures.model_file import ModelFileError
 from gmm.points import Distributed, Shards
+from gmm.refining.split_merge import SplitMerge, split_merge
 
 if TYPE_CHECKING:
     from gmm.estimators.bayesian import BayesianGaussianMixture
@@ -43,12 +44,14 @@ __all__ = [
     "ModelFileError",
     "NormalInverseWishart",
     "Shards",
+    "SplitMerge",
     "Start",
     "choose",
     "fit_em",
     "fit_many",
     "kmeans",
     "make_start",
+    "split_merge",
     "to_onnx",
 ]
 

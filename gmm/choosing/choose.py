@@ -8,11 +8,11 @@ from torch import Tensor
 
 from gmm.choosing.choice import CRITERIA, Choice
 from gmm.choosing.folds import Folds, draw_folds
-from gmm.expectation.e_step import expect
+from gmm.fitting.final_pass import final_pass
 from gmm.fitting.fit import fit_many
 from gmm.mixtures.mixture import Mixture
 from gmm.points import as_points, open_points
-from gmm.structures import Columns, structure
+from gmm.structures import structure
 
 
 def choose(
@@ -130,9 +130,6 @@ def _of_final_parameters(x: Tensor, mixture: Mixture) -> tuple[Tensor, Tensor]:
         row_numbers=mixture.row_numbers,
         wide=mixture.structure.on_diagonal,
     )
-    parameters = mixture.relative_to(points.center.double())
-    factors = mixture.structure.factor(parameters.covariances)
-    columns = Columns.of(parameters.log_weights)
-    found = expect(points, parameters, factors, columns, entropy=True)
+    found = final_pass(points, mixture, entropy=True)
     assert found.entropy is not None
     return found.log_evidence[0], -found.entropy[0]
