@@ -11,6 +11,7 @@ import gmm
 from gmm import kernels
 from gmm.points import open_points
 from gmm.refining.candidates import Scores, find_candidates, score_components
+from gmm.refining.partial_em import change, partial_em, put_back
 from gmm.structures import structure
 
 WAYS = pytest.mark.parametrize("devices", [("cpu",), ()], ids=["kernels", "blocks"])
@@ -222,3 +223,38 @@ def test_what_makes_no_sense_is_refused(options, message):
     given = {"data": clusters([0, 9]), "mixture": begun_at([0, 9, 12], "diag"), **options}
     with pytest.raises(ValueError, match=message):
         gmm.split_merge(**given)
+
+
+@pytest.mark.parametrize("name", ["diag", "spherical", "tied", "full"])
+def test_partial_em_changes_three_components_and_raises_the_likelihood(name):
+    x = clusters([0, 4, 8, 12])
+    mixture = gmm.fit_em(x, begun_at([-1, 1, 6, 12], name), **CLOSE).mixture
+    points, _ = open_points(x)
+    old = mixture.reshape((1, 1)).relative_to(points.center.double())
+    slots = torch.tensor([[[[0, 2, 1], [3, 2, 0]]]])
+    three = change(old, slots, score_components(points, old, generator()).drawn)
+
+    def after(n_steps):
+        new = put_back(old, slots, partial_em(points, old, slots, three, n_steps, 1e-6, 0.0))
+        means = new.means + points.center.double()
+        return gmm.Mixture(new.log_weights, means, new.covariances, name)
+
+    values = [after(n) for n in (0, 1, 2, 5)]
+    for c, untouched in ((0, 3), (1, 1)):
+        steps = [mean_log_likelihood(x, each[0, c]) for each in values]
+        assert steps == sorted(steps)
+        assert steps[-1] > steps[0] + 0.01
+        for each in values:
+            now = each[0, c]
+            torch.testing.assert_close(now.means[untouched], mixture.means[untouched])
+            torch.testing.assert_close(now.log_weights[untouched], mixture.log_weights[untouched])
+            if name != "tied":
+                torch.testing.assert_close(
+                    now.covariances[untouched], mixture.covariances[untouched]
+                )
+    if name == "tied":
+        torch.testing.assert_close(values[-1][0, 0].covariances, mixture.covariances)
+    # The two that became one, by hand: the averages that their weights ask for.
+    w, merged = mixture.weights[:2], values[0][0, 0]
+    torch.testing.assert_close(merged.weights[0], w.sum())
+    torch.testing.assert_close(merged.means[0], w @ mixture.means[:2] / w.sum())
