@@ -258,3 +258,32 @@ def test_partial_em_changes_three_components_and_raises_the_likelihood(name):
     w, merged = mixture.weights[:2], values[0][0, 0]
     torch.testing.assert_close(merged.weights[0], w.sum())
     torch.testing.assert_close(merged.means[0], w @ mixture.means[:2] / w.sum())
+
+
+def test_only_points_of_the_own_data_set_are_drawn():
+    sets = [clusters([50, 60], n, seed=n) for n in (5, 8)]  # in one block, the first with padding
+    points, _ = open_points(sets)
+    assert [block.valid is None for block in points.blocks()] == [False]
+    # The rows of zeros that pad are nearest to the first component.
+    parts = begun_at([0, 55], "diag").tensors()
+    both = gmm.Mixture(*(t.expand(2, 1, *t.shape) for t in parts))
+    old = both.relative_to(points.center.double())
+    drawn = score_components(points, old, generator()).drawn + points.center[:, None, None]
+    for g, x in enumerate(sets):
+        for k in range(2):
+            assert (drawn[g, 0, k] - x).abs().amax(-1).min() < 1e-9
+
+
+def test_the_place_of_a_component_without_points_is_all_that_changes():
+    mixture = mixture_batch("full", (1, 1)).relative_to(torch.zeros(1, 2, dtype=torch.float64))
+    mixture.log_weights[0, 0] = torch.tensor([0.4, 0.6, 1e-16], dtype=torch.float64).log()
+    slots = torch.tensor([[[[2, 1, 2]]]])
+    three = change(mixture, slots, torch.zeros(1, 1, 3, 2, dtype=torch.float64))
+    assert three.log_weights[0, 0, 0] == -torch.inf  # nothing is merged
+    new = put_back(mixture, slots, three)
+    expected = torch.tensor([0.4, 0.3, 0.3], dtype=torch.float64)
+    torch.testing.assert_close(new.log_weights[0, 0].exp(), expected)
+    torch.testing.assert_close(new.means[0, 0, 0], mixture.means[0, 0, 0])
+    middle = (new.means[0, 0, 1] + new.means[0, 0, 2]) / 2
+    torch.testing.assert_close(middle, mixture.means[0, 0, 1])
+    torch.testing.assert_close(new.covariances[0, 0, 2], mixture.covariances[0, 0, 1])
