@@ -66,13 +66,7 @@ def choose(
         raise ValueError(f"x must be (N, D) points, got shape {tuple(x.shape)}")
     numbers = tuple(int(K) for K in n_components)
     kinds = (covariance_type,) if isinstance(covariance_type, str) else tuple(covariance_type)
-    for name, given in (("n_components", numbers), ("covariance_type", kinds)):
-        if not given or len(set(given)) < len(given):
-            raise ValueError(f"{name} must name at least one, and none twice, got {list(given)}")
-    for kind in kinds:
-        structure(kind)
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion must be one of {list(CRITERIA)}, got {criterion!r}")
+    _check(numbers, kinds, criterion)
     folds = draw_folds(x, held_out, n_folds, generator)
     if criterion == "held_out" and folds is None:
         raise ValueError("held_out must not be None with criterion 'held_out', got None")
@@ -88,6 +82,17 @@ def choose(
     stacked = [torch.stack(column) for column in columns]
     mixtures = tuple(row[0] for row in rows)
     return Choice(criterion, kinds, numbers, mixtures, len(x), *stacked)
+
+
+def _check(numbers: tuple[int, ...], kinds: tuple[str, ...], criterion: str) -> None:
+    named: dict[str, tuple[Any, ...]] = {"n_components": numbers, "covariance_type": kinds}
+    for name, given in named.items():
+        if not given or len(set(given)) < len(given):
+            raise ValueError(f"{name} must name at least one, and none twice, got {list(given)}")
+    for kind in kinds:
+        structure(kind)
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion must be one of {list(CRITERIA)}, got {criterion!r}")
 
 
 def _judge(
@@ -126,7 +131,8 @@ def _of_final_parameters(x: Tensor, mixture: Mixture) -> tuple[Tensor, Tensor]:
     Both come from one pass over the points, by the mixtures as they are, batch shape (1, L).
     """
     points, _ = open_points(
-        x.to(mixture.means.device),
+        x,
+        device=mixture.means.device,
         row_numbers=mixture.row_numbers,
         wide=mixture.structure.on_diagonal,
     )

@@ -34,11 +34,14 @@ class Folds:
             broken: Which of them broke down, (F, L); their points have the likelihood 0.
         """
         points, _ = open_points(
-            list(self.held_out), row_numbers=mixture.row_numbers, wide=mixture.structure.on_diagonal
+            list(self.held_out),
+            device=mixture.means.device,
+            row_numbers=mixture.row_numbers,
+            wide=mixture.structure.on_diagonal,
         )
         parameters = mixture.relative_to(points.center.double())
         values = values_of(points, parameters, EVIDENCE, torch.float64)  # (F, n, L)
-        values = values.masked_fill(broken.to(values.device).unsqueeze(1), -torch.inf)
+        values = values.masked_fill(broken.unsqueeze(1), -torch.inf)
         rows = torch.arange(values.shape[1], device=values.device)
         each = values[rows < points.n_points.unsqueeze(-1)]  # (points of all folds, L)
         mean, n = each.mean(0), len(each)

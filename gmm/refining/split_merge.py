@@ -94,12 +94,12 @@ def split_merge(
     """
     settings = _Settings(n_candidates, n_partial, max_iter, tol, reg_covar, min_variance)
     _check(mixture, settings, max_rounds)
-    (M, K), points_of = (mixture.batch_shape.numel(), mixture.means.shape[-2]), mixture.structure
+    kind, M, K = mixture.structure, mixture.batch_shape.numel(), mixture.means.shape[-2]
     points, shape = open_points(
         data,
         chunk_size=chunk_size,
-        row_numbers=lambda D: points_of.row_numbers(M * (n_candidates + 1), K, D),
-        wide=points_of.on_diagonal,
+        row_numbers=lambda D: kind.row_numbers(M * (n_candidates + 1), K, D),
+        wide=kind.on_diagonal,
     )
     if not points.is_alone:
         raise ValueError("data must all be in this process, got part of them")
