@@ -10,6 +10,8 @@ the library knows nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gmm.choosing.choice import Choice
+from gmm.choosing.choose import choose
 from gmm.fitting.em import fit_em
 from gmm.fitting.em_state import Fit
 from gmm.fitting.fit import ManyFits, fit_many
@@ -21,6 +23,7 @@ from gmm.mixtures.bounds import Bounds
 from gmm.mixtures.mixture import Mixture
 from gmm.mixtures.model_file import ModelFileError
 from gmm.points import Distributed, Shards
+from gmm.refining.split_merge import SplitMerge, split_merge
 
 if TYPE_CHECKING:
     from gmm.estimators.bayesian import BayesianGaussianMixture
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BayesianGaussianMixture",
     "Bounds",
+    "Choice",
     "Distributed",
     "Fit",
     "GaussianMixture",
@@ -41,12 +45,15 @@ __all__ = [
     "ModelFileError",
     "NormalInverseWishart",
     "Shards",
+    "SplitMerge",
     "Start",
     "StepwiseEM",
+    "choose",
     "fit_em",
     "fit_many",
     "kmeans",
     "make_start",
+    "split_merge",
     "to_onnx",
 ]
 

@@ -1,0 +1,1 @@
+"""How many components: mixtures of every number, compared by criteria, as a table and a figure."""

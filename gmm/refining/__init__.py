@@ -1,0 +1,1 @@
+"""Better optima: components of a fitted mixture are merged and split where that helps."""
