@@ -211,7 +211,7 @@ def test_a_mistake_in_the_shell_is_one_line(shell, tmp_path, face_settings):
 def test_help_shows_settings_and_examples(shell):
     shown = shell("gmm.classify", "--help")
     assert shown.returncode == 0
-    assert len(re.findall(r"^ *python -m gmm\.classify", shown.stdout, re.MULTILINE)) == 5
+    assert len(re.findall(r"^ *python -m gmm\.classify", shown.stdout, re.MULTILINE)) == 7
     assert "rand_const: 1.0" in shown.stdout
 
 
