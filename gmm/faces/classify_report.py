@@ -18,7 +18,7 @@ from fer_lightning.evaluation import (
 from fer_lightning.files import whole_file
 from fer_lightning.plots import as_text, contingency, count_table, plain_table
 from gmm.faces.class_mixtures import ClassMixtures, Labelled
-from gmm.faces.curves import error_curves, factor_curves
+from gmm.faces.curves import error_curves, factor_curves, factors_told
 from gmm.faces.run_folder import RunFolder
 from gmm.faces.settings import MixtureSettings
 
@@ -166,7 +166,7 @@ def _draw(
     else:
         of_splits = {split: errors.rates[split][0] for split in SPLITS}
         run.figure("error", error_curves(errors.sizes, of_splits, K))
-    of_factors = f" of {n_factors} factors" if errors.varies else ""
+    of_factors = f" of {factors_told(n_factors)}" if errors.varies else ""
     title = f"Test faces, {K} components{of_factors} for each expression"
     run.figure("confusion", count_table(title, confusion, names, names, ("expression", "answer")))
     run.figure("reliability", reliability_diagram(panels, 1 / len(names)))

@@ -100,15 +100,20 @@ def factor_curves(
     for color, (n, of_splits) in zip(shades, errors.items(), strict=True):
         for split, values in of_splits.items():
             line, marker = styles[split]
-            label = f"{n} factors, {split}"
+            label = f"{factors_told(n)}, {split}"
             axes.plot(sizes, values, line, color=color, marker=marker, markersize=4, label=label)
     chosen = errors[factors]["val"][list(sizes).index(best)]
-    _mark(axes, f"K = {best}, {factors} factors", best, chosen)
+    _mark(axes, f"K = {best}\n{factors_told(factors)}", best, chosen)
     _error_axes(
         axes, sizes, max(max(v) for of_splits in errors.values() for v in of_splits.values())
     )
     figure.legend(frameon=False, fontsize=8, loc="outside right center")
     return figure
+
+
+def factors_told(n: int) -> str:
+    """Return a number of factors in words."""
+    return "1 factor" if n == 1 else f"{n} factors"
 
 
 def _mark(axes: Axes, words: str, size: int, error: float) -> None:
