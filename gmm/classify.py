@@ -8,10 +8,10 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from fer_lightning.data import CLASSES
-from fer_lightning.errors import SettingError
+from fer_lightning.errors import SettingError, require
 from fer_lightning.runs import finished_run
 from fer_lightning.shell import command
-from gmm.faces.class_mixtures import class_faces, fit_classes
+from gmm.faces.class_mixtures import PRIORS, class_faces, fit_classes
 from gmm.faces.face_points import announce, face_points
 from gmm.faces.kept_state import KeptState, remove_state
 from gmm.faces.progress import em_progress
@@ -41,6 +41,7 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     settings = mixture_settings(config)
     classes = class_numbers(config.classes)
     (start,) = start_names(config.start)
+    require(config.prior in PRIORS, "prior", f"be one of {', '.join(PRIORS)}", config.prior)
     faces = face_points(config)
     settings.require_features(faces.n_features)
     chosen = class_faces(faces, classes, max(settings.sizes))
@@ -48,7 +49,9 @@ def classify(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     state = KeptState(folder, config.checkpoint_every_seconds, config.resume is not None)
     train = chosen["train"]
     with em_progress(settings.max_iter) as progress, state.signals_wait():
-        fitted = fit_classes(train, len(classes), settings, start, config.seed, progress, state)
+        fitted = fit_classes(
+            train, len(classes), settings, start, config.seed, progress, state, config.prior
+        )
     from gmm.faces.classify_report import report  # figures and TensorBoard take a second to import
     from gmm.faces.run_folder import RunFolder
 

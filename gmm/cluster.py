@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from fer_lightning.errors import require_integer
+from fer_lightning.errors import require, require_integer
 from fer_lightning.processes import leads, place_of_run
 from fer_lightning.runs import finished_run
 from fer_lightning.shell import command
@@ -45,6 +45,9 @@ def cluster(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         return float(done["model"]["log_likelihood"]["val"] / done["data"]["val"])
     settings = mixture_settings(config)
     require_integer("mixture.n_components", settings.n_components, 1)
+    require_integer("mixture.n_factors", settings.n_factors, 0)
+    shares = settings.share_covariance
+    require(not shares, "mixture.share_covariance", "be false, as there are no classes", shares)
     names = start_names(config.start, both=True)
     faces = face_points(config)
     settings.require_features(faces.n_features)

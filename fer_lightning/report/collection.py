@@ -71,7 +71,7 @@ def _read(run: Run, path: Path) -> Evaluation:
         return Evaluation(run, path, problem=str(error))
 
 
-TABLES = {
+TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "cluster": ("log_likelihood.csv", ("start", "restart", "iteration", "log_likelihood")),
     "classify": ("error.csv", ("n_components", "train", "val", "test")),
 }
@@ -86,7 +86,8 @@ class MixtureRun:
         status: done, failed, unfinished or damaged.
         problem: Why it is damaged, or None.
         summary: Content of `summary.json`, {} without one.
-        rows: Rows of its table, with the columns of `TABLES`.
+        rows: Rows of its table, with the columns of `TABLES`; where numbers of factors vary, those
+            of the chosen one.
     """
 
     folder: RunFolder
@@ -131,6 +132,8 @@ def read_mixture_run(folder: RunFolder) -> MixtureRun:
     name, columns = TABLES[folder.kind]
     try:
         summary = read_json(folder.path / "summary.json")
+        if "n_factors" in summary:
+            columns = (*columns, "n_factors")
         rows = read_rows(folder.path / name, columns)
         for row in rows:
             numbers(name, row[1:])
@@ -140,6 +143,9 @@ def read_mixture_run(folder: RunFolder) -> MixtureRun:
             numbers(name, [row[0] for row in rows])
     except InputError as error:
         return MixtureRun(folder, "damaged", str(error))
+    if "n_factors" in summary:  # of the chosen number alone
+        best = str(value_at(summary, "best", "n_factors"))
+        rows = [cells for *cells, n_factors in rows if n_factors == best]
     return MixtureRun(folder, "done", None, summary, rows)
 
 

@@ -139,7 +139,9 @@ def _title(run: MixtureRun) -> str:
     told = f", {len(classes)} expressions" if isinstance(classes, list) else ""
     features = text_at(run.summary, "features", "name")
     structure = shown(run.setting("mixture.covariance_type"))
-    return f"{run.folder.name}\n{structure}, {features}{told}"
+    n = number_at(run.summary, "best", "n_factors")
+    factors = "" if n is None else f" of {n:.0f} factors"
+    return f"{run.folder.name}\n{structure}{factors}, {features}{told}"
 
 
 def _clusterings(runs: list[MixtureRun]) -> Markup:

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import assert_all_finite
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
+from gmm.estimators.bayes_rule import least_loss_temperature, log_priors
 from gmm.estimators.streams import (
     adopt,
     check_known,
@@ -30,22 +32,38 @@ from gmm.points.blocks import sum_of_finite
 from gmm.structures import N_FACTORS
 
 
+def _has_streams(classifier: "MixtureClassifier") -> bool:
+    if classifier.share_covariance:
+        raise AttributeError("share_covariance must be False for partial_fit, got True")
+    return True
+
+
 class MixtureClassifier(ClassifierMixin, BaseEstimator):
     """One Gaussian mixture per class, all fitted as one batch.
 
-    p(c | x) is in proportion to p(c) p(x | c), with p(c) from the training counts.
+    p(c | x) is in proportion to p(c) p(x | c). With one component these are discriminant analyses:
+    quadratic with `full` covariances, linear with `tied` ones that the classes share; with more,
+    the latter is mixture discriminant analysis (Hastie & Tibshirani 1996).
 
     Args:
         n_components: K of every class, or a list of K to fit side by side: then `errors` tells
             them apart and `at` picks one for `predict`.
         classes: The classes to tell apart; points of others are left out of `fit` and
             `partial_fit`. All by default.
-        covariance_type: See `gmm.GaussianMixture`, as for all that follow.
+        covariance_type: See `gmm.GaussianMixture`, as for all that follow but these.
+        share_covariance: Whether all components of all classes have one covariance, a matrix if
+            tied, variances if diag, a variance if spherical. Restarts are then of all classes
+            together, and log-likelihoods in `fits_` are means over the points of all.
+        priors: p(c): None for the classes' shares of the training points, "uniform" for the same
+            of every class, or numbers in the order of `classes_`, (C,), that sum to 1.
+        temperature: T above 0 in `predict_proba`, softmax(log p(c | x) / T), until `calibrate`
+            finds a better one; `predict` does not depend on it.
 
     Attributes:
         classes_: The classes, sorted, or in the order asked for, (C,).
         class_count_: Their training points, (C,).
-        class_log_prior_: Logarithm of their share of these, (C,).
+        class_log_prior_: log p(c), (C,).
+        temperature_: What `predict_proba` divides by, see temperature.
         mixtures_: Mixtures of batch shape (C,), or (C, number of K).
         fits_: The outcome of `fit` in full, of the same batch shape.
         n_iter_: The EM steps of the mixture that took most; after `partial_fit` the batches of the
@@ -67,6 +85,9 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         classes: Any = None,
         covariance_type: str = "diag",
         n_factors: int = N_FACTORS,
+        share_covariance: bool = False,
+        priors: Any = None,
+        temperature: float = 1.0,
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         min_variance: float = 0.0,
@@ -86,6 +107,9 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.classes = classes
         self.covariance_type = covariance_type
         self.n_factors = n_factors
+        self.share_covariance = share_covariance
+        self.priors = priors
+        self.temperature = temperature
         self.tol = tol
         self.reg_covar = reg_covar
         self.min_variance = min_variance
@@ -115,6 +139,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         x = points_of(self, X, reset=True, min_samples=2)
         labels = self._labels(y, len(x))
         self.classes_ = np.unique(labels) if self.classes is None else np.asarray(self.classes)
+        self._check_temperature()
         members = points_of_classes(x, labels, self.classes_)
         names = self.classes_.tolist()
         self._check_sizes(names, members)
@@ -124,8 +149,10 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.mixtures_ = self.fits_.mixture
         self.n_iter_ = int(self.fits_.n_iter.max())
         self._streams = None
+        self.temperature_ = float(self.temperature)
         return self
 
+    @available_if(_has_streams)
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Learn from another batch of points, by stepwise EM for each class.
 
@@ -145,11 +172,14 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
                 mixture lost a covariance.
         """
         check_streams(self.covariance_type, self.prior)
+        self._check_temperature()
         is_first = not hasattr(self, "mixtures_")
         x = points_of(self, X, reset=is_first)
         sum_of_finite(x)  # before any mixture learns from it
         labels = self._labels(y, len(x))
         self.classes_ = self._classes_of_stream(classes, is_first)
+        if is_first:
+            self.temperature_ = float(self.temperature)
         if self.classes is None:
             check_known(labels, self.classes_)
         members = points_of_classes(x, labels, self.classes_)
@@ -165,6 +195,24 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
                 self._check_sound([name], stream.singular.unsqueeze(0))
         return self
 
+    def calibrate(self, X: Any, y: Any) -> Self:
+        """Set the temperature for which p(c | x) has the least log loss on these points.
+
+        Args:
+            X: Points that `fit` has not seen, (N, D): on others the classifier is too sure.
+            y: Their classes, (N,); points of classes that were left out of `fit` are, too.
+
+        Raises:
+            ValueError: If X or y breaks its rule, or no point has one of the classes.
+        """
+        x, labels = self._known(X, y)
+        if not len(x):
+            raise ValueError(f"y must have some of the classes {self.classes_.tolist()}, got none")
+        index = torch.from_numpy((labels[:, None] == self.classes_).argmax(-1))
+        log_posterior = self._log_posterior(x)
+        self.temperature_ = least_loss_temperature(log_posterior, index.to(log_posterior.device))
+        return self
+
     def predict(self, X: Any) -> Any:
         """Return the most probable class of every point, (N,)."""
         index = self._log_posterior(X).argmax(-1)
@@ -173,19 +221,16 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[index.cpu().numpy()]
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Return log p(c | x), (N, C), float64."""
-        return like(self._log_posterior(X), X)
+        """Return log p(c | x) at the temperature, (N, C), float64."""
+        return like(self._calibrated(X), X)
 
     def predict_proba(self, X: Any) -> Any:
-        """Return p(c | x), (N, C), float64."""
-        return like(self._log_posterior(X).exp(), X)
+        """Return p(c | x) at the temperature, (N, C), float64."""
+        return like(self._calibrated(X).exp(), X)
 
     def errors(self, X: Any, y: Any) -> dict[int, float]:
         """Return the error rate for every K on the points of the known classes."""
-        x = points_of(self, X, reset=False)
-        labels = self._labels(y, len(x))
-        known = np.isin(labels, self.classes_)
-        x, labels = x[torch.from_numpy(known).to(x.device)], labels[known]
+        x, labels = self._known(X, y)
         wrong = {}
         for k in self._sizes():
             index = self.at(k)._log_posterior(x).argmax(-1).cpu().numpy()
@@ -208,6 +253,11 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             one.n_components = n_components
             one.mixtures_ = self.mixtures_[:, known.index(n_components)]
         return one
+
+    def _calibrated(self, X: Any) -> Tensor:
+        """Return log p(c | x) at the temperature, (N, C)."""
+        log_posterior = self._log_posterior(X)
+        return (log_posterior / self.temperature_).log_softmax(-1)
 
     def _log_posterior(self, X: Any) -> Tensor:
         """Return log p(c | x), (N, C)."""
@@ -243,6 +293,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             device=self.device,
             dtype=dtype_of(self.dtype),
             prior=self.prior,
+            share_covariance=self.share_covariance,
         )
 
     def _is_list(self) -> bool:
@@ -250,6 +301,14 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
 
     def _sizes(self) -> list[int]:
         return [int(k) for k in np.atleast_1d(self.n_components)]
+
+    def _known(self, X: Any, y: Any) -> tuple[Tensor, Any]:
+        """Return the points of the known classes and their classes."""
+        check_is_fitted(self)
+        x = points_of(self, X, reset=False)
+        labels = self._labels(y, len(x))
+        known = np.isin(labels, self.classes_)
+        return x[torch.from_numpy(known).to(x.device)], labels[known]
 
     def _labels(self, y: Any, n: int) -> Any:
         y = y.cpu().numpy() if isinstance(y, Tensor) else y
@@ -274,8 +333,17 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
                     f"{name!r} ({count}), got {largest}"
                 )
 
+    def _check_temperature(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {self.temperature}")
+
     def _check_sound(self, names: list[Any], singular: Tensor) -> None:
         broken = singular.nonzero().tolist()
+        if broken and self.share_covariance:
+            raise ValueError(
+                "the covariance that the classes share must be positive definite, got one that is "
+                f"not; raise reg_covar (now {self.reg_covar})"
+            )
         if broken:
             c, k = names[broken[0][0]], broken[0][-1]
             raise ValueError(
@@ -286,8 +354,8 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
     def _count(self, before: Any, members: list[Tensor]) -> None:
         """Count the points of every class, and what share of all they are."""
         self.class_count_ = before + np.array([float(len(points)) for points in members])
-        shares = torch.from_numpy(self.class_count_ / self.class_count_.sum())
-        self.class_log_prior_ = shares.log().numpy()
+        with np.errstate(divide="ignore"):  # of a class without points yet
+            self.class_log_prior_ = log_priors(self.priors, self.class_count_)
 
     def _classes_of_stream(self, classes: Any, is_first: bool) -> Any:
         if is_first:

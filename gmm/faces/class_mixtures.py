@@ -8,10 +8,13 @@ from torch import Tensor
 from fer_lightning.data import CLASSES, SPLITS
 from fer_lightning.errors import InputError, SettingError
 from gmm.faces.face_points import FacePoints
+from gmm.faces.kept_state import Turns
 from gmm.faces.settings import MixtureSettings
 from gmm.fitting.em import Callback, Memory
-from gmm.fitting.fit import fit_many
+from gmm.fitting.fit import ManyFits, fit_many
 from gmm.mixtures.mixture import Mixture
+
+PRIORS = ("counts", "uniform")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +36,27 @@ class ClassMixtures:
 
     Attributes:
         mixtures: Batch shape (C, number of K).
-        log_prior: log p(c), the classes' shares of the training points, (C,), float64.
+        log_prior: log p(c), (C,), float64.
         empty: Number of components that no point belongs to.
+        shares_covariance: Whether the classes have one covariance together.
     """
 
     mixtures: Mixture
     log_prior: Tensor
     empty: int
+    shares_covariance: bool = False
+
+    @property
+    def n_parameters(self) -> list[int]:
+        """Return the number of free parameters of all classes together, for every K."""
+        mixtures, C = self.mixtures, len(self.log_prior)
+        counts = mixtures.n_parameters.sum(0).tolist()
+        if self.shares_covariance:
+            kind, D = mixtures.structure, mixtures.n_features
+            sizes = mixtures.n_components[0].tolist()
+            own = [C * kind.n_parameters(K, D) - kind.n_parameters(1, D) for K in sizes]
+            counts = [n - saved for n, saved in zip(counts, own, strict=True)]
+        return [n + C - 1 for n in counts]
 
     def log_proba(self, points: Tensor, chunk_size: int | None = None) -> Tensor:
         """Return log p(c | x) for every K by Bayes' rule, (number of K, N, C), float64 on CPU."""
@@ -89,30 +106,66 @@ def fit_classes(
     seed: int,
     callback: Callback | None = None,
     memory: Memory | None = None,
-) -> ClassMixtures:
+    prior: str = "counts",
+) -> list[ClassMixtures]:
     """Fit mixtures of every K to the points of every class, all of them as one batch.
+
+    Numbers of factors, whose loadings differ in shape, have such a batch each.
+
+    Args:
+        train: The points.
+        n_classes: C.
+        settings: Of the mixtures.
+        start: Where they begin.
+        seed: Of the starts, which are the same for every number of factors.
+        callback: See `gmm.fit_em`, as for memory.
+        prior: p(c): counts, the classes' shares of the training points, or uniform.
+
+    Returns:
+        The mixtures, in the order of the numbers of factors.
 
     Raises:
         InputError: A mixture lost a covariance in every restart.
     """
-    device = train.points.device
     members = [(train.classes == c).nonzero()[:, 0] for c in range(n_classes)]
+    counts = torch.tensor([len(rows) for rows in members], dtype=torch.float64)
+    counts = torch.ones_like(counts) if prior == "uniform" else counts
+    log_prior = (counts / counts.sum()).log()
+    points = [train.points[rows.to(train.points.device)] for rows in members]
+    if memory is not None and len(settings.factors) > 1:
+        memory = Turns(memory)
+    found = []
+    for n_factors in settings.factors:
+        fits = _fit(points, n_factors, settings, start, seed, callback, memory)
+        shares = settings.share_covariance
+        found.append(ClassMixtures(fits.mixture, log_prior, int(fits.empty.sum()), shares))
+    return found
+
+
+def _fit(
+    points: list[Tensor],
+    n_factors: int,
+    settings: MixtureSettings,
+    start: str,
+    seed: int,
+    callback: Callback | None,
+    memory: Memory | None,
+) -> ManyFits:
     fits = fit_many(
-        [train.points[rows.to(device)] for rows in members],
+        points,
         settings.sizes,
         n_init=settings.n_init,
         start=settings.start(start),
         covariance_type=settings.covariance_type,
-        n_factors=settings.n_factors,
+        n_factors=n_factors,
         generator=torch.Generator().manual_seed(seed),
         callback=callback,
         memory=memory,
+        share_covariance=settings.share_covariance,
         **settings.em,
     )
     broken = int(fits.singular.any(-1).sum())
     if broken:
         n = fits.best.numel()
         raise InputError(f"{broken} of {n} mixtures lost a covariance; {settings.remedy}")
-    counts = torch.tensor([len(rows) for rows in members], dtype=torch.float64)
-    log_prior = (counts / counts.sum()).log()
-    return ClassMixtures(fits.mixture, log_prior, int(fits.empty.sum()))
+    return fits

@@ -70,7 +70,7 @@ def fit_starts(
             settings.n_components,
             settings.start(name),
             covariance_type=settings.covariance_type,
-            n_factors=settings.n_factors,
+            n_factors=settings.factors[0],
             n_init=settings.n_init,
             generator=torch.Generator().manual_seed(seed),
             **settings.floors,

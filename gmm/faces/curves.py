@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
@@ -72,13 +74,56 @@ def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], be
     for split, values in errors.items():
         color, marker = styles[split]
         axes.plot(sizes, values, color=color, marker=marker, linewidth=2, label=split)
-    chosen = errors["val"][list(sizes).index(best)]
-    axes.plot(best, chosen, "o", markersize=15, color=INK, fillstyle="none")
-    axes.annotate(
-        f"K = {best}", (best, chosen), (0, 13), textcoords="offset points", ha="center", color=INK
-    )
-    axes.set_xticks(list(sizes))
-    axes.set_ylim(0, 1.15 * max(max(values) for values in errors.values()) + 0.01)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    _mark(axes, f"K = {best}", best, errors["val"][list(sizes).index(best)])
+    _error_axes(axes, sizes, max(max(values) for values in errors.values()))
     axes.legend(frameon=False)
     return figure
+
+
+def factor_curves(
+    sizes: Sequence[int],
+    errors: Mapping[int, Mapping[str, Sequence[float]]],
+    best: int,
+    factors: int,
+) -> Figure:
+    """Draw the errors against the number of components, a color for each number of factors.
+
+    Args:
+        sizes: Numbers of components.
+        errors: From a number of factors to the errors of each split.
+        best: The chosen number of components.
+        factors: The chosen number of factors.
+    """
+    figure, axes = panel("A mixture per expression", "components of each", "error", 7.4)
+    styles = {"train": (":", "o"), "val": ("-", "s"), "test": ("--", "^")}
+    shades = colormaps["viridis"](np.linspace(0, 0.85, len(errors)))
+    for color, (n, of_splits) in zip(shades, errors.items(), strict=True):
+        for split, values in of_splits.items():
+            line, marker = styles[split]
+            label = f"{factors_told(n)}, {split}"
+            axes.plot(sizes, values, line, color=color, marker=marker, markersize=4, label=label)
+    chosen = errors[factors]["val"][list(sizes).index(best)]
+    _mark(axes, f"K = {best}\n{factors_told(factors)}", best, chosen)
+    _error_axes(
+        axes, sizes, max(max(v) for of_splits in errors.values() for v in of_splits.values())
+    )
+    figure.legend(frameon=False, fontsize=8, loc="outside right center")
+    return figure
+
+
+def factors_told(n: int) -> str:
+    """Return a number of factors in words."""
+    return "1 factor" if n == 1 else f"{n} factors"
+
+
+def _mark(axes: Axes, words: str, size: int, error: float) -> None:
+    """Circle the chosen number of components, and name it."""
+    axes.plot(size, error, "o", markersize=15, color=INK, fillstyle="none", label="_chosen")
+    at = (size, error)
+    axes.annotate(words, at, (0, 13), textcoords="offset points", ha="center", color=INK)
+
+
+def _error_axes(axes: Axes, sizes: Sequence[int], highest: float) -> None:
+    axes.set_xticks(list(sizes))
+    axes.set_ylim(0, 1.15 * highest + 0.01)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))

@@ -87,10 +87,12 @@ def _pixels(images: Tensor, device: torch.device) -> Tensor:
 
 def announce(faces: FacePoints, settings: MixtureSettings, folder: Path) -> None:
     """Log which mixtures are about to be fitted, to which faces, and into which folder."""
+    several = len(settings.factors) > 1
     log.info(
-        "%s mixtures of %s components, %s on %s; %s: %s; %s",
+        "%s mixtures of %s components%s, %s on %s; %s: %s; %s",
         settings.covariance_type,
         ", ".join(map(str, settings.sizes)),
+        f" and {', '.join(map(str, settings.factors))} factors" if several else "",
         faces.features,
         faces.device,
         faces.source.name,

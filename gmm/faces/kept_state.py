@@ -12,6 +12,7 @@ from fer_lightning import processes
 from fer_lightning.errors import require_number
 from fer_lightning.files import new_generation, remove_generations, whole_generations
 from fer_lightning.processes import is_waiting, leads, stop_if_waiting
+from gmm.fitting.em import Memory
 from gmm.fitting.em_state import Kept
 
 NAME = "em.pt"
@@ -71,6 +72,41 @@ class KeptState:
                 if not leads():
                     stop_if_waiting()
                 raise
+
+
+class Turns:
+    """The states of several fits, one after another, in a memory that has room for one.
+
+    A fit that has ended goes on from its last state, where nothing is left to do.
+
+    Args:
+        memory: Where the states of all are kept together.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        kept = memory.recall()
+        self._recalled: list[Kept] = [] if kept is None else kept["fits"]
+        self._ended: list[Kept] = []
+        self._latest: Callable[[], Kept] | None = None
+
+    def recall(self) -> Kept | None:
+        """Return the state of the fit whose turn it is now, or None; each fit asks once."""
+        if self._latest is not None:
+            self._ended.append(self._latest())
+        turn = len(self._ended)
+        found = self._recalled[turn] if turn < len(self._recalled) else None
+        self._latest = None if found is None else lambda: found
+        return found
+
+    def keep(self, state: Callable[[], Kept]) -> None:
+        """Store the states of all fits so far."""
+        self._latest = state
+        self._memory.keep(lambda: _together([*self._ended, state()]))
+
+
+def _together(fits: list[Kept]) -> Kept:
+    return {"fits": fits, "log_likelihood": fits[-1]["log_likelihood"]}
 
 
 def remove_state(folder: Path) -> None:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from fer_lightning.errors import SettingError, require, require_integer, require_number
 from fer_lightning.processes import local_rank, n_processes
 from fer_lightning.runs import section
+from gmm.fitting.shared import SHAREABLE
 from gmm.fitting.starts import MEANS, Start
 from gmm.points import usable_device
 from gmm.structures import N_FACTORS, STRUCTURES, FactorAnalysis, structure
@@ -27,7 +28,8 @@ class MixtureSettings:
 
     n_components: int | list[int]
     covariance_type: str = "diag"
-    n_factors: int = N_FACTORS
+    n_factors: int | list[int] = N_FACTORS
+    share_covariance: bool = False
     max_iter: int = 20
     tol: float = 0.0
     n_init: int = 1
@@ -38,15 +40,18 @@ class MixtureSettings:
     chunk_size: int | None = None
 
     def __post_init__(self) -> None:
-        for size in self.sizes:
-            require_integer("n_components", size, 1)
-        sizes = self.sizes
-        distinct = 0 < len(sizes) == len(set(sizes))
-        require(distinct, "n_components", "be one number or several that differ", sizes)
+        for name, numbers, least in (
+            ("n_components", self.sizes, 1),
+            ("n_factors", self.factors, 0),
+        ):
+            for number in numbers:
+                require_integer(name, number, least)
+            distinct = 0 < len(numbers) == len(set(numbers))
+            require(distinct, name, "be one number or several that differ", numbers)
         known = ", ".join(STRUCTURES)
         is_known = self.covariance_type in STRUCTURES
         require(is_known, "covariance_type", f"be one of {known}", self.covariance_type)
-        require_integer("n_factors", self.n_factors, 0)
+        self._require_structure()
         for name in ("max_iter", "n_init"):
             require_integer(name, getattr(self, name), 1)
         for name in ("tol", "min_variance", "reg_covar"):
@@ -57,11 +62,25 @@ class MixtureSettings:
         if self.chunk_size is not None:
             require_integer("chunk_size", self.chunk_size, 1)
 
+    def _require_structure(self) -> None:
+        """Raise a `SettingError` unless the structure can have what is asked of it."""
+        name = self.covariance_type
+        alone = len(self.factors) == 1 or isinstance(structure(name), FactorAnalysis)
+        require(alone, "n_factors", f"be one number for {name}, which has none", self.n_factors)
+        shares = self.share_covariance
+        require(isinstance(shares, bool), "share_covariance", "be true or false", shares)
+        rule = f"be one of {', '.join(SHAREABLE)} where share_covariance is true"
+        require(not shares or name in SHAREABLE, "covariance_type", rule, name)
+
     @property
     def sizes(self) -> list[int]:
         """Return the numbers of components as a list."""
-        several = isinstance(self.n_components, list)
-        return list(self.n_components) if several else [self.n_components]  # type: ignore
+        return _listed(self.n_components)
+
+    @property
+    def factors(self) -> list[int]:
+        """Return the numbers of factors as a list."""
+        return _listed(self.n_factors)
 
     @property
     def floors(self) -> dict[str, Any]:
@@ -81,7 +100,8 @@ class MixtureSettings:
     def require_features(self, D: int) -> None:
         """Raise a `SettingError` unless D features are enough for the factors."""
         if isinstance(structure(self.covariance_type), FactorAnalysis):
-            require_integer("mixture.n_factors", self.n_factors, 0, D)
+            for q in self.factors:
+                require_integer("mixture.n_factors", q, 0, D)
 
     @property
     def remedy(self) -> str:
@@ -90,6 +110,10 @@ class MixtureSettings:
             f"raise mixture.reg_covar (now {self.reg_covar:g}) "
             f"or mixture.min_variance (now {self.min_variance:g})"
         )
+
+
+def _listed(numbers: int | list[int]) -> list[int]:
+    return list(numbers) if isinstance(numbers, list) else [numbers]
 
 
 def mixture_settings(config: DictConfig) -> MixtureSettings:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gmm.fitting.em_state import EMState, Fit, Kept
 from gmm.fitting.prior import NormalInverseWishart
+from gmm.fitting.shared import SharedState
 from gmm.kernels import ready_for_passes
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Batches, Distributed, Points, open_points
@@ -110,8 +111,12 @@ def fit_points(
     callback: Callback | None = None,
     memory: Memory | None = None,
     prior: NormalInverseWishart | None = None,
+    share_covariance: bool = False,
 ) -> Fit:
-    """Fit as `fit_em` does, to `Points` that are open already and have the given batch shape."""
+    """Fit as `fit_em` does, to `Points` that are open already and have the given batch shape.
+
+    With share_covariance, starts have the same covariance in all data sets, see `SharedState`.
+    """
     check_limits(max_iter=max_iter, tol=tol, reg_covar=reg_covar, min_variance=min_variance)
     if shape != tuple(start.batch_shape[: len(shape)]):
         got = tuple(start.batch_shape)
@@ -124,7 +129,8 @@ def fit_points(
         )
     flat = start.flatten(len(shape)).to(points.device)
     lag = _LAG if tol > 0 and callback is None and memory is None else 0
-    run = EMState(points, flat, reg_covar, min_variance, tol, lag, prior)
+    state = SharedState if share_covariance else EMState
+    run = state(points, flat, reg_covar, min_variance, tol, lag, prior)
     if previous is not None:
         run.previous.copy_(previous.reshape(run.active.shape))
     kept = memory.recall() if memory is not None else None

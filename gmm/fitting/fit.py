@@ -10,6 +10,7 @@ from gmm.fitting.em import Callback, Memory, fit_points
 from gmm.fitting.em_state import Fit
 from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.rounding import check_range
+from gmm.fitting.shared import check_shareable, shared_start
 from gmm.fitting.starts import Start, start_points
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Batches, Distributed, open_points
@@ -89,6 +90,7 @@ def fit_many(
     callback: Callback | None = None,
     memory: Memory | None = None,
     prior: NormalInverseWishart | None = None,
+    share_covariance: bool = False,
 ) -> ManyFits:
     """Fit mixtures of every K to every data set, n_init times each, as one batch.
 
@@ -105,6 +107,9 @@ def fit_many(
         generator: Source of randomness, on the CPU.
         device: Where to work; where the data are by default.
         dtype: Of the results; that of the data by default.
+        share_covariance: Whether the components of all data sets have one covariance together, of
+            diag, spherical or tied (Hastie & Tibshirani 1996). Restarts are then of all data sets
+            together, and log-likelihoods means over the points of all.
 
     Raises:
         ValueError: If a value is not finite, an argument breaks its rule, or the dtype cannot hold
@@ -124,6 +129,8 @@ def fit_many(
         2
     """
     kind, K = structure(covariance_type, n_factors), n_components
+    if share_covariance:
+        check_shareable(covariance_type, prior)
     largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
     points, shape = open_points(
         data,
@@ -145,6 +152,8 @@ def fit_many(
         generator=generator,
         prior=prior,
     )
+    if share_covariance:
+        starts = shared_start(points, starts)
     many = () if isinstance(n_components, int) else (len(n_components),)
     starts = starts.reshape((*shape, *many, n_init))
     fit = fit_points(
@@ -158,6 +167,7 @@ def fit_many(
         callback=callback,
         memory=memory,
         prior=prior,
+        share_covariance=share_covariance,
     )
     best = fit.final_log_likelihood.argmax(-1)
     log_weights, means, covariances = (pick(t, best) for t in fit.mixture.tensors())

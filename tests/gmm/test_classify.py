@@ -13,7 +13,9 @@ from oracles import (
     parameters,
     scipy_log_joint,
 )
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import gmm
 from fer_lightning.data.faces import CLASSES
@@ -149,6 +151,122 @@ def test_classes_of_a_few_factors_are_fitted_to_pixels(entry_here):
     assert 0 <= error <= 1
 
 
+FACTORS = ("mixture.covariance_type=factor", "features=pca", "n_features=5", "mixture.max_iter=3")
+
+
+def test_the_validation_faces_choose_factors_and_components(entry_here):
+    several = (*FACTORS, "classes=all", "mixture.n_components=[1,2]")
+    returned, run = entry_here("classify", *several, "mixture.n_factors=[3,1,2]")
+    with (run / "error.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["n_components", *SPLITS, "n_factors"]
+    pairs = [(int(row["n_factors"]), int(row["n_components"])) for row in rows]
+    assert pairs == [(q, K) for q in (3, 1, 2) for K in (1, 2)]
+    val = {pair: float(row["val"]) for pair, row in zip(pairs, rows, strict=True)}
+    chosen = min(pairs, key=lambda pair: (val[pair], pair[1], pair[0]))
+    assert len(set(val.values())) > 2  # or any rule would do
+    assert chosen[0] != 3  # which is the first
+    summary = summary_of(run)
+    best = summary["best"]
+    assert (best["n_factors"], best["n_components"]) == chosen
+    assert returned == pytest.approx(min(val.values())) == best["val"]
+    assert summary["n_factors"] == [3, 1, 2]
+    for (q, K), row in zip(pairs, rows, strict=True):
+        told = summary["errors_of_factors"][str(q)][str(K)]
+        assert [told[s] for s in SPLITS] == pytest.approx([float(row[s]) for s in SPLITS])
+    assert summary["errors"] == summary["errors_of_factors"][str(chosen[0])]
+    stored = gmm.Mixture.load(run / "mixtures.pt")
+    assert stored.covariances.shape == (7, 2, 2, 5, chosen[0] + 1)
+    board = board_of(run)
+    for q in (3, 1, 2):
+        points = board.Scalars(f"val/error/{q}_factors")
+        assert [p.value for p in points] == pytest.approx([val[q, 1], val[q, 2]])
+
+
+def test_each_of_several_numbers_of_factors_is_the_fit_of_a_run_of_its_own(entry_here):
+    settings = (*FACTORS, "mixture.n_components=[1,2]")
+    _, several = entry_here("classify", *settings, "mixture.n_factors=[1,3]")
+    for q in (1, 3):
+        _, alone = entry_here("classify", *settings, f"mixture.n_factors={q}")
+        summary = summary_of(alone)
+        assert summary["errors"] == summary_of(several)["errors_of_factors"][str(q)]
+        assert not {"n_factors", "errors_of_factors"} & set(summary)
+        assert (alone / "error.csv").read_text().startswith("n_components,train,val,test\n")
+        if q == summary_of(several)["best"]["n_factors"]:
+            ours, theirs = (gmm.Mixture.load(r / "mixtures.pt") for r in (several, alone))
+            assert torch.equal(ours.covariances, theirs.covariances)
+
+
+def test_a_figure_has_a_line_for_each_number_of_factors(entry_here, caplog):
+    caplog.set_level("INFO")
+    settings = (*FACTORS, "mixture.n_components=[1,2]", "mixture.n_factors=[1,2]")
+    _, run = entry_here("classify", *settings, figures=True)
+    assert {path.stem for path in run.glob("*.png")} == FIGURES
+    assert "1, 2 components and 1, 2 factors" in caplog.text
+    for K in (1, 2):
+        for q in (1, 2):
+            assert re.search(rf"^{K} +{q} +0\.", caplog.text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "shared"), [("tied", 15), ("diag", 5)])
+def test_a_shared_covariance_is_counted_once(entry_here, name, shared):
+    settings = ("features=pca", "n_features=5", "mixture.n_components=[1,2]", "classes=all")
+    options = (f"mixture.covariance_type={name}", "mixture.share_covariance=true")
+    _, run = entry_here("classify", *settings, *options, "mixture.min_variance=0")
+    found = gmm.Mixture.load(run / "mixtures.pt").covariances
+    of_each = found if name == "tied" else found[:, :, 0]
+    assert (of_each == of_each[:1]).all()
+    assert not (of_each[0, 0] == of_each[0, 1]).any()
+    best = summary_of(run)["best"]
+    K = best["n_components"]
+    assert best["n_parameters"] == 7 * (K * 5 + K - 1) + 6 + shared
+
+
+def test_one_component_of_a_shared_covariance_is_linear_discriminant_analysis(
+    entry_here, read_faces
+):
+    settings = ("features=pca", "n_features=5", "mixture.n_components=1", "classes=all")
+    options = ("mixture.covariance_type=tied", "mixture.share_covariance=true")
+    _, run = entry_here("classify", *settings, *options, "mixture.min_variance=0", "prior=uniform")
+    basis = np.load(run / "features.npz")
+    points = {s: (read_faces(s)[0] - basis["center"]) @ basis["components"].T for s in SPLITS}
+    labels = {s: read_faces(s)[1] for s in SPLITS}
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", priors=[1 / 7] * 7)
+    theirs.fit(points["train"], labels["train"])
+    for split, error in errors_of(run)[1].items():
+        assert error == pytest.approx(1 - theirs.score(points[split], labels[split]))
+    assert summary_of(run)["prior"] == pytest.approx([1 / 7] * 7)
+
+
+def test_uniform_priors_do_not_ask_how_many_faces_a_class_has(entry_here, smooth_faces, write_csv):
+    few = np.flatnonzero((smooth_faces.labels == 3) & (smooth_faces.splits == 0))[:4]
+    rest = np.flatnonzero((smooth_faces.labels != 3) | (smooth_faces.splits != 0))
+    for name in ("pixels", "labels", "splits"):
+        rows = np.append(rest, few)
+        object.__setattr__(smooth_faces, name, getattr(smooth_faces, name)[rows])
+    write_csv(smooth_faces)
+    settings = ("mixture.n_components=2", "mixture.max_iter=1", "prior=uniform")
+    _, run = entry_here("classify", *settings)
+    assert summary_of(run)["prior"] == pytest.approx([0.5, 0.5])
+
+
+def test_the_temperature_is_that_of_the_validation_faces(entry_here, read_faces):
+    _, run = entry_here("classify", "classes=all", "mixture.n_components=2")
+    temperature = summary_of(run)["calibration"]["temperature"]
+    losses = {}
+    for split in ("val", "test"):
+        log_proba, truth = posterior_by_hand(run, read_faces, split, list(range(7)), 0)
+
+        def loss(log_t, log_proba=log_proba, truth=truth):
+            scaled = log_proba / np.exp(log_t)
+            scaled -= logsumexp(scaled, -1)[:, None]
+            return -scaled[np.arange(len(truth)), truth].mean()
+
+        losses[split] = np.exp(minimize_scalar(loss, bounds=(-5, 15), method="bounded").x)
+    assert temperature == pytest.approx(losses["val"], rel=1e-3)
+    assert temperature != pytest.approx(losses["test"], rel=1e-2)
+
+
 EXPRESSIONS = "anger, disgust, fear, happy, sad, surprise, neutral"
 CLASS_RULE = f"classes must be all, or a list of at least two different ones of {EXPRESSIONS}"
 MISTAKES = {
@@ -169,7 +287,30 @@ MISTAKES = {
     "mixture.n_components=[2,a]": (
         "mixture.n_components must be an integer of at least 1, got 'a'"
     ),
+    "mixture.n_factors=[2,3]": (
+        "mixture.n_factors must be one number for diag, which has none, got [2, 3]"
+    ),
+    "prior=equal": "prior must be one of counts, uniform, got 'equal'",
+    "mixture.share_covariance=1": "mixture.share_covariance must be true or false, got 1",
 }
+TOGETHER = {
+    ("mixture.n_factors=[2,2]", "mixture.covariance_type=factor"): (
+        "mixture.n_factors must be one number or several that differ, got [2, 2]"
+    ),
+    ("mixture.n_factors=[2,6]", "mixture.covariance_type=ppca", "features=pca", "n_features=5"): (
+        "mixture.n_factors must be an integer from 0 to 5, got 6"
+    ),
+    ("mixture.share_covariance=true", "mixture.covariance_type=full"): (
+        "mixture.covariance_type must be one of diag, spherical, tied where share_covariance is "
+        "true, got 'full'"
+    ),
+}
+
+
+@pytest.mark.parametrize("overrides", TOGETHER)
+def test_settings_that_do_not_go_together_are_named(entry_here, overrides):
+    with pytest.raises(InputError, match=f"^{re.escape(TOGETHER[overrides])}$"):
+        entry_here("classify", *overrides)
 
 
 @pytest.mark.parametrize("override", MISTAKES)
@@ -211,7 +352,7 @@ def test_a_mistake_in_the_shell_is_one_line(shell, tmp_path, face_settings):
 def test_help_shows_settings_and_examples(shell):
     shown = shell("gmm.classify", "--help")
     assert shown.returncode == 0
-    assert len(re.findall(r"^ *python -m gmm\.classify", shown.stdout, re.MULTILINE)) == 5
+    assert len(re.findall(r"^ *python -m gmm\.classify", shown.stdout, re.MULTILINE)) == 7
     assert "rand_const: 1.0" in shown.stdout
 
 

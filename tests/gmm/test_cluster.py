@@ -200,6 +200,12 @@ MISTAKES = {
         "got 'round'"
     ),
     "mixture.n_factors=-1": "mixture.n_factors must be an integer of at least 0, got -1",
+    "mixture.n_factors=[2,3]": (
+        "mixture.n_factors must be one number for diag, which has none, got [2, 3]"
+    ),
+    "+mixture.share_covariance=true": (
+        "mixture.share_covariance must be false, as there are no classes, got True"
+    ),
     "mixture.max_iter=0": "mixture.max_iter must be an integer of at least 1, got 0",
     "mixture.n_init=x": "mixture.n_init must be an integer of at least 1, got 'x'",
     "mixture.tol=-1": "mixture.tol must be a number of at least 0, got -1",

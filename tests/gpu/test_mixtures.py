@@ -233,6 +233,15 @@ def test_an_estimator_answers_where_its_points_are(name, quiet):
                 torch.testing.assert_close(found.cpu(), expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("tol", [0.0, 1e-3], ids=["all", "until"])
+@pytest.mark.parametrize("name", ["diag", "spherical", "tied"])
+def test_data_sets_that_share_a_covariance_are_fitted_as_on_the_cpu(name, tol):
+    data = [blobs(130 + extra, 3, seed=extra) for extra in (0, 30, 7)]
+    expected = fitted(data, name, "cpu", tol=tol, share_covariance=True)
+    found = fitted(data, name, DEVICE, tol=tol, share_covariance=True)
+    assert_same(found, expected, 1e-7)
+
+
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_the_classifier_fits_as_on_the_cpu(name, quiet):
     X = blobs(600, 4).numpy()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fer_lightning.report.collection import read_mixture_run
+from fer_lightning.report.mixture_section import _title, error_panels
 from fer_lightning.report.runs import RunFolder
 
 
@@ -16,6 +17,21 @@ def test_errors_are_columns_by_split(write_classification):
     np.testing.assert_array_equal(run.errors["n_components"], [7, 14])
     np.testing.assert_array_equal(run.errors["test"], [0.5, 0.6])
     assert run.setting("mixture.covariance_type") == "diag"
+
+
+def test_of_several_numbers_of_factors_the_chosen_one_is_shown(write_classification):
+    best = {"n_components": 7, "n_factors": 10, "train": 0.2, "val": 0.3, "test": 0.4}
+    path = write_classification("a", n_factors=[5, 10], best=best)
+    (path / "error.csv").write_text(
+        "n_components,train,val,test,n_factors\n"
+        "7,0.3,0.4,0.5,5\n14,0.2,0.5,0.6,5\n7,0.2,0.3,0.4,10\n14,0.1,0.4,0.5,10\n"
+    )
+    run = read_mixture_run(RunFolder(path, "classify", None))
+    assert run.status == "done"
+    np.testing.assert_array_equal(run.errors["n_components"], [7, 14])
+    np.testing.assert_array_equal(run.errors["test"], [0.4, 0.5])
+    (panel,) = error_panels([(_title(run), run)]).axes
+    assert panel.get_title(loc="left").endswith("diag of 10 factors, pixels, 2 expressions")
 
 
 @pytest.mark.parametrize(("n_test", "all_"), [(20, True), (9, False)])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gmm.faces.curves import error_curves, likelihood_curves, mixing_bars
+from gmm.faces.curves import error_curves, factor_curves, likelihood_curves, mixing_bars
 
 
 @pytest.mark.parametrize("K", [1, 40])
@@ -31,3 +31,18 @@ def test_errors_of_all_splits_are_drawn(saved, texts, sizes):
     assert [line.get_label() for line in axes.lines[:3]] == list(errors)
     assert texts(axes.figure) == [f"K = {sizes[-1]}"]
     assert np.ravel(axes.lines[3].get_data()) == pytest.approx([sizes[-1], errors["val"][-1]])
+
+
+def test_errors_of_every_number_of_factors_are_drawn(saved, texts):
+    sizes, rng = [1, 3], np.random.default_rng(0)
+    errors = {q: {s: rng.random(2).tolist() for s in ("train", "val", "test")} for q in (1, 5, 20)}
+    figure = saved(factor_curves(sizes, errors, 3, 5))
+    axes = figure.axes[0]
+    drawn = {line.get_label(): np.ravel(line.get_ydata()).tolist() for line in axes.lines}
+    chosen = drawn.pop("_chosen")
+    words = {1: "1 factor", 5: "5 factors", 20: "20 factors"}
+    assert drawn == {f"{words[q]}, {s}": e[s] for q, e in errors.items() for s in e}
+    assert chosen == [errors[5]["val"][1]]
+    assert "K = 3\n5 factors" in texts(figure)
+    colors = {line.get_label().split()[0]: line.get_color() for line in axes.lines[:9]}
+    assert len({tuple(color) for color in colors.values()}) == 3

@@ -7,7 +7,7 @@ import torch
 
 from fer_lightning.errors import Interrupted, SettingError
 from gmm.faces import kept_state
-from gmm.faces.kept_state import KeptState, remove_state
+from gmm.faces.kept_state import KeptState, Turns, remove_state
 from gmm.fitting.em import fit_em
 from gmm.fitting.starts import Start, make_start
 
@@ -99,3 +99,43 @@ def test_the_state_is_written_every_so_many_seconds_and_when_a_signal_waits(
 def test_the_time_between_two_writings_has_its_rule(tmp_path):
     with pytest.raises(SettingError, match="checkpoint_every_seconds must be a number of at least"):
         KeptState(tmp_path, -1, resumes=False)
+
+
+@pytest.fixture
+def several():
+    """Fit mixtures of two, three and four components to the same points, one after another."""
+    x = torch.randn(300, 20, generator=torch.Generator().manual_seed(0))
+    starts = [
+        make_start(x, K, Start("random"), n_init=2, generator=torch.Generator().manual_seed(K))
+        for K in (2, 3, 4)
+    ]
+
+    def run(memory=None, tol=1e-3, callback=None):
+        turns = None if memory is None else Turns(memory)
+        options = {"max_iter": 12, "tol": tol, "memory": turns, "callback": callback}
+        return [fit_em(x, start, **options) for start in starts]
+
+    return run
+
+
+@pytest.mark.parametrize("tol", [0.0, 1e-3])
+@pytest.mark.parametrize("last", [3, 13, 16, 35])
+def test_several_fits_cut_off_end_as_those_that_were_not(several, tmp_path, tol, last):
+    steps = []
+    whole = several(tol=tol, callback=lambda iteration, mean: steps.append(iteration))
+    last = min(last, len(steps) - 1)
+    seen = []
+
+    def stop(iteration, mean):
+        seen.append(iteration)
+        if len(seen) == last:
+            raise Interrupted(15)
+
+    with pytest.raises(Interrupted):
+        several(KeptState(tmp_path, 0, resumes=False), tol, stop)
+    again = []
+    state = KeptState(tmp_path, 0, resumes=True)
+    resumed = several(state, tol, lambda iteration, mean: again.append(iteration))
+    for ours, theirs in zip(resumed, whole, strict=True):
+        assert_same(theirs, ours)
+    assert again == steps[last - 1 :]  # of the iteration that was not kept, and all after it
