@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite
+from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
@@ -61,6 +61,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         init_params: str = "kmeans",
         rand_const: float | None = None,
         prior: NormalInverseWishart | None = None,
+        missing: bool = False,
         random_state: Any = None,
         chunk_size: int | None = None,
         device: str | torch.device | None = None,
@@ -78,6 +79,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.init_params = init_params
         self.rand_const = rand_const
         self.prior = prior
+        self.missing = missing
         self.random_state = random_state
         self.chunk_size = chunk_size
         self.device = device
@@ -162,9 +164,16 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         mixtures: Mixture = self.mixtures_
         if self.device is None:
             mixtures = mixtures.to(x.device)
-        evidence = mixtures.score_samples(x, chunk_size=self.chunk_size, dtype=torch.float64).mT
+        evidence = mixtures.score_samples(
+            x, chunk_size=self.chunk_size, dtype=torch.float64, missing=self.missing
+        ).mT
         prior = torch.as_tensor(self.class_log_prior_).to(evidence.device)
         return (evidence + prior).log_softmax(-1)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing
+        return tags
 
     def _fit(self, per_class: list[Tensor]) -> ManyFits:
         sizes = self._sizes()
@@ -184,6 +193,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             device=self.device,
             dtype=dtype_of(self.dtype),
             prior=self.prior,
+            missing=self.missing,
         )
 
     def _is_list(self) -> bool:

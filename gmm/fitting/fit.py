@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gmm.expectation.observed import check_missing
 from gmm.fitting.em import Callback, Memory, fit_points
 from gmm.fitting.em_state import Fit
 from gmm.fitting.prior import NormalInverseWishart
@@ -89,6 +90,7 @@ def fit_many(
     callback: Callback | None = None,
     memory: Memory | None = None,
     prior: NormalInverseWishart | None = None,
+    missing: bool = False,
 ) -> ManyFits:
     """Fit mixtures of every K to every data set, n_init times each, as one batch.
 
@@ -100,15 +102,15 @@ def fit_many(
         start: How they begin.
         covariance_type: diag, spherical, tied, full, factor or ppca.
         n_factors: Factors of every component if factor or ppca, at most D.
-        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback, memory
-            and prior.
+        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback, memory,
+            prior and missing.
         generator: Source of randomness, on the CPU.
         device: Where to work; where the data are by default.
         dtype: Of the results; that of the data by default.
 
     Raises:
-        ValueError: If a value is not finite, an argument breaks its rule, or the dtype cannot hold
-            the squares of the data.
+        ValueError: If a value is not finite (but see missing), an argument breaks its rule, or the
+            dtype cannot hold the squares of the data.
 
     Examples:
         Which of one, two or three components suits two clouds of points best?
@@ -124,6 +126,8 @@ def fit_many(
         2
     """
     kind, K = structure(covariance_type, n_factors), n_components
+    if missing:
+        check_missing(covariance_type)
     largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
     points, shape = open_points(
         data,
@@ -132,6 +136,7 @@ def fit_many(
         chunk_size=chunk_size,
         row_numbers=lambda D: kind.row_numbers(n_mixtures, largest, D),
         wide=kind.on_diagonal,
+        missing=missing,
     )
     starts = start_points(
         points,

@@ -7,14 +7,15 @@ those of a few factors, `products.py` the two matrix products that EM spends its
 """
 
 from gmm.structures.columns import Columns
-from gmm.structures.covariance import Covariance, Joint, Linear, Moments
+from gmm.structures.covariance import LOG_2PI, Covariance, Joint, Linear, Moments
 from gmm.structures.dense import Full, Tied
 from gmm.structures.diagonal import Diag, Spherical
 from gmm.structures.factor_analysis import PPCA, FactorAnalysis
 from gmm.structures.products import weighted_sums
-from gmm.structures.roots import whitening
+from gmm.structures.roots import inverse_root, log_det, whitening
 
 __all__ = [
+    "LOG_2PI",
     "N_FACTORS",
     "STRUCTURES",
     "Columns",
@@ -23,7 +24,9 @@ __all__ = [
     "Joint",
     "Linear",
     "Moments",
+    "inverse_root",
     "linear",
+    "log_det",
     "structure",
     "weighted_sums",
     "whitening",
