@@ -30,7 +30,8 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             them apart and `at` picks one for `predict`.
         classes: The classes to tell apart; points of others are left out of `fit`. All by
             default.
-        covariance_type: See `gmm.GaussianMixture`, as for all that follow.
+        covariance_type: See `gmm.GaussianMixture`, as for all that follow. With `missing`, a point
+            without any value has the classes' shares of the training points.
 
     Attributes:
         classes_: The classes, sorted, or in the order asked for, (C,).

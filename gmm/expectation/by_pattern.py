@@ -4,8 +4,9 @@ Points that miss the same features share all matrices. Groups of such patterns a
 data sets and mixtures, so that no loop goes over patterns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,15 +21,16 @@ from gmm.structures import LOG_2PI, Columns, inverse_root, log_det
 class _Part:
     """Points of Q patterns under all P components; those of a pattern are of one data set.
 
+    With L L^T = Sigma_oo, of the observed features.
+
     Attributes:
         rows: Their places in the flattened block, (Q, n).
         valid: False where a row only pads, (Q, n).
         sets: Data set of every pattern, (Q,), counted from the block's first.
-        observed: 1 where a feature is known, else 0, (Q, D).
-        covariances: Those of the components, (Q, P, D, D).
-        whitening: Upper triangular U with U U^T the inverse of the observed features' covariance,
-            and ones on the diagonal where features are missing, (Q, P, D, D).
+        observed: 1 where a feature is known, else 0, (Q, 1, D).
         offsets: x - mu, zeros where features are missing, (Q, P, n, D).
+        whitened: L^-1 (x - mu), (Q, P, n, D), with zeros in the places of missing features.
+        cross: Returns Sigma_mo L^-T in its place among all features, (Q, P, D, D).
         joint: log(pi_k N(x_observed | k)), (Q, M, K, n).
     """
 
@@ -36,16 +38,14 @@ class _Part:
     valid: Tensor
     sets: Tensor
     observed: Tensor
-    covariances: Tensor
-    whitening: Tensor
     offsets: Tensor
+    whitened: Tensor
+    cross: Callable[[], Tensor]
     joint: Tensor
 
-    def gain(self) -> Tensor:
-        """Return Sigma_mo Sigma_oo^-1 in its place among all features, (Q, P, D, D)."""
-        m = self.observed.unsqueeze(1)
-        gain = self.covariances @ self.whitening @ self.whitening.mT
-        return gain * (1 - m).unsqueeze(-1) * m.unsqueeze(-2)
+    def completed(self, cross: Tensor) -> Tensor:
+        """Return E[x - mu | x_observed], (Q, P, n, D); of what is missing Sigma_mo Sigma_oo^-1."""
+        return self.offsets + self.whitened @ cross.mT
 
 
 class ByPattern(Completion):
@@ -81,9 +81,10 @@ class ByPattern(Completion):
             for total, values in zip(of_evidence, (evidence, entropy), strict=True):
                 total.index_add_(0, part.sets, (values * weights).sum(-1))
             packed = self.columns.pack(resp, -2) * weights  # (Q, P, n)
-            of_part = _completed(part, packed)
-            for total, values in zip((counts, shift, second), of_part, strict=True):
-                total.index_add_(0, part.sets, values)
+            counts.index_add_(0, part.sets, packed.sum(-1))
+            of_shift, of_second = _completed(part, packed, self._covariances[block.sets])
+            shift.index_add_(0, part.sets, of_shift)
+            second += of_second
         unpacked = self.columns.unpack(counts, fill=0)
         if self.kind.is_shared:
             shift, second = self._about_center(block, counts, shift, second)
@@ -94,8 +95,8 @@ class ByPattern(Completion):
         out = block.x.new_zeros(G * n, M, D)
         for part in self._parts(block):
             means = self._means[block.sets][part.sets].unsqueeze(2)
-            known = part.observed[:, None, None]
-            each = means + part.offsets + part.offsets @ part.gain().mT
+            known = part.observed.unsqueeze(1)
+            each = means + part.completed(part.cross())
             resp = self.columns.pack(part.joint.softmax(-2), -2).unsqueeze(-1)
             mixed = self.columns.unpack(each * resp, 1, fill=0).sum(2)  # (Q, M, n, D)
             x = block.x.flatten(0, 1)[part.rows].unsqueeze(1)
@@ -111,19 +112,21 @@ class ByPattern(Completion):
         log_weights, means, covariances = (
             t[block.sets] for t in (self.log_weights, self._means, self._covariances)
         )
-        for group in block.patterns.groups(6 * P * D * D, 4 * P * D):
-            sets, known = group.rows[:, 0] // n, observed[group.rows[:, 0]]
-            own, m = covariances[sets], known.unsqueeze(1)
-            masked = own * m.unsqueeze(-1) * m.unsqueeze(-2) + torch.diag_embed(1 - m)
-            whitening = inverse_root(masked).mT
+        for group in block.patterns.groups(6 * P * D * D, 6 * P * D):
+            sets = group.rows[:, 0] // n
+            m = observed[group.rows[:, 0]].unsqueeze(1)  # (Q, 1, D)
+            own = covariances[sets] * m.unsqueeze(-2)  # no columns of missing features
+            # Ones in their place on the diagonal: they have no part in densities.
+            whitening = inverse_root(own * m.unsqueeze(-1) + torch.diag_embed(1 - m)).mT
             offsets = x[group.rows].unsqueeze(1) - means[sets].unsqueeze(2)
             offsets = offsets * m.unsqueeze(-2)
-            constant = log_det(whitening) + LOG_2PI * known.sum(-1, keepdim=True)
-            lengths = (offsets @ whitening).square().sum(-1)
-            packed = -0.5 * (lengths + constant.unsqueeze(-1))  # (Q, P, n)
+            whitened = offsets @ whitening
+            constant = log_det(whitening) + LOG_2PI * m.sum(-1)
+            packed = -0.5 * (whitened.square().sum(-1) + constant.unsqueeze(-1))  # (Q, P, n)
             joint = self.columns.unpack(packed, -2) + log_weights[sets].unsqueeze(-1)
-            of_points = (group.rows, group.valid, sets, known)
-            yield _Part(*of_points, own, whitening, offsets, joint)
+            cross = partial(torch.matmul, own * (1 - m).unsqueeze(-1), whitening)
+            of_points = (group.rows, group.valid, sets, m)
+            yield _Part(*of_points, offsets, whitened, cross, joint)
 
     def _about_center(
         self, block: Block, counts: Tensor, shift: Tensor, second: Tensor
@@ -136,18 +139,34 @@ class ByPattern(Completion):
         return first, self.columns.unpack(about_center, -3, fill=0).sum(2)
 
 
-def _completed(part: _Part, resp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _completed(part: _Part, resp: Tensor, covariances: Tensor) -> tuple[Tensor, Tensor]:
     """Return the sums over points with responsibilities (Q, P, n), relative to the means.
 
-    They are the counts, (Q, P), and the expected sums of x - mu, (Q, P, D), and of its outer
-    products, (Q, P, D, D).
+    Args:
+        part: The points.
+        resp: Their responsibilities, zeros where rows only pad.
+        covariances: Of the components, (G, P, D, D).
+
+    Returns:
+        The expected sums of x - mu of every pattern, (Q, P, D), and of its outer products of every
+        data set, (G, P, D, D).
     """
-    gain, counts = part.gain(), resp.sum(-1)
-    completed = part.offsets + part.offsets @ gain.mT  # E[x - mu | x_observed]
+    G, cross = len(covariances), part.cross()
+    completed = part.completed(cross)
     shift = (resp.unsqueeze(-2) @ completed).squeeze(-2)
-    completed.mul_(resp.sqrt().unsqueeze(-1))
-    # Of the missing features given the others; a product with both sides, so that its sign holds.
-    leaves = torch.diag_embed(1 - part.observed).unsqueeze(1) - gain
-    conditional = leaves @ part.covariances @ leaves.mT
-    second = completed.mT @ completed + counts[..., None, None] * conditional
-    return counts, shift, second
+    second = _outer_products(completed.mul_(resp.sqrt().unsqueeze(-1)), part.sets, G)
+    # Of the missing features given the others: Sigma_mm - Sigma_mo Sigma_oo^-1 Sigma_om.
+    root = resp.sum(-1).sqrt()[..., None, None]
+    n_missing = _outer_products((1 - part.observed).unsqueeze(-2) * root, part.sets, G)
+    second += covariances * n_missing
+    second -= _outer_products(cross.mT * root, part.sets, G)
+    return shift, second
+
+
+def _outer_products(rows: Tensor, sets: Tensor, G: int) -> Tensor:
+    """Return the sums of the rows' (Q, P, r, D) outer products of every data set, (G, P, D, D)."""
+    if G == 1:  # all in one product
+        flat = rows.transpose(0, 1).flatten(1, 2)
+        return (flat.mT @ flat).unsqueeze(0)
+    products = rows.mT @ rows
+    return products.new_zeros(G, *products.shape[1:]).index_add_(0, sets, products)
