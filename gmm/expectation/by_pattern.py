@@ -54,10 +54,15 @@ class ByPattern(Completion):
     def __init__(self, parameters: Parameters, columns: Columns) -> None:
         super().__init__(parameters, columns)
         means = parameters.means
-        K, D = means.shape[-2:]
-        matrices = self.kind.per_component(parameters.covariances, D)
-        self._covariances = columns.pack(matrices.expand(-1, -1, K, -1, -1), -3)  # (G, P, D, D)
+        K = means.shape[-2]
         self._means = columns.pack(means, -2)
+        if self.kind.is_shared:
+            self._covariances = parameters.covariances  # (G, M, D, D)
+            mixtures = torch.arange(columns.M, device=means.device).unsqueeze(-1).expand(-1, K)
+            self._of_component: Tensor | slice = columns.pack(mixtures)
+        else:
+            self._covariances = columns.pack(parameters.covariances, -3)  # (G, P, D, D)
+            self._of_component = slice(None)
 
     def log_joint(self, block: Block) -> Tensor:
         (G, n, _), (_, M, K) = block.x.shape, self.log_weights.shape
@@ -82,7 +87,8 @@ class ByPattern(Completion):
                 total.index_add_(0, part.sets, (values * weights).sum(-1))
             packed = self.columns.pack(resp, -2) * weights  # (Q, P, n)
             counts.index_add_(0, part.sets, packed.sum(-1))
-            of_shift, of_second = _completed(part, packed, self._covariances[block.sets])
+            own = self._covariances[block.sets][:, self._of_component]
+            of_shift, of_second = _completed(part, packed, own)
             shift.index_add_(0, part.sets, of_shift)
             second += of_second
         unpacked = self.columns.unpack(counts, fill=0)
@@ -118,15 +124,20 @@ class ByPattern(Completion):
             own = covariances[sets] * m.unsqueeze(-2)  # no columns of missing features
             # Ones in their place on the diagonal: they have no part in densities.
             whitening = inverse_root(own * m.unsqueeze(-1) + torch.diag_embed(1 - m)).mT
+            cross = partial(self._cross, own * (1 - m).unsqueeze(-1), whitening)
+            whitening = whitening[:, self._of_component]
             offsets = x[group.rows].unsqueeze(1) - means[sets].unsqueeze(2)
             offsets = offsets * m.unsqueeze(-2)
             whitened = offsets @ whitening
             constant = log_det(whitening) + LOG_2PI * m.sum(-1)
             packed = -0.5 * (whitened.square().sum(-1) + constant.unsqueeze(-1))  # (Q, P, n)
             joint = self.columns.unpack(packed, -2) + log_weights[sets].unsqueeze(-1)
-            cross = partial(torch.matmul, own * (1 - m).unsqueeze(-1), whitening)
             of_points = (group.rows, group.valid, sets, m)
             yield _Part(*of_points, offsets, whitened, cross, joint)
+
+    def _cross(self, missing_observed: Tensor, whitening: Tensor) -> Tensor:
+        """Return Sigma_mo L^-T of all components, (Q, P, D, D)."""
+        return (missing_observed @ whitening)[:, self._of_component]
 
     def _about_center(
         self, block: Block, counts: Tensor, shift: Tensor, second: Tensor
