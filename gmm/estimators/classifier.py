@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite
+from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
@@ -50,7 +50,8 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             them apart and `at` picks one for `predict`.
         classes: The classes to tell apart; points of others are left out of `fit` and
             `partial_fit`. All by default.
-        covariance_type: See `gmm.GaussianMixture`, as for all that follow but these.
+        covariance_type: See `gmm.GaussianMixture`, as for all that follow but these. With
+            `missing`, a point without any value has the classes' shares of the training points.
         share_covariance: Whether all components of all classes have one covariance, a matrix if
             tied, variances if diag, a variance if spherical. Restarts are then of all classes
             together, and log-likelihoods in `fits_` are means over the points of all.
@@ -98,6 +99,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         prior: NormalInverseWishart | None = None,
         learning_decay: float = 0.7,
         learning_offset: float = 1.0,
+        missing: bool = False,
         random_state: Any = None,
         chunk_size: int | None = None,
         device: str | torch.device | None = None,
@@ -120,6 +122,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.prior = prior
         self.learning_decay = learning_decay
         self.learning_offset = learning_offset
+        self.missing = missing
         self.random_state = random_state
         self.chunk_size = chunk_size
         self.device = device
@@ -152,7 +155,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.temperature_ = float(self.temperature)
         return self
 
-    @available_if(_has_streams)
+    @available_if(_has_streams)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Learn from another batch of points, by stepwise EM for each class.
 
@@ -271,9 +274,16 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         mixtures: Mixture = self.mixtures_
         if self.device is None:
             mixtures = mixtures.to(x.device)
-        evidence = mixtures.score_samples(x, chunk_size=self.chunk_size, dtype=torch.float64).mT
+        evidence = mixtures.score_samples(
+            x, chunk_size=self.chunk_size, dtype=torch.float64, missing=self.missing
+        ).mT
         prior = torch.as_tensor(self.class_log_prior_).to(evidence.device)
         return (evidence + prior).log_softmax(-1)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing
+        return tags
 
     def _fit(self, per_class: list[Tensor]) -> ManyFits:
         sizes = self._sizes()
@@ -294,6 +304,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             dtype=dtype_of(self.dtype),
             prior=self.prior,
             share_covariance=self.share_covariance,
+            missing=self.missing,
         )
 
     def _is_list(self) -> bool:

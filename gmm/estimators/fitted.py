@@ -9,6 +9,7 @@ import torch
 from sklearn import get_config
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -120,7 +121,18 @@ class FittedMixture(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         x = points_of(self, X, reset=False)
         mixture = self.mixture_ if self.device is not None else self.mixture_.to(x.device)
-        return like(getattr(mixture, method)(x, chunk_size=self.chunk_size), X)
+        options = {"missing": True} if self._takes_missing else {}
+        return like(getattr(mixture, method)(x, chunk_size=self.chunk_size, **options), X)
+
+    @property
+    def _takes_missing(self) -> bool:
+        """Return whether NaN stands for a missing value, of the estimators that have a setting."""
+        return bool(getattr(self, "missing", False))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_missing
+        return tags
 
     def _set_mixture(self, mixture: Mixture, example: Any) -> None:
         precisions, roots = precisions_of(mixture)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from sklearn import get_config
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from gmm.estimators.fitted import FittedMixture
@@ -20,7 +21,7 @@ from gmm.fitting.rounding import ILL_DEFINED, check_range, settled
 from gmm.fitting.starts import CONVERGED, MEANS, Start
 from gmm.fitting.stepwise import StepwiseEM
 from gmm.points import open_points
-from gmm.points.arrays import Rereadable, dtype_of, generator_of, given, points_of
+from gmm.points.arrays import Rereadable, dtype_of, generator_of, given, like, points_of
 from gmm.structures import N_FACTORS, STRUCTURES
 
 
@@ -48,6 +49,8 @@ class GaussianMixture(FittedMixture):
         precisions_init: Inverse covariances to begin with, shaped as covariances_; none for factor
             and ppca.
         prior: With one, EM finds a maximum of the posterior; see `gmm.fit_em`.
+        missing: Whether NaN in X stands for a value that is missing, in all methods; see
+            `gmm.fit_em`. For all structures but factor and ppca.
         random_state: Seed or generator of the starts and of `sample`.
         warm_start: Whether a second `fit` continues from the first.
         learning_decay: How `partial_fit` weighs batches, as learning_offset; see `gmm.StepwiseEM`.
@@ -98,6 +101,7 @@ class GaussianMixture(FittedMixture):
         "means_init": [None, "array-like"],
         "precisions_init": [None, "array-like"],
         "prior": [None, NormalInverseWishart],
+        "missing": ["boolean"],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "learning_decay": [Interval(Real, 0.5, 1, closed="right")],
@@ -133,6 +137,7 @@ class GaussianMixture(FittedMixture):
         means_init: Any = None,
         precisions_init: Any = None,
         prior: NormalInverseWishart | None = None,
+        missing: bool = False,
         random_state: Any = None,
         warm_start: bool = False,
         learning_decay: float = 0.7,
@@ -157,6 +162,7 @@ class GaussianMixture(FittedMixture):
         self.means_init = means_init
         self.precisions_init = precisions_init
         self.prior = prior
+        self.missing = missing
         self.random_state = random_state
         self.warm_start = warm_start
         self.learning_decay = learning_decay
@@ -166,6 +172,16 @@ class GaussianMixture(FittedMixture):
         self.chunk_size = chunk_size
         self.device = device
         self.dtype = dtype
+
+    def impute(self, X: Any) -> Any:
+        """Return the points with E[x_missing | x_observed] in place of NaN, (N, D).
+
+        It needs no `missing`: what is asked of X says that NaN stands for missing values.
+        """
+        check_is_fitted(self)
+        x = points_of(self, X, reset=False)
+        mixture = self.mixture_ if self.device is not None else self.mixture_.to(x.device)
+        return like(mixture.impute(x, chunk_size=self.chunk_size), X)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn from another batch of points, by stepwise EM.
@@ -256,6 +272,7 @@ class GaussianMixture(FittedMixture):
             dtype=dtype_of(self.dtype),
             callback=verbose.iteration if verbose else None,
             prior=self.prior,
+            missing=self.missing,
         )
         self.log_likelihoods_ = settled(fits.restarts.log_likelihood)
         return fits.best_fit
@@ -272,8 +289,9 @@ class GaussianMixture(FittedMixture):
             previous=torch.tensor(self.lower_bound_, dtype=torch.float64),
             callback=verbose.iteration if verbose else None,
             prior=self.prior,
+            missing=self.missing,
         )
-        check_range(fit.mixture, fit.singular, lambda: open_points(data)[0])
+        check_range(fit.mixture, fit.singular, lambda: open_points(data, missing=self.missing)[0])
         self.log_likelihoods_ = settled(fit.log_likelihood.unsqueeze(0))
         return fit
 

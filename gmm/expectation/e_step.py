@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gmm.expectation.by_pattern import ByPattern
 from gmm.expectation.density import Density, Parameters
+from gmm.expectation.observed import Completion, OnDiagonal
 from gmm.expectation.sweeps import (
     Narrow,
     fill_values,
@@ -26,6 +28,8 @@ _EPS = torch.finfo(torch.float64).eps
 @dataclass(frozen=True, eq=False)
 class Expected:
     """Sums over all points, under responsibilities (Bishop 2006, eq. 9.23).
+
+    Where values are missing, log p(x) is that of the others, and sums have expectations.
 
     Attributes:
         counts: Sum of the responsibilities, (G, M, K).
@@ -60,6 +64,8 @@ def expect(
         entropy: Whether the entropy is wanted.
     """
     sets = sets or [True] * len(points)
+    if points.has_missing:
+        return _completed(points, completion(parameters, columns), sets, entropy)
     kind = structure(parameters.covariance_type)
     if use_kernels(points.device) and isinstance(kind, Linear):
         by = _by_kernels if _is_exact(kind, points, factors) else _by_whitening
@@ -79,6 +85,13 @@ def values_of(points: Points, parameters: Parameters, what: int, dtype: torch.dt
     kind, (G, M, K) = structure(parameters.covariance_type), parameters.log_weights.shape
     shape = (G, int(points.n_points.max()), M, *([K] if what in (JOINT, RESPONSIBILITIES) else []))
     out = torch.empty(shape, dtype=dtype, device=points.device)
+    if points.has_missing:
+        of_observed = completion(parameters)
+        for block in points.blocks():
+            joint = of_observed.log_joint(block)
+            rows = slice(block.start, block.start + joint.shape[1])
+            out[block.sets, rows] = _VALUES[what](joint, joint.logsumexp(-1)).to(dtype)
+        return out
     factors = kind.factor(parameters.covariances)
     if use_kernels(points.device) and isinstance(kind, Linear):
         if kind.is_whole and _is_exact(kind, points, factors):
@@ -94,6 +107,24 @@ def values_of(points: Points, parameters: Parameters, what: int, dtype: torch.dt
         rows = slice(block.start, block.start + joint.shape[1])
         out[block.sets, rows] = _VALUES[what](joint, log_evidence).to(dtype)
     return out
+
+
+def expected_points(points: Points, parameters: Parameters) -> Tensor:
+    """Return E[x | x_observed] of every point under every mixture, (G, N, M, D), uncentred."""
+    (G, M, _), N = parameters.log_weights.shape, int(points.n_points.max())
+    out = torch.empty(G, N, M, points.n_features, dtype=points.work_dtype, device=points.device)
+    of_observed = completion(parameters)
+    for block in points.blocks():
+        expected = of_observed.expected(block)
+        out[block.sets, block.start : block.start + expected.shape[1]] = expected
+    return out.add_(points.center[:, None, None])
+
+
+def completion(parameters: Parameters, columns: Columns | None = None) -> Completion:
+    """Return the E-step of mixtures on points with missing values."""
+    columns = columns or Columns.of(parameters.log_weights)
+    is_on_diagonal = structure(parameters.covariance_type).on_diagonal
+    return (OnDiagonal if is_on_diagonal else ByPattern)(parameters, columns)
 
 
 _VALUES: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
@@ -193,6 +224,23 @@ def _by_blocks(
     )
     evidence = points.total(evidence)
     return Expected(counts, moments, evidence[0], evidence[1] if entropy else None)
+
+
+def _completed(
+    points: Points, of_observed: Completion, sets: list[bool], entropy: bool
+) -> Expected:
+    """Sum up points with missing values, block by block."""
+    totals: list[Tensor] = []
+    for block in points.blocks():
+        if not any(sets[block.sets]):
+            continue
+        found = of_observed.sums(block)
+        parts = [found.counts, found.log_evidence, found.entropy, *found.moments]
+        totals = totals or [part.new_zeros(len(points), *part.shape[1:]) for part in parts]
+        for total, part in zip(totals, parts, strict=True):
+            total[block.sets] += part
+    counts, evidence, entropies, *moments = (points.total(total) for total in totals)
+    return Expected(counts, tuple(moments), evidence, entropies if entropy else None)
 
 
 def sum_up(

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from gmm.expectation.observed import check_missing
 from gmm.fitting.em_state import EMState, Fit, Kept
 from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.shared import SharedState
@@ -41,6 +42,7 @@ def fit_em(
     callback: Callback | None = None,
     memory: Memory | None = None,
     prior: NormalInverseWishart | None = None,
+    missing: bool = False,
 ) -> Fit:
     """Fit every mixture of a batch by EM (Bishop 2006, eqs. 9.23-9.27).
 
@@ -63,9 +65,14 @@ def fit_em(
         memory: Stores the state, and recalls a stored one to go on from instead of the start.
         prior: With one, EM climbs to a maximum of the posterior (MAP) in place of the likelihood:
             wherever this says log-likelihood, the prior's log-density is added.
+        missing: Whether NaN stands for a value that is missing at random: the likelihood is then
+            that of the other values, and what is missing enters the M-step as its expectation
+            (Ghahramani & Jordan 1994). For diag, spherical, tied and full. A point without any
+            value counts as one, of log-likelihood 0.
 
     Raises:
-        ValueError: If a value is not finite or shapes do not agree.
+        ValueError: If a value is not finite or shapes do not agree; where values may be missing,
+            if one is infinite, a feature has none at all, or the structure is another.
 
     Examples:
         A single component has its maximum after one step: the mean and variance of the points.
@@ -77,11 +84,14 @@ def fit_em(
         >>> fit.mixture.means, fit.mixture.covariances
         (tensor([[3.]]), tensor([[4.6667]]))
     """
+    if missing:
+        check_missing(start.covariance_type)
     points, shape = open_points(
         data,
         chunk_size=chunk_size,
         row_numbers=start.row_numbers,
         wide=start.structure.on_diagonal,
+        missing=missing,
     )
     return fit_points(
         points,

@@ -148,6 +148,7 @@ class EMState:
         is_plain = isinstance(self.structure, Linear) and self.prior is None
         is_small = self.structure.on_diagonal or self.points.n_features <= _LARGE
         is_plain = is_plain and is_small and not floors_eigenvalues and self.points.is_alone
+        is_plain = is_plain and not self.points.has_missing
         if not (is_plain and use_kernels(self.points.device)):
             return None
         from gmm.fitting.compiled_steps import FLAGS, CompiledSteps
@@ -167,7 +168,9 @@ class EMState:
     def _may_capture(self) -> bool:
         """Return whether steps read all from a GPU, and call no routine that waits for it."""
         kind, points = self.structure, self.points
-        waits = not kind.on_diagonal and (self.min_variance > 0 or points.n_features > _LARGE)
+        waits = not kind.on_diagonal and (
+            self.min_variance > 0 or points.n_features > _LARGE or points.has_missing
+        )
         return points.device.type == "cuda" and points.keeps and points.is_alone and not waits
 
     def kept(self) -> Kept:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gmm.expectation.observed import check_missing
 from gmm.fitting.em import Callback, Memory, fit_points
 from gmm.fitting.em_state import Fit
 from gmm.fitting.prior import NormalInverseWishart
@@ -91,6 +92,7 @@ def fit_many(
     memory: Memory | None = None,
     prior: NormalInverseWishart | None = None,
     share_covariance: bool = False,
+    missing: bool = False,
 ) -> ManyFits:
     """Fit mixtures of every K to every data set, n_init times each, as one batch.
 
@@ -102,8 +104,8 @@ def fit_many(
         start: How they begin.
         covariance_type: diag, spherical, tied, full, factor or ppca.
         n_factors: Factors of every component if factor or ppca, at most D.
-        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback, memory
-            and prior.
+        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback, memory,
+            prior and missing.
         generator: Source of randomness, on the CPU.
         device: Where to work; where the data are by default.
         dtype: Of the results; that of the data by default.
@@ -112,8 +114,8 @@ def fit_many(
             together, and log-likelihoods means over the points of all.
 
     Raises:
-        ValueError: If a value is not finite, an argument breaks its rule, or the dtype cannot hold
-            the squares of the data.
+        ValueError: If a value is not finite (but see missing), an argument breaks its rule, or the
+            dtype cannot hold the squares of the data.
 
     Examples:
         Which of one, two or three components suits two clouds of points best?
@@ -131,6 +133,8 @@ def fit_many(
     kind, K = structure(covariance_type, n_factors), n_components
     if share_covariance:
         check_shareable(covariance_type, prior)
+    if missing:
+        check_missing(covariance_type)
     largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
     points, shape = open_points(
         data,
@@ -139,6 +143,7 @@ def fit_many(
         chunk_size=chunk_size,
         row_numbers=lambda D: kind.row_numbers(n_mixtures, largest, D),
         wide=kind.on_diagonal,
+        missing=missing,
     )
     starts = start_points(
         points,

@@ -150,9 +150,7 @@ def assign(points: Points, centers: Tensor, used: Tensor) -> tuple[Tensor, Tenso
     """
     if use_kernels(points.device):
         swept = sweep_sets(points, NONE, of_distance(centers), used, likeliest=True)
-        mean, variance = points.moments
-        lengths = (variance + mean.square()).sum(-1) * points.sizes
-        inertia = (lengths.unsqueeze(-1) - 2 * swept.evidence).clamp_min(0)
+        inertia = (points.lengths.unsqueeze(-1) - 2 * swept.evidence).clamp_min(0)
         return swept.sums[..., -1], swept.sums[..., :-1], inertia
     columns = Columns(None, *used.shape[1:])
     counts = torch.zeros(used.shape, dtype=torch.float64, device=points.device)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gmm.expectation.density import Parameters
 from gmm.expectation.e_step import sum_up
+from gmm.expectation.observed import check_missing, observed_of
 from gmm.expectation.sweeps import sweep_sets
 from gmm.fitting.conjugate import ConjugatePrior
 from gmm.fitting.factor_starts import factors_of_all, leading_factors
@@ -36,6 +37,7 @@ from gmm.structures import (
     Linear,
     Moments,
     structure,
+    weighted_sums,
 )
 
 # Of a start by k-means as scikit-learn takes it: until the centres stay.
@@ -99,6 +101,7 @@ def make_start(
     min_variance: float = 0.0,
     chunk_size: int | None = None,
     generator: torch.Generator | None = None,
+    missing: bool = False,
 ) -> Mixture:
     """Return starts for EM, batch shape (*C, n_init), or (*C, number of K, n_init) for a list.
 
@@ -113,17 +116,23 @@ def make_start(
         min_variance: Floor under the covariances, likewise.
         chunk_size: Points worked on at a time.
         generator: Source of randomness, on the CPU.
+        missing: Whether NaN stands for a value that is missing. Means begin as if the others'
+            mean were in its place, and covariances have their variance for it.
 
     Raises:
-        ValueError: If a given parameter is not possible, or K does not fit the data.
+        ValueError: If a given parameter is not possible, or K does not fit the data; where values
+            may be missing, if a feature has none at all, or the structure is factor or ppca.
     """
     kind, K = structure(covariance_type, n_factors), n_components
+    if missing:
+        check_missing(covariance_type)
     largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
     points, shape = open_points(
         data,
         chunk_size=chunk_size,
         row_numbers=lambda D: kind.row_numbers(n_mixtures, largest, D),
         wide=kind.on_diagonal,
+        missing=missing,
     )
     made = start_points(
         points,
@@ -272,6 +281,8 @@ def sums_of_nearest(
     columns = Columns(None, *used.shape[1:])
     kind = structure(covariance_type)
     columns = Columns(None, *used.shape[1:])
+    if points.has_missing:
+        return _sums_of_filled(points, means, used, kind)
     if use_kernels(points.device) and isinstance(kind, Linear):
         n_products = kind.n_statistics(points.n_features) - points.n_features - 1
         natural = torch.nn.functional.pad(of_distance(means), (0, n_products))
@@ -280,6 +291,36 @@ def sums_of_nearest(
         return columns.unpack(counts), moments
     resp = _nearest_to(means, used)
     return sum_up(points, kind, points.blocks(), resp, means, columns, covariances)
+
+
+def _sums_of_filled(
+    points: Points, means: Tensor, used: Tensor, kind: Covariance
+) -> tuple[Tensor, Moments]:
+    """Return the same where values are missing, which are taken as independent of all others.
+
+    Their expectation is the mean of all points, and their variance is that of all points.
+    """
+    columns = Columns(None, *used.shape[1:])
+    nearest_to, G, D = _nearest_to(means, used), len(points), points.n_features
+    n_observed = torch.zeros(G, columns.M * columns.K, D, dtype=torch.float64, device=points.device)
+
+    def responsibilities(block: Block) -> Tensor:
+        resp = nearest_to(block)
+        weights = columns.pack(block.weigh(resp))
+        n_observed[block.sets] += weighted_sums(weights, observed_of(block))
+        return resp
+
+    summed = sum_up(points, kind, points.blocks(), responsibilities, means, columns)
+    counts, (first, second) = summed
+    n_missing = columns.pack(counts).unsqueeze(-1) - points.total(n_observed)
+    spread = n_missing * points.moments[1].unsqueeze(1)  # (G, P, D)
+    if kind.is_shared:
+        spread = columns.unpack(spread, -2).sum(2)
+    if not kind.on_diagonal:
+        spread = torch.diag_embed(spread)
+    elif second.shape[-1] < D:  # one variance for all features
+        spread = spread.sum(-1, keepdim=True)
+    return counts, (first, second + spread)
 
 
 def _nearest_to(means: Tensor, used: Tensor) -> Callable[[Block], Tensor]:

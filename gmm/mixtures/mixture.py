@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import MixtureSameFamily
 
 from gmm.expectation.density import Parameters
-from gmm.expectation.e_step import values_of
+from gmm.expectation.e_step import expected_points, values_of
 from gmm.kernels import EVIDENCE, JOINT, LIKELIEST, RESPONSIBILITIES
 from gmm.mixtures.bounds import Bounds, entropy_bounds, kl_bounds
 from gmm.mixtures.components import Components, components
@@ -124,36 +124,78 @@ class Mixture:
         """Return the mixtures on another device or in another dtype, as `Tensor.to`."""
         return self._with(t.to(*args, **kwargs) for t in self.tensors())
 
-    def log_joint(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
-        """Return log(pi_k N(x_n | mu_k, Sigma_k)), (*B, N, K)."""
-        return self._evaluate(x, JOINT, chunk_size)
+    def log_joint(self, x: Tensor, chunk_size: int | None = None, missing: bool = False) -> Tensor:
+        """Return log(pi_k N(x_n | mu_k, Sigma_k)), (*B, N, K).
+
+        With `missing`, as in all that follows, NaN stands for a value that is missing: a density
+        is that of the point's other features, and 1 where it has none.
+        """
+        return self._evaluate(x, JOINT, chunk_size, missing=missing)
 
     def score_samples(
-        self, x: Tensor, chunk_size: int | None = None, dtype: torch.dtype | None = None
+        self,
+        x: Tensor,
+        chunk_size: int | None = None,
+        dtype: torch.dtype | None = None,
+        missing: bool = False,
     ) -> Tensor:
         """Return log p(x_n), (*B, N), in the dtype of x unless another is asked for."""
-        return self._evaluate(x, EVIDENCE, chunk_size, dtype)
+        return self._evaluate(x, EVIDENCE, chunk_size, dtype, missing)
 
-    def predict_proba(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
+    def predict_proba(
+        self, x: Tensor, chunk_size: int | None = None, missing: bool = False
+    ) -> Tensor:
         """Return the responsibilities (Bishop 2006, eq. 9.23), (*B, N, K)."""
-        return self._evaluate(x, RESPONSIBILITIES, chunk_size)
+        return self._evaluate(x, RESPONSIBILITIES, chunk_size, missing=missing)
 
-    def predict(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
+    def predict(self, x: Tensor, chunk_size: int | None = None, missing: bool = False) -> Tensor:
         """Return the most probable component of each point, (*B, N)."""
-        return self._evaluate(x, LIKELIEST, chunk_size, torch.int64)
+        return self._evaluate(x, LIKELIEST, chunk_size, torch.int64, missing)
 
-    def score(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
+    def score(self, x: Tensor, chunk_size: int | None = None, missing: bool = False) -> Tensor:
         """Return the mean log-likelihood of a point, (*B)."""
-        return self.score_samples(x, chunk_size).mean(-1)
+        return self.score_samples(x, chunk_size, missing=missing).mean(-1)
 
-    def bic(self, x: Tensor) -> Tensor:
+    def bic(self, x: Tensor, missing: bool = False) -> Tensor:
         """Return the Bayesian information criterion, (*B); lower is better."""
         penalty = self.n_parameters * math.log(x.shape[-2])
-        return penalty - 2 * x.shape[-2] * self.score(x)
+        return penalty - 2 * x.shape[-2] * self.score(x, missing=missing)
 
-    def aic(self, x: Tensor) -> Tensor:
+    def aic(self, x: Tensor, missing: bool = False) -> Tensor:
         """Return the Akaike information criterion, (*B); lower is better."""
-        return 2 * self.n_parameters - 2 * x.shape[-2] * self.score(x)
+        return 2 * self.n_parameters - 2 * x.shape[-2] * self.score(x, missing=missing)
+
+    def impute(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
+        """Return the points with E[x_missing | x_observed] in place of NaN, (*B, N, D).
+
+        It is the mean of `condition` on the features that a point has, and the mean of the mixture
+        if it has none. Other values stay as they are.
+
+        Args:
+            x: Points, (*C, N, D).
+            chunk_size: Points worked on at a time.
+
+        Raises:
+            ValueError: If a value is infinite, or shapes do not agree.
+
+        Examples:
+            >>> import gmm, torch
+            >>> halves, means = torch.tensor([0.5, 0.5]).log(), torch.tensor([[0.0, 5], [4, 9]])
+            >>> mixture = gmm.Mixture(halves, means, torch.ones(2, 2))
+            >>> mixture.impute(torch.tensor([[0.0, torch.nan], [2.0, torch.nan], [1.0, 3.0]]))
+            tensor([[0.0000, 5.0013],
+                    [2.0000, 7.0000],
+                    [1.0000, 3.0000]])
+        """
+        own = self._with_precisions()
+        points, parameters = own._opened(x, chunk_size, missing=True)
+        n_shared = x.ndim - 2
+        known = x.reshape(*x.shape[:-2], *[1] * (len(self.batch_shape) - n_shared), *x.shape[-2:])
+        known = known.expand(*self.batch_shape, *x.shape[-2:]).to(points.device, points.dtype)
+        if not points.has_missing:
+            return known.clone()
+        expected = expected_points(points, parameters).to(points.dtype)
+        return torch.where(known.isnan(), self._shaped(expected, n_shared), known)
 
     def sample(
         self, n_samples: int, generator: torch.Generator | None = None
@@ -361,8 +403,17 @@ class Mixture:
         what: int,
         chunk_size: int | None,
         dtype: torch.dtype | None = None,
+        missing: bool = False,
     ) -> Tensor:
         """Return what is asked for of every point, (*B, N) or (*B, N, K)."""
+        own = self._with_precisions() if missing else self
+        points, parameters = own._opened(x, chunk_size, missing)
+        return self._shaped(values_of(points, parameters, what, dtype or points.dtype), x.ndim - 2)
+
+    def _opened(
+        self, x: Tensor, chunk_size: int | None, missing: bool
+    ) -> tuple[Points, Parameters]:
+        """Return points (*C, N, D) as G data sets, and the M mixtures of each about its centre."""
         if x.shape[-1] != self.n_features:
             raise ValueError(f"x must have {self.n_features} features, got {x.shape[-1]}")
         C = x.shape[:-2]
@@ -378,16 +429,16 @@ class Mixture:
         points = Points(
             *(sets, self.means.device, None, chunk_size, center),
             *(flat.row_numbers, self.structure.on_diagonal),
+            missing=missing,
         )
-        parameters = flat.relative_to(points.center.double())
-        out = values_of(points, parameters, what, dtype or points.dtype)
-        out = (
-            out.unflatten(2, self.batch_shape[len(C) :])
-            if self.batch_shape[len(C) :]
-            else out[:, :, 0]
-        )
-        out = out.unflatten(0, C) if C else out[0]
-        return out.movedim(len(C), len(self.batch_shape))
+        return points, flat.relative_to(points.center.double())
+
+    def _shaped(self, values: Tensor, n_shared: int) -> Tensor:
+        """Return values of all points, (G, N, M, ...), as (*B, N, ...)."""
+        batch = self.batch_shape
+        out = values.unflatten(2, batch[n_shared:]) if batch[n_shared:] else values[:, :, 0]
+        out = out.unflatten(0, batch[:n_shared]) if n_shared else out[0]
+        return out.movedim(n_shared, len(batch))
 
     def flatten(self, n_shared: int) -> "Mixture":
         """Return the same mixtures with batch shape (G, M); G is the first n_shared dimensions."""

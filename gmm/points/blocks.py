@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gmm.points.devices import bytes_of_block, float64_is_fast, free_bytes, usable_device
 from gmm.points.distributed import Alone
+from gmm.points.patterns import Patterns, sum_of_observed
 
 Batches = Iterable[Any]
 
@@ -24,9 +25,11 @@ class Block:
     Attributes:
         sets: Which data sets, a slice of G of them.
         start: Position of the first row in its data set, of all processes.
-        x: Centred points, (G, n, D).
+        x: Centred points, (G, n, D); zeros where values are missing.
         valid: False where a row only pads, (G, n), or None where none does.
         weights: How often a row counts, (G, n) in float64, or None where all count once.
+        observed: 1 where a value is known and 0 where it is missing, (G, n, D) in the dtype of x;
+            None if the data sets have all values.
     """
 
     sets: slice
@@ -34,6 +37,7 @@ class Block:
     x: Tensor
     valid: Tensor | None
     weights: Tensor | None = None
+    observed: Tensor | None = None
 
     @cached_property
     def squares(self) -> Tensor:
@@ -55,6 +59,12 @@ class Block:
     def scatter(self) -> Tensor:
         """Return the sum of the points' outer products, (G, D, D)."""
         return self.weigh(self.x).mT @ self.x
+
+    @cached_property
+    def patterns(self) -> Patterns:
+        """Return the points sorted by which of their features are known."""
+        assert self.observed is not None
+        return Patterns.of(self.observed, self.valid)
 
     def mask(self, per_row: Tensor) -> Tensor:
         """Return per_row (G, n, ...) with zeros in the rows that are padding."""
@@ -91,13 +101,19 @@ class Points:
         others: The processes that hold more rows of a single data set; the sizes and the centre
             are then those of all.
         weights: How often each point counts, G tensors (N,), above 0; all count once by default.
+        missing: Whether NaN stands for a value that is missing. Centre and moments are then those
+            of the values that are known, and blocks and arrays have the centre in its place.
 
     Attributes:
         sizes: Number of points of each data set, or the sum of their weights, (G,).
+        observed: The same of the values of every feature that are known, (G, D).
+        has_missing: Whether a value is missing.
         keeps: Whether blocks are kept from one reading of the points to the next.
 
     Raises:
-        ValueError: If a value is NaN or infinite, or the shapes do not agree.
+        ValueError: If a value is NaN or infinite, or the shapes do not agree; where values may be
+            missing, if one is infinite, or if they have no centre and no point of a data set has
+            a value of a feature.
     """
 
     def __init__(
@@ -111,6 +127,7 @@ class Points:
         wide: bool = True,
         others: Alone | None = None,
         weights: Sequence[Tensor] | None = None,
+        missing: bool = False,
     ) -> None:
         self._data = data
         self._weights = weights
@@ -122,25 +139,32 @@ class Points:
         floating = first.dtype if first.dtype.is_floating_point else torch.get_default_dtype()
         self.dtype = dtype or floating
         self.n_features = D = first.shape[-1]
+        sums, known, sizes, n_missing = self._survey(missing)
+        self.has_missing = missing and bool(self.total(n_missing) > 0)
         # Few features cost little, and the digits that float32 would lose matter there as much.
-        lossless = self.dtype == torch.float64 or D < _WIDE or not wide
+        lossless = self.dtype == torch.float64 or D < _WIDE or not wide or self.has_missing
         exact = lossless or float64_is_fast(self.device)
         self.work_dtype = torch.float64 if exact else torch.float32
-        self._row_bytes = (row_numbers(D) if row_numbers else 2 * D) * self.work_dtype.itemsize
+        n_numbers = (row_numbers(D) if row_numbers else 2 * D) + 2 * D * self.has_missing
+        self._row_bytes = n_numbers * self.work_dtype.itemsize
         if chunk_size is None:
             chunk_size = max(1, bytes_of_block(self.device) // self._row_bytes)
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
         self.chunk_size = chunk_size
-        sums, sizes = self._survey()
         self._own_sizes = torch.tensor(sizes, dtype=torch.float64, device=self.device)
         self.n_points = self.total(self._own_sizes)
         self.sizes = self.n_points
         if weights is not None:
             self.sizes = torch.stack([w.sum(dtype=torch.float64) for w in weights]).to(self.device)
+        self.observed = self.sizes.unsqueeze(-1).expand(-1, D)
+        if self.has_missing:
+            self.observed = self.total(known)
         self._start = self._others.before(sizes[0], self.device)
-        means = self.total(sums) / self.sizes.unsqueeze(-1)
-        self.center = (means if center is None else center).to(self.device, self.work_dtype)
+        if center is None:
+            _check_observed(self.observed)
+            center = self.total(sums) / self.observed
+        self.center = center.to(self.device, self.work_dtype)
         self._kept: list[Block] = []
         self._plan = self._pack(sizes)
         self.keeps = self.in_memory and self._fit()
@@ -176,7 +200,11 @@ class Points:
         for sets, start, rows, valid in self._raw_blocks():
             x = rows.to(self.device, self.work_dtype) - self.center[sets].unsqueeze(1)
             weights = self._weights_of(sets, start, x.shape[1])
-            block = Block(sets, self._start + start, x, valid, weights)
+            observed = None
+            if self.has_missing:
+                observed = x.isnan().logical_not().to(x.dtype)
+                x.nan_to_num_(0)
+            block = Block(sets, self._start + start, x, valid, weights, observed)
             if self.keeps:
                 self._kept.append(block)
             yield block
@@ -190,9 +218,13 @@ class Points:
         for g, item in enumerate(self._data):
             x = as_points(item)
             is_ready = x.dtype in (torch.float32, torch.float64) and x.is_contiguous()
-            for start in range(0, len(x), len(x) if is_ready else self.chunk_size):
-                rows = x if is_ready else x[start : start + self.chunk_size]
+            is_whole = is_ready and not self.has_missing
+            for start in range(0, len(x), len(x) if is_whole else self.chunk_size):
+                rows = x if is_whole else x[start : start + self.chunk_size]
                 rows = rows if is_ready else rows.to("cpu", self.dtype).contiguous()
+                if self.has_missing:
+                    center = self.center[g if self.in_memory else 0].to(rows.dtype)
+                    rows = torch.where(rows.isnan(), center, rows)
                 w = None
                 if self._weights is not None:
                     w = self._weights[g][start : start + len(rows)].double().contiguous().numpy()
@@ -210,7 +242,7 @@ class Points:
 
     def take(self, index: Tensor) -> Tensor:
         """Return the centred rows of every data set at index (G, S), (G, S, D) in float64."""
-        if isinstance(self._data, Sequence) and self.is_alone:
+        if isinstance(self._data, Sequence) and self.is_alone and not self.has_missing:
             own = [as_points(x)[i.to(x.device)] for x, i in zip(self._data, index, strict=True)]
             taken = torch.stack(own).to(self.device, self.work_dtype)
             return (taken - self.center.unsqueeze(1)).double()
@@ -227,12 +259,22 @@ class Points:
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return each feature's mean (relative to the centre) and variance, (G, D), float64."""
+        mean, square = self._sums / self.observed
+        return mean, (square - mean.square()).clamp_min(0)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Return the sum of the points' squared lengths, (G,), float64."""
+        return self._sums[1].sum(-1)
+
+    @cached_property
+    def _sums(self) -> Tensor:
+        """Return the sums of each feature and of its square, (2, G, D), float64."""
         sums = torch.zeros(2, len(self), self.n_features, dtype=torch.float64, device=self.device)
         for block in self.blocks():
             sums[0, block.sets] += block.weigh(block.x).sum(1, dtype=torch.float64)
             sums[1, block.sets] += block.weigh(block.x.square()).sum(1, dtype=torch.float64)
-        mean, square = self.total(sums) / self.sizes.unsqueeze(-1)
-        return mean, (square - mean.square()).clamp_min(0)
+        return self.total(sums)
 
     @cached_property
     def squared_lengths(self) -> Tensor:
@@ -257,34 +299,53 @@ class Points:
 
     @property
     def scatter_about_mean(self) -> Tensor:
-        """Return the sum of the points' outer products about their mean, (G, D, D), float64."""
-        mean = self.moments[0].unsqueeze(-1)
-        return self.scatter - self.sizes[:, None, None] * mean @ mean.mT
+        """Return the sum of the points' outer products about their mean, (G, D, D), float64.
 
-    def _survey(self) -> tuple[Tensor, list[int]]:
-        """Read all points once, check them, and return the sum (G, D) and size of each data set."""
+        Values that are missing count as independent of all others.
+        """
+        mean, variance = self.moments
+        spread = torch.diag_embed((self.sizes.unsqueeze(-1) - self.observed) * variance)
+        mean = mean.unsqueeze(-1)
+        return self.scatter - self.sizes[:, None, None] * mean @ mean.mT + spread
+
+    def _survey(self, missing: bool) -> tuple[Tensor, Tensor, list[int], Tensor]:
+        """Read all points once, and check them.
+
+        Returns:
+            The sum of each data set and how often its features are known, both (G, D), its number
+            of points, and how many values are missing of all, ().
+        """
         sums: list[Tensor] = []
         sizes: list[int] = []
-        n_seen = 0
+        n_seen, n_missing = 0, torch.zeros((), dtype=torch.int64, device=self.device)
         for g, item in enumerate(self._data):
             x = as_points(item)
             if x.ndim != 2 or x.shape[-1] != self.n_features:
                 raise ValueError(
                     f"data must have {self.n_features} features, got shape {tuple(x.shape)}"
                 )
-            total = sum_of_finite(x, 0 if self.in_memory else n_seen).to(self.device)
-            if self._weights is not None:
-                total = (self._weights[g].double().to(x.device) @ x.double()).to(self.device)
+            weights = None if self._weights is None else self._weights[g]
+            offset = 0 if self.in_memory else n_seen
+            if missing:
+                total, known, n_nan = sum_of_observed(x, weights, offset)
+                n_missing += n_nan.to(self.device)
+            else:
+                total = sum_of_finite(x, offset)
+                known = torch.full_like(total, len(x))
+                if weights is not None:
+                    total = weights.double().to(x.device) @ x.double()
             n_seen += len(x)
+            both = torch.stack([total, known]).to(self.device)
             if self.in_memory or not sums:
-                sums.append(total)
+                sums.append(both)
                 sizes.append(len(x))
             else:  # one data set, of however many batches
-                sums[0] += total
+                sums[0] += both
                 sizes[0] = n_seen
         if min(sizes) < 1:
             raise ValueError(f"data set {sizes.index(0)} must have at least one point, got 0")
-        return torch.stack(sums), sizes
+        summed, observed = torch.stack(sums, 1)
+        return summed, observed, sizes, n_missing
 
     def _pack(self, sizes: list[int]) -> list[tuple[slice, int, int]]:
         """Plan the blocks of points in memory; return (sets, first row, last row + 1) of each.
@@ -357,3 +418,14 @@ def sum_of_finite(x: Tensor, offset: int = 0) -> Tensor:
             )
         total = x.double().sum(0)
     return total
+
+
+def _check_observed(observed: Tensor) -> None:
+    """Raise ValueError unless every feature is known of some point, by its counts (G, D)."""
+    if not (observed > 0).all():
+        g, d = (observed == 0).nonzero()[0].tolist()
+        where = f" of data set {g}" if len(observed) > 1 else ""
+        raise ValueError(
+            f"X must have a value of every feature, got NaN alone in feature {d}{where}; "
+            "leave that feature out"
+        )

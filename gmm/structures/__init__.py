@@ -12,7 +12,7 @@ from gmm.structures.dense import Full, Tied
 from gmm.structures.diagonal import Diag, Spherical
 from gmm.structures.factor_analysis import PPCA, FactorAnalysis
 from gmm.structures.products import weighted_sums
-from gmm.structures.roots import whitening
+from gmm.structures.roots import inverse_root, log_det, whitening
 
 __all__ = [
     "LOG_2PI",
@@ -24,7 +24,9 @@ __all__ = [
     "Joint",
     "Linear",
     "Moments",
+    "inverse_root",
     "linear",
+    "log_det",
     "structure",
     "weighted_sums",
     "whitening",

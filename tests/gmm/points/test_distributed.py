@@ -32,7 +32,15 @@ def points():
     return centers.repeat(20, 1) + torch.randn(120, 3, generator=generator, dtype=torch.float64)
 
 
-def fitted(data, start, covariance_type):
+def with_holes():
+    """Return the points with missing values that one of the processes has, the other none."""
+    x = points()
+    holes = torch.rand(x.shape, generator=torch.Generator().manual_seed(6)) < 0.3
+    holes[:FIRST] = False
+    return x.masked_fill(holes, torch.nan)
+
+
+def fitted(data, start, covariance_type, missing=False):
     fits = gmm.fit_many(
         data,
         [2, 4],
@@ -43,6 +51,7 @@ def fitted(data, start, covariance_type):
         reg_covar=1e-3,
         chunk_size=16,
         generator=torch.Generator().manual_seed(1),
+        missing=missing,
     )
     parts = [*fits.mixture.tensors(), fits.log_likelihood, fits.best, fits.n_iter]
     return [part.double() for part in parts]
@@ -61,6 +70,10 @@ def work(rank, port, results):
     found = {case: fitted(gmm.Distributed(own), *case) for case in CASES}
     batches = gmm.Distributed(Batches(own))
     found["batches"] = fitted(batches, *CASES[0])
+    own = with_holes()[:FIRST] if rank == 0 else with_holes()[FIRST:]
+    for case in CASES:
+        found["holes", *case] = fitted(gmm.Distributed(own), *case, missing=True)
+    own = points()[:FIRST] if rank == 0 else points()[FIRST:]
     found["kmeans"] = clustered(gmm.Distributed(own))
     results.put((rank, {name: [t.tolist() for t in parts] for name, parts in found.items()}))
     dist.barrier()
@@ -88,6 +101,17 @@ def of_both():
 def test_a_fit_equals_that_of_one_process(of_both, rank, case):
     expected = fitted(points(), *(CASES[0] if case == "batches" else case))
     for got, wanted in zip(of_both[rank][case], expected, strict=True):
+        wanted = wanted.nan_to_num(7)
+        torch.testing.assert_close(
+            torch.tensor(got, dtype=torch.float64).nan_to_num(7), wanted, rtol=1e-9, atol=1e-9
+        )
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("case", CASES)
+def test_a_fit_equals_that_of_one_process_where_one_has_missing_values(of_both, rank, case):
+    expected = fitted(with_holes(), *case, missing=True)
+    for got, wanted in zip(of_both[rank]["holes", *case], expected, strict=True):
         wanted = wanted.nan_to_num(7)
         torch.testing.assert_close(
             torch.tensor(got, dtype=torch.float64).nan_to_num(7), wanted, rtol=1e-9, atol=1e-9
