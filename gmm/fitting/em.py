@@ -40,6 +40,7 @@ def fit_em(
     callback: Callback | None = None,
     memory: Memory | None = None,
     prior: NormalInverseWishart | None = None,
+    sample_weight: Tensor | Sequence[Tensor] | None = None,
 ) -> Fit:
     """Fit every mixture of a batch by EM (Bishop 2006, eqs. 9.23-9.27).
 
@@ -62,9 +63,13 @@ def fit_em(
         memory: Stores the state, and recalls a stored one to go on from instead of the start.
         prior: With one, EM climbs to a maximum of the posterior (MAP) in place of the likelihood:
             wherever this says log-likelihood, the prior's log-density is added.
+        sample_weight: How often each point counts, (*C, N), or a list of G tensors (N_g,), not
+            negative: a weight of 2 is as good as the same point twice, one of 0 as if it were not
+            there. Means of points, such as log-likelihoods, are weighted. Not for batches and
+            points of several processes.
 
     Raises:
-        ValueError: If a value is not finite or shapes do not agree.
+        ValueError: If a value is not finite, shapes do not agree, or weights break a rule.
 
     Examples:
         A single component has its maximum after one step: the mean and variance of the points.
@@ -78,6 +83,7 @@ def fit_em(
     """
     points, shape = open_points(
         data,
+        sample_weight=sample_weight,
         chunk_size=chunk_size,
         row_numbers=start.row_numbers,
         wide=start.structure.on_diagonal,

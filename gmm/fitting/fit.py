@@ -89,6 +89,7 @@ def fit_many(
     callback: Callback | None = None,
     memory: Memory | None = None,
     prior: NormalInverseWishart | None = None,
+    sample_weight: Tensor | Sequence[Tensor] | None = None,
 ) -> ManyFits:
     """Fit mixtures of every K to every data set, n_init times each, as one batch.
 
@@ -100,8 +101,8 @@ def fit_many(
         start: How they begin.
         covariance_type: diag, spherical, tied, full, factor or ppca.
         n_factors: Factors of every component if factor or ppca, at most D.
-        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback, memory
-            and prior.
+        max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback, memory,
+            prior and sample_weight.
         generator: Source of randomness, on the CPU.
         device: Where to work; where the data are by default.
         dtype: Of the results; that of the data by default.
@@ -127,6 +128,7 @@ def fit_many(
     largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
     points, shape = open_points(
         data,
+        sample_weight=sample_weight,
         device=device,
         dtype=dtype,
         chunk_size=chunk_size,

@@ -86,6 +86,7 @@ def make_start(
     min_variance: float = 0.0,
     chunk_size: int | None = None,
     generator: torch.Generator | None = None,
+    sample_weight: Tensor | Sequence[Tensor] | None = None,
 ) -> Mixture:
     """Return starts for EM, batch shape (*C, n_init), or (*C, number of K, n_init) for a list.
 
@@ -100,14 +101,17 @@ def make_start(
         min_variance: Floor under the covariances, likewise.
         chunk_size: Points worked on at a time.
         generator: Source of randomness, on the CPU.
+        sample_weight: See `fit_em`; points are drawn in proportion to it.
 
     Raises:
-        ValueError: If a given parameter is not possible, or K does not fit the data.
+        ValueError: If a given parameter is not possible, K does not fit the data, or weights break
+            a rule.
     """
     kind, K = structure(covariance_type, n_factors), n_components
     largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
     points, shape = open_points(
         data,
+        sample_weight=sample_weight,
         chunk_size=chunk_size,
         row_numbers=lambda D: kind.row_numbers(n_mixtures, largest, D),
         wide=kind.on_diagonal,

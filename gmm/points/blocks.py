@@ -208,6 +208,13 @@ class Points:
             row[: len(own)] = own
         return rows
 
+    @property
+    def row_weights(self) -> Tensor | None:
+        """Return the weights of all points, (G, N), zeros where data sets are shorter, or None."""
+        if self._weights is None:
+            return None
+        return self._weights_of(slice(0, len(self)), 0, int(self.n_points.max()))
+
     def take(self, index: Tensor) -> Tensor:
         """Return the centred rows of every data set at index (G, S), (G, S, D) in float64."""
         rows = torch.zeros(*index.shape, self.n_features, dtype=torch.float64, device=self.device)
