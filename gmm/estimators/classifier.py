@@ -16,14 +16,15 @@ from gmm.fitting.fit import ManyFits, fit_many
 from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.starts import Start
 from gmm.mixtures.mixture import Mixture
-from gmm.points.arrays import dtype_of, generator_of, like, points_of
+from gmm.points import checked_weights
+from gmm.points.arrays import counted, dtype_of, generator_of, given, like, points_of
 from gmm.structures import N_FACTORS
 
 
 class MixtureClassifier(ClassifierMixin, BaseEstimator):
     """One Gaussian mixture per class, all fitted as one batch.
 
-    p(c | x) is in proportion to p(c) p(x | c), with p(c) from the training counts.
+    p(c | x) is in proportion to p(c) p(x | c), with p(c) from the training counts, or weights.
 
     Args:
         n_components: K of every class, or a list of K to fit side by side: then `errors` tells
@@ -34,7 +35,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes:
         classes_: The classes, sorted, or in the order asked for, (C,).
-        class_log_prior_: Logarithm of their share of the training points, (C,).
+        class_log_prior_: Logarithm of their share of the training points, by weight, (C,).
         mixtures_: Mixtures of batch shape (C,), or (C, number of K).
         fits_: The outcome in full, of the same batch shape.
         n_iter_: The EM steps of the mixture that took most.
@@ -83,25 +84,34 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
         self.dtype = dtype
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit a mixture of every K to the points of every class.
 
         Args:
             X: Points, (N, D).
             y: Their classes, (N,).
+            sample_weight: How often each counts, (N,), not negative; see `gmm.fit_em`.
 
         Raises:
-            ValueError: If X or a parameter breaks its rule, a class has no points or fewer than
-                components, or a mixture lost a covariance in every restart.
+            ValueError: If X, a parameter or a weight breaks its rule, a class has no points or
+                fewer than components, or a mixture lost a covariance in every restart.
         """
         x = points_of(self, X, reset=True, min_samples=2)
         labels = self._labels(y, len(x))
+        weights = given(sample_weight)
+        if weights is not None:
+            rows, weights = counted(torch.arange(len(x)), weights, min_samples=2)
+            x, labels = x[rows.to(x.device)], labels[rows.numpy()]
         self.classes_ = np.unique(labels) if self.classes is None else np.asarray(self.classes)
         members = [torch.from_numpy(np.flatnonzero(labels == c)) for c in self.classes_]
         self._check_sizes([len(m) for m in members])
-        counts = torch.tensor([len(m) for m in members], dtype=torch.float64)
-        self.class_log_prior_ = (counts / counts.sum()).log().numpy()
-        self.fits_ = self._fit([x[m.to(x.device)] for m in members])
+        of_members = None if weights is None else [weights[m] for m in members]
+        counts = [float(len(m)) for m in members]
+        if of_members is not None:
+            counts = [float(w.sum()) for w in of_members]
+        shares = torch.tensor(counts, dtype=torch.float64)
+        self.class_log_prior_ = (shares / shares.sum()).log().numpy()
+        self.fits_ = self._fit([x[m.to(x.device)] for m in members], of_members)
         self._check_sound(self.fits_)
         self.mixtures_ = self.fits_.mixture
         self.n_iter_ = int(self.fits_.n_iter.max())
@@ -121,6 +131,17 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> Any:
         """Return p(c | x), (N, C), float64."""
         return like(self._log_posterior(X).exp(), X)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of points whose class is predicted, by weight if there are weights.
+
+        Raises:
+            ValueError: If the weights, (N,), break a rule, see `fit`.
+        """
+        weights = given(sample_weight)
+        if weights is not None:
+            weights = like(checked_weights(weights, (len(X),)), X)
+        return float(super().score(X, y, sample_weight=weights))
 
     def errors(self, X: Any, y: Any) -> dict[int, float]:
         """Return the error rate for every K on the points of the known classes."""
@@ -166,7 +187,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         prior = torch.as_tensor(self.class_log_prior_).to(evidence.device)
         return (evidence + prior).log_softmax(-1)
 
-    def _fit(self, per_class: list[Tensor]) -> ManyFits:
+    def _fit(self, per_class: list[Tensor], weights: list[Tensor] | None) -> ManyFits:
         sizes = self._sizes()
         return fit_many(
             per_class,
@@ -184,6 +205,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             device=self.device,
             dtype=dtype_of(self.dtype),
             prior=self.prior,
+            sample_weight=weights,
         )
 
     def _is_list(self) -> bool:

@@ -149,26 +149,39 @@ class GaussianMixture(FittedMixture):
         self.device = device
         self.dtype = dtype
 
-    def bic(self, X: Any) -> float:
-        """Return the Bayesian information criterion; lower is better."""
-        N = len(X)
-        return float(-2 * self.score(X) * N + self._n_parameters() * np.log(N))
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Return the Bayesian information criterion; lower is better.
 
-    def aic(self, X: Any) -> float:
-        """Return the Akaike information criterion; lower is better."""
-        return float(-2 * self.score(X) * len(X) + 2 * self._n_parameters())
+        With weights, (N,), their sum is the number of points.
+        """
+        N = _n_points(X, sample_weight)
+        score = self.score(X, sample_weight=sample_weight)
+        return float(-2 * score * N + self._n_parameters() * np.log(N))
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """Return the Akaike information criterion; see `bic`."""
+        score = self.score(X, sample_weight=sample_weight)
+        return float(-2 * score * _n_points(X, sample_weight) + 2 * self._n_parameters())
 
     def _n_parameters(self) -> int:
         """Return the number of free parameters; the method has scikit-learn's name for it."""
         return int(self.mixture_.n_parameters)
 
     def _fit(
-        self, data: Tensor | Rereadable, example: Any, continues: bool, verbose: Verbose | None
+        self,
+        data: Tensor | Rereadable,
+        weights: Tensor | None,
+        example: Any,
+        continues: bool,
+        verbose: Verbose | None,
     ) -> None:
-        fit = self._continue(data, verbose) if continues else self._begin(data, verbose)
+        begin = self._continue if continues else self._begin
+        fit = begin(data, weights, verbose)
         self._store(fit, example)
 
-    def _begin(self, data: Tensor | Rereadable, verbose: Verbose | None) -> Fit:
+    def _begin(
+        self, data: Tensor | Rereadable, weights: Tensor | None, verbose: Verbose | None
+    ) -> Fit:
         start = Start(
             self.init_params,
             rand_const=self.rand_const,
@@ -193,11 +206,14 @@ class GaussianMixture(FittedMixture):
             dtype=dtype_of(self.dtype),
             callback=verbose.iteration if verbose else None,
             prior=self.prior,
+            sample_weight=weights,
         )
         self.log_likelihoods_ = settled(fits.restarts.log_likelihood)
         return fits.best_fit
 
-    def _continue(self, data: Tensor | Rereadable, verbose: Verbose | None) -> Fit:
+    def _continue(
+        self, data: Tensor | Rereadable, weights: Tensor | None, verbose: Verbose | None
+    ) -> Fit:
         fit = fit_em(
             data,
             self.mixture_,
@@ -209,8 +225,12 @@ class GaussianMixture(FittedMixture):
             previous=torch.tensor(self.lower_bound_, dtype=torch.float64),
             callback=verbose.iteration if verbose else None,
             prior=self.prior,
+            sample_weight=weights,
         )
-        check_range(fit.mixture, fit.singular, lambda: open_points(data)[0])
+        check_range(
+            *(fit.mixture, fit.singular),
+            lambda: open_points(data, sample_weight=weights)[0],
+        )
         self.log_likelihoods_ = settled(fit.log_likelihood.unsqueeze(0))
         return fit
 
@@ -225,3 +245,8 @@ class GaussianMixture(FittedMixture):
         self._set_mixture(fit.mixture, example)
         self.converged_ = bool(fit.converged)
         self._set_history(int(fit.n_iter), fit.log_likelihood)
+
+
+def _n_points(X: Any, sample_weight: Any) -> float:
+    weights = given(sample_weight)
+    return len(X) if weights is None else float(weights.double().sum())
