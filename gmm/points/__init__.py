@@ -46,6 +46,8 @@ def open_points(
     """
     if sample_weight is not None:
         sets, weights, shape = _weighed(data, sample_weight)
+        if all(bool((w == 1).all()) for w in weights):  # to the last digit as without weights
+            return Points(sets, **options), shape
         return Points(sets, weights=weights, **options), shape
     if isinstance(data, Distributed):
         return open_points(data.data, others=data, **options)

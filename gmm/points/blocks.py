@@ -265,7 +265,7 @@ class Points:
                 )
             total = sum_of_finite(x, 0 if self.in_memory else n_seen).to(self.device)
             if self._weights is not None:
-                total = (self._weights[g].double().to(x.device) @ x.double()).to(self.device)
+                total = self._weighted_sum(x, self._weights[g]).to(self.device)
             n_seen += len(x)
             if self.in_memory or not sums:
                 sums.append(total)
@@ -276,6 +276,16 @@ class Points:
         if min(sizes) < 1:
             raise ValueError(f"data set {sizes.index(0)} must have at least one point, got 0")
         return torch.stack(sums), sizes
+
+    def _weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the weighted sum of the points, (D,) in float64, without a copy of all."""
+        parts = zip(
+            weights.to(x.device).split(self.chunk_size), x.split(self.chunk_size), strict=True
+        )
+        total = torch.zeros(x.shape[-1], dtype=torch.float64, device=x.device)
+        for w, rows in parts:
+            total += w.double() @ rows.double()
+        return total
 
     def _pack(self, sizes: list[int]) -> list[tuple[slice, int, int]]:
         """Plan the blocks of points in memory; return (sets, first row, last row + 1) of each.
