@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from oracles import STRUCTURES, blobs
@@ -67,6 +66,7 @@ def test_a_weighted_posterior_is_that_of_repeated_points(name, kind, way):
 
 
 def test_every_form_of_weights_is_the_same():
+    pd = pytest.importorskip("pandas")
     x, counts = blobs(50, 2), counted(50)
     expected = gmm.GaussianMixture(2, random_state=0).fit(x, sample_weight=counts)
     tensor = torch.from_numpy(counts)
