@@ -6,6 +6,8 @@ import torch
 from oracles import blobs, mixture_of, parameters, scipy_log_joint
 from scipy.special import logsumexp
 
+import gmm
+
 
 def test_the_score_is_the_weighted_mean_of_log_likelihoods():
     x, w = blobs(40, 3), np.random.default_rng(0).exponential(size=40)
@@ -55,3 +57,11 @@ def test_scores_of_float32_stay_float32():
         assert criterion(x).dtype == torch.float32
         assert criterion(x, sample_weight=torch.ones(20)).dtype == torch.float32
         torch.testing.assert_close(criterion(x), criterion(x, sample_weight=torch.ones(20)))
+
+
+def test_a_point_of_weight_zero_whose_density_is_zero_is_left_out():
+    """Its log-likelihood, -5e39 at the origin, is -inf in float32, and 0 times that is NaN."""
+    mixture = gmm.Mixture(torch.zeros(1), torch.full((1, 1), 1e5), torch.full((1, 1), 1e-30))
+    x, weights = torch.tensor([[1e5], [0.0]]), torch.tensor([2.0, 0.0])
+    expected = -0.5 * math.log(2 * math.pi * 1e-30)
+    np.testing.assert_allclose(mixture.score(x, sample_weight=weights), expected, rtol=1e-6)
