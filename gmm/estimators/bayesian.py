@@ -173,11 +173,17 @@ class BayesianGaussianMixture(FittedMixture):
         return self._mixture(log_weights)
 
     def _fit(
-        self, data: Tensor | Rereadable, example: Any, continues: bool, verbose: Verbose | None
+        self,
+        data: Tensor | Rereadable,
+        weights: Tensor | None,
+        example: Any,
+        continues: bool,
+        verbose: Verbose | None,
     ) -> None:
         kind = linear(self.covariance_type)
         points, _ = open_points(
             data,
+            sample_weight=weights,
             device=self.device,
             dtype=dtype_of(self.dtype),
             chunk_size=self.chunk_size,

@@ -27,7 +27,8 @@ from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.starts import Start
 from gmm.fitting.stepwise import StepwiseEM
 from gmm.mixtures.mixture import Mixture
-from gmm.points.arrays import dtype_of, generator_of, like, points_of
+from gmm.points import checked_weights
+from gmm.points.arrays import counted, dtype_of, generator_of, given, like, points_of
 from gmm.points.blocks import sum_of_finite
 from gmm.structures import N_FACTORS
 
@@ -62,7 +63,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes:
         classes_: The classes, sorted, or in the order asked for, (C,).
-        class_count_: Their training points, (C,).
+        class_count_: Their training points, or the sum of their weights, (C,).
         class_log_prior_: log p(c), (C,).
         temperature_: What `predict_proba` divides by, see temperature.
         mixtures_: Mixtures of batch shape (C,), or (C, number of K).
@@ -128,26 +129,32 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
         self.dtype = dtype
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit a mixture of every K to the points of every class.
 
         Args:
             X: Points, (N, D).
             y: Their classes, (N,).
+            sample_weight: How often each counts, (N,), not negative; see `gmm.fit_em`.
 
         Raises:
-            ValueError: If X or a parameter breaks its rule, a class has no points or fewer than
-                components, or a mixture lost a covariance in every restart.
+            ValueError: If X, a parameter or a weight breaks its rule, a class has no points or
+                fewer than components, or a mixture lost a covariance in every restart.
         """
         x = points_of(self, X, reset=True, min_samples=2)
         labels = self._labels(y, len(x))
+        weights = given(sample_weight)
+        if weights is not None:
+            rows, weights = counted(torch.arange(len(x)), weights, min_samples=2)
+            x, labels = x[rows.to(x.device)], labels[rows.numpy()]
         self.classes_ = np.unique(labels) if self.classes is None else np.asarray(self.classes)
         self._check_temperature()
-        members = points_of_classes(x, labels, self.classes_)
+        members = [torch.from_numpy(np.flatnonzero(labels == c)) for c in self.classes_]
         names = self.classes_.tolist()
         self._check_sizes(names, members)
-        self._count(np.zeros(len(members)), members)
-        self.fits_ = self._fit(members)
+        of_members = None if weights is None else [weights[m] for m in members]
+        self._count(np.zeros(len(members)), of_members or members, of_members is not None)
+        self.fits_ = self._fit([x[m.to(x.device)] for m in members], of_members)
         self._check_sound(names, self.fits_.singular)
         self.mixtures_ = self.fits_.mixture
         self.n_iter_ = int(self.fits_.n_iter.max())
@@ -231,6 +238,17 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         """Return p(c | x) at the temperature, (N, C), float64."""
         return like(self._calibrated(X).exp(), X)
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of points whose class is predicted, by weight if there are weights.
+
+        Raises:
+            ValueError: If the weights, (N,), break a rule, see `fit`.
+        """
+        weights = given(sample_weight)
+        if weights is not None:
+            weights = like(checked_weights(weights, (len(X),)), X)
+        return float(super().score(X, y, sample_weight=weights))
+
     def errors(self, X: Any, y: Any) -> dict[int, float]:
         """Return the error rate for every K on the points of the known classes."""
         x, labels = self._known(X, y)
@@ -285,7 +303,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.allow_nan = self.missing
         return tags
 
-    def _fit(self, per_class: list[Tensor]) -> ManyFits:
+    def _fit(self, per_class: list[Tensor], weights: list[Tensor] | None) -> ManyFits:
         sizes = self._sizes()
         return fit_many(
             per_class,
@@ -305,6 +323,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             prior=self.prior,
             share_covariance=self.share_covariance,
             missing=self.missing,
+            sample_weight=weights,
         )
 
     def _is_list(self) -> bool:
@@ -362,9 +381,10 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
                 f"definite; raise reg_covar (now {self.reg_covar})"
             )
 
-    def _count(self, before: Any, members: list[Tensor]) -> None:
-        """Count the points of every class, and what share of all they are."""
-        self.class_count_ = before + np.array([float(len(points)) for points in members])
+    def _count(self, before: Any, members: list[Tensor], is_weighted: bool = False) -> None:
+        """Count the points of every class, or their weights, and what share of all they are."""
+        counts = [float(m.sum() if is_weighted else len(m)) for m in members]
+        self.class_count_ = before + np.array(counts)
         with np.errstate(divide="ignore"):  # of a class without points yet
             self.class_log_prior_ = log_priors(self.priors, self.class_count_)
 
@@ -402,7 +422,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         if new:
             names, first = self.classes_[new].tolist(), [members[c] for c in new]
             self._check_sizes(names, first)
-            fits = self._fit(first)
+            fits = self._fit(first, None)
             self._check_sound(names, fits.singular)
             begun = [stream_of(self, fits.mixture[g], len(own)) for g, own in enumerate(first)]
         for stream, points in zip(streams, members, strict=True):

@@ -17,7 +17,15 @@ from gmm.estimators.verbose import Verbose
 from gmm.fitting.rounding import precisions_of, settled
 from gmm.mixtures.mixture import Mixture
 from gmm.points import usable_device
-from gmm.points.arrays import Rereadable, batches_of, generator_of, like, points_of
+from gmm.points.arrays import (
+    Rereadable,
+    batches_of,
+    counted,
+    generator_of,
+    given,
+    like,
+    points_of,
+)
 
 NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or "
@@ -33,16 +41,18 @@ class FittedMixture(DensityMixin, BaseEstimator):
     verbose and verbose_interval.
     """
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit n_init mixtures and keep the best.
 
         Args:
             X: Points (N, D), or batches of them.
             y: Ignored.
+            sample_weight: How often each point counts, (N,), not negative; not for batches. See
+                `gmm.fit_em`.
 
         Raises:
-            ValueError: If X or a parameter breaks its rule, every restart lost a covariance, or
-                the dtype cannot hold the squares of X.
+            ValueError: If X, a parameter or a weight breaks its rule, every restart lost a
+                covariance, or the dtype cannot hold the squares of X.
         """
         if not get_config()["skip_parameter_validation"]:
             self._validate_params()
@@ -53,19 +63,23 @@ class FittedMixture(DensityMixin, BaseEstimator):
             example = example[0] if isinstance(example, list | tuple) else example
             # Only the number of features is taken from the first batch.
             points_of(self, example, reset=True)
-        data = points_of(self, X, reset=True, min_samples=2) if batches is None else batches
+        weights = given(sample_weight)
+        data: Tensor | Rereadable | None = batches
+        if data is None:
+            x = points_of(self, X, reset=True, min_samples=2)
+            data, weights = counted(x, weights, min_samples=2)
         continues = self.warm_start and hasattr(self, "converged_")
         verbose = self._verbose(continues)
-        self._fit(data, example, continues, verbose)
+        self._fit(data, weights, example, continues, verbose)
         if verbose is not None and self.max_iter > 0:
             verbose.end(self.converged_, self.lower_bound_)
         if not self.converged_ and self.max_iter > 0:
             warnings.warn(NOT_CONVERGED, ConvergenceWarning, stacklevel=2)
         return self
 
-    def fit_predict(self, X: Any, y: Any = None) -> Any:
-        """Fit, then return the component of every point, (N,)."""
-        return self.fit(X).predict(X)
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Fit, then return the component of every point, (N,); see `fit`."""
+        return self.fit(X, sample_weight=sample_weight).predict(X)
 
     def predict(self, X: Any) -> Any:
         """Return the most probable component of each point, (N,)."""
@@ -79,9 +93,15 @@ class FittedMixture(DensityMixin, BaseEstimator):
         """Return the log-likelihood of each point, (N,)."""
         return self._apply("score_samples", X)
 
-    def score(self, X: Any, y: Any = None) -> float:
-        """Return the mean log-likelihood of a point."""
-        return float(self.score_samples(X).mean())
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the mean log-likelihood of a point, by weight if there are weights, (N,)."""
+        if sample_weight is None:
+            return float(self.score_samples(X).mean())
+        check_is_fitted(self)
+        x, weights = counted(points_of(self, X, reset=False), given(sample_weight))
+        assert weights is not None
+        scores = self._apply("score_samples", x).double()
+        return float(scores @ weights / weights.sum())
 
     def sample(self, n_samples: int = 1) -> tuple[Any, Any]:
         """Draw points, (n_samples, D), and return them with their components, (n_samples,)."""
@@ -110,9 +130,14 @@ class FittedMixture(DensityMixin, BaseEstimator):
 
     @abstractmethod
     def _fit(
-        self, data: Tensor | Rereadable, example: Any, continues: bool, verbose: Verbose | None
+        self,
+        data: Tensor | Rereadable,
+        weights: Tensor | None,
+        example: Any,
+        continues: bool,
+        verbose: Verbose | None,
     ) -> None:
-        """Fit to the data, or go on with an earlier fit, and set all attributes.
+        """Fit to the weighted data, or go on with an earlier fit, and set all attributes.
 
         Tensors or arrays among them are such as the example.
         """

@@ -204,7 +204,7 @@ class GaussianMixture(FittedMixture):
         check_streams(self.covariance_type, self.prior)
         if not hasattr(self, "means_"):
             x = points_of(self, X, reset=True, min_samples=2)
-            self._fit(x, X, continues=False, verbose=None)
+            self._fit(x, None, X, continues=False, verbose=None)
             self._set_stream(stream_of(self, self.mixture_, self._n_points))
             return self
         x = points_of(self, X, reset=False)
@@ -225,28 +225,43 @@ class GaussianMixture(FittedMixture):
         self._stream = stream
         self.converged_, self.n_iter_, self.lower_bounds_ = False, 1, [self.lower_bound_]
 
-    def bic(self, X: Any) -> float:
-        """Return the Bayesian information criterion; lower is better."""
-        N = len(X)
-        return float(-2 * self.score(X) * N + self._n_parameters() * np.log(N))
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Return the Bayesian information criterion; lower is better.
 
-    def aic(self, X: Any) -> float:
-        """Return the Akaike information criterion; lower is better."""
-        return float(-2 * self.score(X) * len(X) + 2 * self._n_parameters())
+        With weights, (N,), their sum is the number of points.
+        """
+        N = _n_points(X, sample_weight)
+        score = self.score(X, sample_weight=sample_weight)
+        return float(-2 * score * N + self._n_parameters() * np.log(N))
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """Return the Akaike information criterion; see `bic`."""
+        score = self.score(X, sample_weight=sample_weight)
+        return float(-2 * score * _n_points(X, sample_weight) + 2 * self._n_parameters())
 
     def _n_parameters(self) -> int:
         """Return the number of free parameters; the method has scikit-learn's name for it."""
         return int(self.mixture_.n_parameters)
 
     def _fit(
-        self, data: Tensor | Rereadable, example: Any, continues: bool, verbose: Verbose | None
+        self,
+        data: Tensor | Rereadable,
+        weights: Tensor | None,
+        example: Any,
+        continues: bool,
+        verbose: Verbose | None,
     ) -> None:
-        fit = self._continue(data, verbose) if continues else self._begin(data, verbose)
+        begin = self._continue if continues else self._begin
+        fit = begin(data, weights, verbose)
         self._store(fit, example)
         self._stream = None
         self._n_points = len(data) if isinstance(data, Tensor) else data.n_points
+        if weights is not None:
+            self._n_points = float(weights.sum())
 
-    def _begin(self, data: Tensor | Rereadable, verbose: Verbose | None) -> Fit:
+    def _begin(
+        self, data: Tensor | Rereadable, weights: Tensor | None, verbose: Verbose | None
+    ) -> Fit:
         start = Start(
             self.init_params,
             **CONVERGED,
@@ -273,11 +288,14 @@ class GaussianMixture(FittedMixture):
             callback=verbose.iteration if verbose else None,
             prior=self.prior,
             missing=self.missing,
+            sample_weight=weights,
         )
         self.log_likelihoods_ = settled(fits.restarts.log_likelihood)
         return fits.best_fit
 
-    def _continue(self, data: Tensor | Rereadable, verbose: Verbose | None) -> Fit:
+    def _continue(
+        self, data: Tensor | Rereadable, weights: Tensor | None, verbose: Verbose | None
+    ) -> Fit:
         fit = fit_em(
             data,
             self.mixture_,
@@ -290,8 +308,10 @@ class GaussianMixture(FittedMixture):
             callback=verbose.iteration if verbose else None,
             prior=self.prior,
             missing=self.missing,
+            sample_weight=weights,
         )
-        check_range(fit.mixture, fit.singular, lambda: open_points(data, missing=self.missing)[0])
+        options = {"missing": self.missing, "sample_weight": weights}
+        check_range(fit.mixture, fit.singular, lambda: open_points(data, **options)[0])
         self.log_likelihoods_ = settled(fit.log_likelihood.unsqueeze(0))
         return fit
 
@@ -310,3 +330,8 @@ class GaussianMixture(FittedMixture):
                 f"covariance of component {k} is not positive definite; raise reg_covar "
                 f"(now {self.reg_covar}) or min_variance (now {self.min_variance}): {ILL_DEFINED}"
             )
+
+
+def _n_points(X: Any, sample_weight: Any) -> float:
+    weights = given(sample_weight)
+    return len(X) if weights is None else float(weights.double().sum())

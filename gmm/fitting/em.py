@@ -43,6 +43,7 @@ def fit_em(
     memory: Memory | None = None,
     prior: NormalInverseWishart | None = None,
     missing: bool = False,
+    sample_weight: Tensor | Sequence[Tensor] | None = None,
 ) -> Fit:
     """Fit every mixture of a batch by EM (Bishop 2006, eqs. 9.23-9.27).
 
@@ -65,14 +66,19 @@ def fit_em(
         memory: Stores the state, and recalls a stored one to go on from instead of the start.
         prior: With one, EM climbs to a maximum of the posterior (MAP) in place of the likelihood:
             wherever this says log-likelihood, the prior's log-density is added.
+        sample_weight: How often each point counts, (*C, N), or a list of G tensors (N_g,), not
+            negative: a weight of 2 is as good as the same point twice, one of 0 as if it were not
+            there. Means of points, such as log-likelihoods, are weighted. Not for batches and
+            points of several processes.
         missing: Whether NaN stands for a value that is missing at random: the likelihood is then
             that of the other values, and what is missing enters the M-step as its expectation
             (Ghahramani & Jordan 1994). For diag, spherical, tied and full. A point without any
             value counts as one, of log-likelihood 0.
 
     Raises:
-        ValueError: If a value is not finite or shapes do not agree; where values may be missing,
-            if one is infinite, a feature has none at all, or the structure is another.
+        ValueError: If a value is not finite, shapes do not agree, or weights break a rule; where
+            values may be missing, if one is infinite, a feature has none at all, or the structure
+            is another.
 
     Examples:
         A single component has its maximum after one step: the mean and variance of the points.
@@ -88,6 +94,7 @@ def fit_em(
         check_missing(start.covariance_type)
     points, shape = open_points(
         data,
+        sample_weight=sample_weight,
         chunk_size=chunk_size,
         row_numbers=start.row_numbers,
         wide=start.structure.on_diagonal,

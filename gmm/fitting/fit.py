@@ -93,6 +93,7 @@ def fit_many(
     prior: NormalInverseWishart | None = None,
     share_covariance: bool = False,
     missing: bool = False,
+    sample_weight: Tensor | Sequence[Tensor] | None = None,
 ) -> ManyFits:
     """Fit mixtures of every K to every data set, n_init times each, as one batch.
 
@@ -105,7 +106,7 @@ def fit_many(
         covariance_type: diag, spherical, tied, full, factor or ppca.
         n_factors: Factors of every component if factor or ppca, at most D.
         max_iter: See `fit_em`, as for tol, reg_covar, min_variance, chunk_size, callback, memory,
-            prior and missing.
+            prior, missing and sample_weight.
         generator: Source of randomness, on the CPU.
         device: Where to work; where the data are by default.
         dtype: Of the results; that of the data by default.
@@ -138,6 +139,7 @@ def fit_many(
     largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
     points, shape = open_points(
         data,
+        sample_weight=sample_weight,
         device=device,
         dtype=dtype,
         chunk_size=chunk_size,

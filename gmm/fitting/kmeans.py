@@ -43,6 +43,7 @@ def kmeans(
     tol: float = 1e-4,
     chunk_size: int | None = None,
     generator: torch.Generator | None = None,
+    sample_weight: Tensor | Sequence[Tensor] | None = None,
 ) -> KMeansFit:
     """Cluster by Lloyd's algorithm (Bishop 2006, eqs. 9.2-9.4).
 
@@ -59,9 +60,10 @@ def kmeans(
             variance of a feature.
         chunk_size: Points worked on at a time.
         generator: Source of randomness, on the CPU.
+        sample_weight: See `fit_em`; the inertia is that of points repeated so often.
 
     Raises:
-        ValueError: If n_clusters does not fit the data, or init is unknown.
+        ValueError: If n_clusters does not fit the data, init is unknown, or weights break a rule.
 
     Examples:
         >>> import gmm, torch
@@ -69,7 +71,7 @@ def kmeans(
         >>> gmm.kmeans(x, 2, init=torch.tensor([[0.0], [1.0]])).centers.flatten()
         tensor([ 0.5000, 10.5000])
     """
-    points, shape = open_points(data, chunk_size=chunk_size)
+    points, shape = open_points(data, sample_weight=sample_weight, chunk_size=chunk_size)
     check_size("n_clusters", n_clusters, points)
     if isinstance(init, Tensor):
         wanted = (*shape, n_init, n_clusters, points.n_features)
@@ -146,7 +148,7 @@ def assign(points: Points, centers: Tensor, used: Tensor) -> tuple[Tensor, Tenso
 
     Returns:
         Number of points of every centre (G, M, K), their sums (G, M, K, D), and the sum of all
-        squared distances to the nearest centre, (G, M).
+        squared distances to the nearest centre, (G, M), all weighted.
     """
     if use_kernels(points.device):
         swept = sweep_sets(points, NONE, of_distance(centers), used, likeliest=True)
@@ -183,15 +185,33 @@ def one_hot(labels: Tensor, K: int, dtype: torch.dtype) -> Tensor:
 def random_points(
     points: Points, M: int, K: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Draw K different points M times from each data set, (G, M, K, D)."""
+    """Draw K different points M times from each data set, (G, M, K, D).
+
+    Each is drawn in proportion to its weight, among those not drawn before it.
+    """
+    n_points, weights = points.n_points.long().tolist(), points.row_weights
+    chances = [None] * len(points) if weights is None else weights.cpu()
     index = torch.stack(
         [
-            torch.stack([torch.randperm(int(n), generator=generator)[:K] for _ in range(M)])
-            for n in points.n_points.tolist()
+            torch.stack([_random_rows(n, K, of_set, generator) for _ in range(M)])
+            for n, of_set in zip(n_points, chances, strict=True)
         ]
     )
     drawn: Tensor = points.take(index.flatten(1).to(points.device)).unflatten(1, (M, K))
     return drawn
+
+
+def _random_rows(
+    n: int, K: int, weights: Tensor | None, generator: torch.Generator | None
+) -> Tensor:
+    """Draw K of n rows without replacement (Efraimidis and Spirakis 2006, algorithm A), (K,).
+
+    Where all weights are equal, the rows are those that are drawn without weights.
+    """
+    if weights is None or bool((weights[:n] == weights[0]).all()):
+        return torch.randperm(n, generator=generator)[:K]
+    waits = -torch.log1p(-torch.rand(n, dtype=torch.float64, generator=generator))
+    return (waits / weights[:n]).topk(K, largest=False).indices
 
 
 def spread_points(
@@ -199,17 +219,20 @@ def spread_points(
 ) -> Tensor:
     """Draw K points M times by k-means++ (Arthur and Vassilvitskii 2007), (G, M, K, D).
 
-    Each is drawn in proportion to its squared distance from the nearest point drawn before it.
+    Each is drawn in proportion to its squared distance from the nearest point drawn before it,
+    times its weight.
     """
     G, N = len(points), int(points.n_points.max())
     rows = torch.arange(N, device=points.device)
     # Equal chances for the first point, none for padding. Other processes have their own part.
     distances = points.here(rows).double().unsqueeze(1).repeat(1, M, 1)
+    weights = points.row_weights
     chosen: list[Tensor] = []
     # Restart by restart, so that the first ones are the same however many there are.
     draws = torch.rand(M, K, G, 1, dtype=torch.float64, generator=generator).to(points.device)
     for k in range(K):
-        cumulative = points.total(distances).cumsum(-1)
+        chances = distances if weights is None else distances * weights.unsqueeze(1)
+        cumulative = points.total(chances).cumsum(-1)
         index = torch.searchsorted(
             cumulative, draws[:, k].transpose(0, 1) * cumulative[..., -1:], right=True
         )

@@ -102,6 +102,7 @@ def make_start(
     chunk_size: int | None = None,
     generator: torch.Generator | None = None,
     missing: bool = False,
+    sample_weight: Tensor | Sequence[Tensor] | None = None,
 ) -> Mixture:
     """Return starts for EM, batch shape (*C, n_init), or (*C, number of K, n_init) for a list.
 
@@ -116,12 +117,14 @@ def make_start(
         min_variance: Floor under the covariances, likewise.
         chunk_size: Points worked on at a time.
         generator: Source of randomness, on the CPU.
+        sample_weight: See `fit_em`; points are drawn in proportion to it.
         missing: Whether NaN stands for a value that is missing. Means begin as if the others'
             mean were in its place, and covariances have their variance for it.
 
     Raises:
-        ValueError: If a given parameter is not possible, or K does not fit the data; where values
-            may be missing, if a feature has none at all, or the structure is factor or ppca.
+        ValueError: If a given parameter is not possible, K does not fit the data, or weights break
+            a rule; where values may be missing, if a feature has none at all, or the structure is
+            factor or ppca.
     """
     kind, K = structure(covariance_type, n_factors), n_components
     if missing:
@@ -129,6 +132,7 @@ def make_start(
     largest, n_mixtures = (K, n_init) if isinstance(K, int) else (max(K), len(K) * n_init)
     points, shape = open_points(
         data,
+        sample_weight=sample_weight,
         chunk_size=chunk_size,
         row_numbers=lambda D: kind.row_numbers(n_mixtures, largest, D),
         wide=kind.on_diagonal,

@@ -1,6 +1,5 @@
 """A batch of Gaussian mixtures as a value: densities, predictions, samples, files."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from gmm.mixtures.conditioning import condition, positions
 from gmm.mixtures.interchange import from_distribution, from_sklearn, to_distribution, to_sklearn
 from gmm.mixtures.model_file import read_model, write_model
 from gmm.mixtures.moments import overall_covariance, overall_mean
-from gmm.points import Points
+from gmm.points import Points, checked_weights
 from gmm.structures import Covariance, FactorAnalysis, structure
 
 
@@ -152,18 +151,48 @@ class Mixture:
         """Return the most probable component of each point, (*B, N)."""
         return self._evaluate(x, LIKELIEST, chunk_size, torch.int64, missing)
 
-    def score(self, x: Tensor, chunk_size: int | None = None, missing: bool = False) -> Tensor:
-        """Return the mean log-likelihood of a point, (*B)."""
-        return self.score_samples(x, chunk_size, missing=missing).mean(-1)
+    def score(
+        self,
+        x: Tensor,
+        chunk_size: int | None = None,
+        sample_weight: Tensor | None = None,
+        missing: bool = False,
+    ) -> Tensor:
+        """Return the mean log-likelihood of a point, (*B).
 
-    def bic(self, x: Tensor, missing: bool = False) -> Tensor:
-        """Return the Bayesian information criterion, (*B); lower is better."""
-        penalty = self.n_parameters * math.log(x.shape[-2])
-        return penalty - 2 * x.shape[-2] * self.score(x, missing=missing)
+        Args:
+            x: Points, (*C, N, D).
+            chunk_size: Points worked on at a time; chosen to bound memory by default.
+            sample_weight: How often each counts, (*C, N), not negative; see `gmm.fit_em`.
 
-    def aic(self, x: Tensor, missing: bool = False) -> Tensor:
-        """Return the Akaike information criterion, (*B); lower is better."""
-        return 2 * self.n_parameters - 2 * x.shape[-2] * self.score(x, missing=missing)
+        Raises:
+            ValueError: If the shapes do not agree, a value is not finite, or weights break a rule.
+        """
+        if sample_weight is None:
+            return self.score_samples(x, chunk_size, missing=missing).mean(-1)
+        weights = self._weights(x, sample_weight)
+        counts = weights.reshape(x.shape[:-1]) > 0
+        x = x.masked_fill(~counts.unsqueeze(-1).to(x.device), 0)  # whatever is there
+        scores = self.score_samples(x, chunk_size, missing=missing)
+        total = (scores.double() * weights).masked_fill(weights == 0, 0).sum(-1)
+        return (total / weights.sum(-1)).to(scores.dtype)
+
+    def bic(self, x: Tensor, sample_weight: Tensor | None = None, missing: bool = False) -> Tensor:
+        """Return the Bayesian information criterion, (*B); lower is better.
+
+        Args:
+            x: Points, (*C, N, D).
+            sample_weight: See `score`; their sum is then the number of points.
+        """
+        score = self.score(x, sample_weight=sample_weight, missing=missing)
+        n = self._n_points(x, sample_weight)
+        return (self.n_parameters * n.log() - 2 * n * score).to(score.dtype)
+
+    def aic(self, x: Tensor, sample_weight: Tensor | None = None, missing: bool = False) -> Tensor:
+        """Return the Akaike information criterion, (*B); see `bic`."""
+        score = self.score(x, sample_weight=sample_weight, missing=missing)
+        n = self._n_points(x, sample_weight)
+        return (2 * self.n_parameters - 2 * n * score).to(score.dtype)
 
     def impute(self, x: Tensor, chunk_size: int | None = None) -> Tensor:
         """Return the points with E[x_missing | x_observed] in place of NaN, (*B, N, D).
@@ -196,6 +225,18 @@ class Mixture:
             return known.clone()
         expected = expected_points(points, parameters).to(points.dtype)
         return torch.where(known.isnan(), self._shaped(expected, n_shared), known)
+
+    def _n_points(self, x: Tensor, sample_weight: Tensor | None) -> Tensor:
+        """Return the number of points, or the sum of their weights, beside *B, in float64."""
+        if sample_weight is None:
+            return torch.tensor(x.shape[-2], dtype=torch.float64, device=self.means.device)
+        return self._weights(x, sample_weight).sum(-1)
+
+    def _weights(self, x: Tensor, sample_weight: Tensor) -> Tensor:
+        """Return the weights of points beside what `score_samples` returns, in float64."""
+        weights = checked_weights(sample_weight, tuple(x.shape[:-1])).to(self.means.device)
+        shared = len(self.batch_shape) - (x.ndim - 2)
+        return weights.reshape((*x.shape[:-2], *[1] * shared, x.shape[-2]))
 
     def sample(
         self, n_samples: int, generator: torch.Generator | None = None

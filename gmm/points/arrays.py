@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from gmm.points.blocks import as_points
+from gmm.points.weights import checked_weights, without_zeros
 
 
 class Rereadable:
@@ -86,6 +87,29 @@ def points_of(estimator: BaseEstimator, X: Any, *, reset: bool, min_samples: int
             f"{estimator.n_features_in_} features as input"
         )
     return X if X.is_floating_point() else X.to(torch.get_default_dtype())
+
+
+def counted(
+    x: Tensor, weights: Tensor | None, min_samples: int = 1
+) -> tuple[Tensor, Tensor | None]:
+    """Return the points (N, D) whose weights (N,) are not zero, and these, in float64.
+
+    Args:
+        x: Points.
+        weights: As a user gave them, or None: then all points count once.
+        min_samples: Fewest points.
+
+    Raises:
+        ValueError: If the weights break a rule, or fewer points are left.
+    """
+    if weights is None:
+        return x, None
+    x, weights = without_zeros(x, checked_weights(weights, (len(x),)))
+    if len(x) < min_samples:
+        raise ValueError(
+            f"sample_weight must be above zero for at least {min_samples} points, got {len(x)}"
+        )
+    return x, weights
 
 
 def like(result: Tensor, X: Any) -> Any:

@@ -240,6 +240,13 @@ class Points:
             row[: len(own)] = own
         return rows
 
+    @property
+    def row_weights(self) -> Tensor | None:
+        """Return the weights of all points, (G, N), zeros where data sets are shorter, or None."""
+        if self._weights is None:
+            return None
+        return self._weights_of(slice(0, len(self)), 0, int(self.n_points.max()))
+
     def take(self, index: Tensor) -> Tensor:
         """Return the centred rows of every data set at index (G, S), (G, S, D) in float64."""
         if isinstance(self._data, Sequence) and self.is_alone and not self.has_missing:
@@ -333,7 +340,7 @@ class Points:
                 total = sum_of_finite(x, offset)
                 known = torch.full_like(total, len(x))
                 if weights is not None:
-                    total = weights.double().to(x.device) @ x.double()
+                    total = self._weighted_sum(x, weights)
             n_seen += len(x)
             both = torch.stack([total, known]).to(self.device)
             if self.in_memory or not sums:
@@ -346,6 +353,16 @@ class Points:
             raise ValueError(f"data set {sizes.index(0)} must have at least one point, got 0")
         summed, observed = torch.stack(sums, 1)
         return summed, observed, sizes, n_missing
+
+    def _weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the weighted sum of the points, (D,) in float64, without a copy of all."""
+        parts = zip(
+            weights.to(x.device).split(self.chunk_size), x.split(self.chunk_size), strict=True
+        )
+        total = torch.zeros(x.shape[-1], dtype=torch.float64, device=x.device)
+        for w, rows in parts:
+            total += w.double() @ rows.double()
+        return total
 
     def _pack(self, sizes: list[int]) -> list[tuple[slice, int, int]]:
         """Plan the blocks of points in memory; return (sets, first row, last row + 1) of each.
