@@ -233,7 +233,7 @@ class BayesianGaussianMixture(FittedMixture):
         if not value > least:
             raise ValueError(
                 f"{name} must be above {least}, got {value}: The parameter '{name}' should be "
-                f"greater than {least}"
+                f"greater than {least}, but got {value:.3f}."
             )
         return float(value)
 

@@ -118,7 +118,7 @@ class GaussianMixture(FittedMixture):
     }
 
     _stream: StepwiseEM | None
-    _n_points: int
+    _n_points: float
 
     def __init__(
         self,
@@ -255,9 +255,8 @@ class GaussianMixture(FittedMixture):
         fit = begin(data, weights, verbose)
         self._store(fit, example)
         self._stream = None
-        self._n_points = len(data) if isinstance(data, Tensor) else data.n_points
-        if weights is not None:
-            self._n_points = float(weights.sum())
+        n = float(len(data) if isinstance(data, Tensor) else data.n_points)
+        self._n_points = n if weights is None else float(weights.sum())
 
     def _begin(
         self, data: Tensor | Rereadable, weights: Tensor | None, verbose: Verbose | None

@@ -127,7 +127,8 @@ def lloyd_with_bounds(
     batches: list[list[tuple[Array, Array | None]]] = [[] for _ in range(G)]
     for g, x, weights in points.arrays():
         batches[g].append((x, weights))
-    with one_thread_each():
+    # Squares that overflow are told where the range of the points is checked.
+    with one_thread_each(), np.errstate(over="ignore", invalid="ignore"):
         for g in range(G):
             center = points.center[g].double().numpy()
             for m in range(M):

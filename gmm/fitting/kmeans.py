@@ -234,7 +234,7 @@ def spread_points(
         chances = distances if weights is None else distances * weights.unsqueeze(1)
         cumulative = points.total(chances).cumsum(-1)
         index = torch.searchsorted(
-            cumulative, draws[:, k].transpose(0, 1) * cumulative[..., -1:], right=True
+            cumulative, draws[:, k].transpose(0, 1).contiguous() * cumulative[..., -1:], right=True
         )
         index = index.clamp_max((points.n_points.long() - 1)[:, None, None])
         chosen.append(points.take(index.squeeze(-1)).unsqueeze(2))

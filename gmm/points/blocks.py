@@ -16,6 +16,7 @@ from gmm.points.patterns import Patterns, sum_of_observed
 Batches = Iterable[Any]
 
 _WIDE = 256
+_AT_ONCE = 16384  # rows that are copied to float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -356,11 +357,8 @@ class Points:
 
     def _weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the weighted sum of the points, (D,) in float64, without a copy of all."""
-        parts = zip(
-            weights.to(x.device).split(self.chunk_size), x.split(self.chunk_size), strict=True
-        )
         total = torch.zeros(x.shape[-1], dtype=torch.float64, device=x.device)
-        for w, rows in parts:
+        for w, rows in zip(weights.to(x.device).split(_AT_ONCE), x.split(_AT_ONCE), strict=True):
             total += w.double() @ rows.double()
         return total
 

@@ -48,7 +48,9 @@ def test_a_fit_by_statistics_is_the_fit_without(name, request):
     assert set(kept) == {name}
     assert torch.equal(got.n_iter, expected.n_iter)
     torch.testing.assert_close(got.log_likelihood, expected.log_likelihood, rtol=1e-10, atol=0)
-    for a, b in zip(got.mixture.tensors(), expected.mixture.tensors(), strict=True):
+    for a, b in zip(
+        got.restarts.mixture.tensors(), expected.restarts.mixture.tensors(), strict=True
+    ):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
 
 
