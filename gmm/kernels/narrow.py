@@ -16,6 +16,8 @@ from gmm.kernels.softmax import settle
 
 _CACHE = 80_000  # numbers that stay in the cache of a core
 _PANEL = 512  # products made at a time
+# Statistics whose sums are one product: of more, few components would leave BLAS slow.
+_AT_ONCE = 64
 
 
 @compiled
@@ -132,8 +134,10 @@ def _by_components(address, made, eta, f, n_made, joint, n, beta):
 def _by_points(address, made, joint, sums, f, n_made, n):
     """Add joint (P, n) made^T (n, n_made) to sums[:, f : f + n_made]."""
     rows, F = np.int32(made.shape[1]), np.int32(sums.shape[1])
-    gemm(
-        *(address, np.int32(YES), np.int32(NO), np.int32(n_made), np.int32(sums.shape[0])),
-        *(np.int32(n), made.ctypes.data, rows, joint.ctypes.data, rows),
-        *(1.0, sums.ctypes.data + 8 * f, F),
-    )
+    for g in range(0, n_made, _AT_ONCE):
+        m = np.int32(min(_AT_ONCE, n_made - g))
+        gemm(
+            *(address, np.int32(YES), np.int32(NO), m, np.int32(sums.shape[0]), np.int32(n)),
+            *(made[g:].ctypes.data, rows, joint.ctypes.data, rows),
+            *(1.0, sums.ctypes.data + 8 * (f + g), F),
+        )

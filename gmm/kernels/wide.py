@@ -18,7 +18,7 @@ from gmm.kernels.softmax import settle
 
 FEATURES = 256  # of a point, from which on this pass is the faster one
 
-_ROWS = 128
+_CACHE = 600_000  # bytes that stay in the cache of a core
 _FEW = 24  # components
 
 
@@ -68,25 +68,27 @@ def sweep_wide(
     D, P, Q = x.shape[1], constant.shape[0], linear.shape[0]
     has_squares = squared.shape[0] > 0
     width = min(D, FEATURES)
-    plain, squares = np.empty((_ROWS, width), x.dtype), np.empty((_ROWS, width), x.dtype)
-    part, resp = np.empty((Q, _ROWS), x.dtype), np.empty((P, _ROWS), x.dtype)
+    rows = 8 * min(16, max(2, _CACHE // (D * x.itemsize) // 8))
+    plain, squares = np.empty((rows, D), x.dtype), np.empty((rows, width), x.dtype)
+    part, resp = np.empty((Q, rows), x.dtype), np.empty((P, rows), x.dtype)
     summed, summed_squares = np.empty((P, width), x.dtype), np.empty((P, width), x.dtype)
-    joint, lengths, common = np.empty((P, _ROWS)), np.empty(_ROWS), np.empty(_ROWS)
-    before = np.empty((P if entropy.shape[0] else 0, _ROWS))
-    room = np.empty((4, _ROWS))
+    joint, lengths, common = np.empty((P, rows)), np.empty(rows), np.empty(rows)
+    before = np.empty((P if entropy.shape[0] else 0, rows))
+    room = np.empty((4, rows))
     bits = room[0].view(np.int64)
     zero, one = x.dtype.type(0), x.dtype.type(1)
-    for start in range(begin, end, _ROWS):
-        n = min(_ROWS, end - start)
+    for start in range(begin, end, rows):
+        n = min(rows, end - start)
         for i in range(n):
             lengths[i] = common[i] = 0.0
+        _fill(x, center, plain, start, n)
         for d in range(0, D, width):
             w = min(width, D - d)
-            _fill(x, center, plain, squares, start, n, d, w)
             if has_squares and P < _FEW:
                 _inner_few(plain, linear, squared, part, d, w, n)
             else:
-                _inner(address, plain, linear, part, d, w, n, zero)
+                _square(plain, squares, n, d, w)
+                _inner(address, plain[:, d:], linear, part, d, w, n, zero)
                 if has_squares:
                     _inner(address, squares, squared, part, d, w, n, one)
             if not has_squares:
@@ -120,32 +122,35 @@ def sweep_wide(
             sums_of_lengths[p] += total
         for d in range(0, D, width):
             w = min(width, D - d)
-            _fill(x, center, plain, squares, start, n, d, w)
             if has_squares and P < _FEW:
-                _outer_few(plain, resp, summed, summed_squares, w, n)
+                _outer_few(plain, resp, summed, summed_squares, d, w, n)
                 _add(summed, sums, d, w)
                 _add(summed_squares, sums_of_squares, d, w)
                 continue
-            _outer(address, plain, resp, summed, sums, d, w, n)
+            _outer(address, plain[:, d:], resp, summed, sums, d, w, n)
             if has_squares:
+                _square(plain, squares, n, d, w)
                 _outer(address, squares, resp, summed, sums_of_squares, d, w, n)
 
 
 @compiled
-def _fill(x, center, plain, squares, start, n, d, w):
-    """Set plain and squares to w features of n points from feature d on, relative to the centre.
-
-    Rows after the last point, up to a multiple of four, are set to 0.
-    """
-    middle = center[d : d + w]
+def _fill(x, center, plain, start, n):
+    """Set plain to n points relative to the centre, and rows up to a multiple of four to 0."""
     for i in range(n):
-        row, made, square = x[start + i, d : d + w], plain[i], squares[i]
-        for e in range(w):
-            v = row[e] - middle[e]
-            made[e] = v
-            square[e] = v * v
+        row, made = x[start + i], plain[i]
+        for e in range(row.shape[0]):
+            made[e] = row[e] - center[e]
     for i in range(n, (n + 3) // 4 * 4):
         plain[i] = 0
+
+
+@compiled
+def _square(plain, squares, n, d, w):
+    """Set squares to the squares of w features of n points from feature d on."""
+    for i in range(n):
+        row, made = plain[i, d : d + w], squares[i]
+        for e in range(w):
+            made[e] = row[e] * row[e]
 
 
 @compiled
@@ -153,7 +158,8 @@ def _inner_few(plain, linear, squared, part, d, w, n):
     """Set part (Q, n) to x . linear + x^2 . squared over w features from feature d on."""
     zero = plain.dtype.type(0)
     for i in range(0, n, 4):
-        x0, x1, x2, x3 = plain[i], plain[i + 1], plain[i + 2], plain[i + 3]
+        x0, x1 = plain[i, d : d + w], plain[i + 1, d : d + w]
+        x2, x3 = plain[i + 2, d : d + w], plain[i + 3, d : d + w]
         for p in range(linear.shape[0]):
             a, b = linear[p, d : d + w], squared[p, d : d + w]
             sum0, sum1, sum2, sum3 = zero, zero, zero, zero
@@ -166,15 +172,16 @@ def _inner_few(plain, linear, squared, part, d, w, n):
 
 
 @compiled
-def _outer_few(plain, resp, sums, squares, w, n):
-    """Set sums and squares (P, w) to resp (P, n) plain and resp plain^2, two components at once."""
-    P, last = resp.shape[0], resp.shape[0] - 1
+def _outer_few(plain, resp, sums, squares, begin, w, n):
+    """Set sums and squares (P, w) to resp (P, n) x and resp x^2, of features from begin on."""
+    P, last, end = resp.shape[0], resp.shape[0] - 1, begin + w
     sums[:] = 0
     squares[:] = 0
     for p in range(0, P - 1, 2):
         sums_p, sums_q, squares_p, squares_q = sums[p], sums[p + 1], squares[p], squares[p + 1]
         for i in range(0, n, 4):
-            x0, x1, x2, x3 = plain[i], plain[i + 1], plain[i + 2], plain[i + 3]
+            x0, x1 = plain[i, begin:end], plain[i + 1, begin:end]
+            x2, x3 = plain[i + 2, begin:end], plain[i + 3, begin:end]
             p0, p1, p2, p3 = resp[p, i], resp[p, i + 1], resp[p, i + 2], resp[p, i + 3]
             q0, q1, q2, q3 = (
                 resp[p + 1, i],
@@ -192,7 +199,8 @@ def _outer_few(plain, resp, sums, squares, w, n):
     if P % 2:
         sums_p, squares_p = sums[last], squares[last]
         for i in range(0, n, 4):
-            x0, x1, x2, x3 = plain[i], plain[i + 1], plain[i + 2], plain[i + 3]
+            x0, x1 = plain[i, begin:end], plain[i + 1, begin:end]
+            x2, x3 = plain[i + 2, begin:end], plain[i + 3, begin:end]
             p0, p1, p2, p3 = (
                 resp[P - 1, i],
                 resp[P - 1, i + 1],
@@ -210,7 +218,7 @@ def _inner(address, made, weights, part, d, w, n, beta):
     """Set part (P, n) to weights[:, d : d + w] made^T + beta part."""
     gemm(
         *(address, np.int32(YES), np.int32(NO), np.int32(n), np.int32(part.shape[0]), np.int32(w)),
-        *(made.ctypes.data, np.int32(made.shape[1])),
+        *(made.ctypes.data, np.int32(made.strides[0] // made.itemsize)),
         *(weights.ctypes.data + weights.itemsize * d, np.int32(weights.shape[1])),
         *(beta, part.ctypes.data, np.int32(part.shape[1])),
     )
@@ -222,7 +230,7 @@ def _outer(address, made, resp, summed, sums, d, w, n):
     P = resp.shape[0]
     gemm(
         *(address, np.int32(NO), np.int32(NO), np.int32(w), np.int32(P), np.int32(n)),
-        *(made.ctypes.data, np.int32(made.shape[1])),
+        *(made.ctypes.data, np.int32(made.strides[0] // made.itemsize)),
         *(resp.ctypes.data, np.int32(resp.shape[1])),
         *(made.dtype.type(0), summed.ctypes.data, np.int32(summed.shape[1])),
     )
