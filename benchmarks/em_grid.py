@@ -2,10 +2,11 @@
 
     python -m benchmarks.em --grid [--all] [--json grid.json]
 
-Each cell is measured in a process of its own: contenders in turns, the least time of each. Both
-begin at the same parameters and take the same iterations, or both find their start by k-means, as
-their estimators do; where they begin alike, their log-likelihoods must be equal. Of scikit-learn's
-restarts, which run one after another, two are timed where one takes over a second.
+Each cell is measured in a process of its own: one contender after the other, with pauses in which
+threads that wait for work come to rest, and the least time of each. Both begin at the same parameters and
+take the same iterations, or both find their start by k-means, as their estimators do; where they
+begin alike, their log-likelihoods must be equal. Of scikit-learn's restarts, which run one after
+another, one is timed, once more, where it takes over a second.
 
 Sizes, widths of numbers, softness, number of fits and starts vary together, so that each value of
 one meets each value of the others' in some cells; `--all` has every combination.
@@ -18,6 +19,7 @@ import math
 import statistics
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -39,7 +41,7 @@ SHAPES = (
 )
 KINDS = ("full", "tied", "diag", "spherical")
 ITERATIONS, REG_COVAR, SLOW = 20, 1e-6, 1.0  # the last in seconds
-ROUNDS = 3
+ROUNDS, PAUSE = 3, 0.3  # the pause in seconds
 # By how far log-likelihoods may differ, relative to their size.
 EQUAL = {"float64": 1e-8, "float32": 1e-4}
 
@@ -124,7 +126,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     x = cell.points()
     ours, theirs = _ours(cell, x), _theirs(cell, x)
     first = seconds(lambda: theirs(1))
-    n_timed = cell.n_fits if first < SLOW else min(cell.n_fits, 2)
+    n_timed, rounds = (cell.n_fits, ROUNDS) if first < SLOW else (1, 1)
     _ours(cell, x[: 50 * cell.k])()  # compiles, or reads what was compiled
     times: dict[str, list[float]] = {"ours": [], "theirs": []}
     base = reset_peak()
@@ -134,7 +136,10 @@ def measure(cell: Cell) -> dict[str, Any]:
     theirs_likelihood = theirs(1)
     peaks.append((peak_kib() - base) / 1024)
     for _ in range(ROUNDS):
+        time.sleep(PAUSE)
         times["ours"].append(seconds(ours))
+    for _ in range(rounds):
+        time.sleep(PAUSE)
         times["theirs"].append(seconds(lambda: theirs(n_timed)) * cell.n_fits / n_timed)
     took = {name: min(values) for name, values in times.items()}
     if not cell.by_kmeans:

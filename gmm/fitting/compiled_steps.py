@@ -47,6 +47,7 @@ class CompiledSteps:
         precision: float,
     ) -> None:
         self._points = points
+        self._batches = list(points.arrays()) if points.has_arrays else None
         self._floors = (reg_covar, min_variance)
         self._tol = tol
         self._most = precision / torch.finfo(torch.float64).eps
@@ -74,12 +75,15 @@ class CompiledSteps:
         """Take a step, which `prepare` has made ready."""
         singular, empty, active, converged, n_iter, previous = self._flags
         swept: dict[int, Any] = {}
-        for g, x, weights in self._points.arrays():
+        for g, x, weights in self._batches or self._points.arrays():
             made = self._components[g]
             if made is None:
                 continue
             part = made[0].sums([(x, weights)])
-            swept[g] = part if g not in swept else swept[g].__iadd__(part)
+            if g in swept:
+                swept[g] += part
+            else:
+                swept[g] = part
         largest = 0.0
         for g, made in enumerate(self._components):
             if made is None:

@@ -88,33 +88,32 @@ class Components:
         total = self._nothing(entropy)
         what = SUMS_OF_LIKELIEST if likeliest else SUMS
         for x, weights in batches:
-            total += self._sweep(x, weights, what, entropy, _NO_VALUES)
+            self._sweep(x, weights, what, total, _NO_VALUES)
         return total
 
     def values(self, x: Array, what: int) -> Array:
         """Return values of points (n, D): (M, n) for EVIDENCE and LIKELIEST, else (P, n)."""
         n_rows = len(self.first) - 1 if what in (EVIDENCE, LIKELIEST) else len(self.natural)
         out = np.empty((n_rows, len(x)))
-        self._sweep(x, None, what, False, out)
+        self._sweep(x, None, what, self._nothing(entropy=False), out)
         return out
 
-    def _sweep(
-        self, x: Array, weights: Array | None, what: int, entropy: bool, out: Array
-    ) -> Swept:
+    def _sweep(self, x: Array, weights: Array | None, what: int, total: Swept, out: Array) -> None:
+        """Take points through a pass, and add what it sums up to the total."""
         P, F = self.natural.shape
         shares = parts(len(x), len(x) * P * (F + _SOFTMAX))
-        swept = [self._nothing(entropy) for _ in shares]
         is_wide = x.shape[1] >= FEATURES and self.products != PAIRS and x.dtype == self.center.dtype
-        one = self._wide if is_wide else self._narrow
+        one = _WideComponents(self, x.dtype) if is_wide else self._narrow
+        given = (x, _NOTHING if weights is None else weights, what)
+        others = [self._nothing(len(total.entropy) > 0) for _ in shares[1:]]
         calls = [
-            partial(one, x, _NOTHING if weights is None else weights, what, into, out, *rows)
-            for into, rows in zip(swept, shares, strict=True)
+            partial(one, *given, into, out, *rows)
+            for into, rows in zip([total, *others], shares, strict=True)
         ]
         with one_thread_each():
             run(calls)
-        for part in swept[1:]:
-            swept[0] += part
-        return swept[0]
+        for part in others:
+            total += part
 
     def _narrow(
         self, x: Array, weights: Array, what: int, into: Swept, out: Array, begin: int, end: int
@@ -125,33 +124,46 @@ class Components:
             *(into.sums, into.evidence, into.entropy, out, gemm_address(True), begin, end),
         )
 
-    def _wide(
-        self, x: Array, weights: Array, what: int, into: Swept, out: Array, begin: int, end: int
-    ) -> None:
-        D, dtype = x.shape[1], x.dtype
-        linear, constant, rest = np.split(self.natural, [D, D + 1], 1)
-        P = len(linear)
-        squared = rest if self.products == SQUARES else np.empty((0, D))
-        of_length = rest[:, 0] if self.products == LENGTH else np.zeros(P)
-        sums, squares = np.zeros((P, D)), np.zeros(squared.shape)
-        if dtype == np.float32:
-            linear, squared = _with_common(linear), _with_common(squared)
-        lengths, counts = np.zeros(P), np.zeros(P)
-        sweep_wide(
-            *(x, weights, self.center),
-            *(np.ascontiguousarray(a, dtype) for a in (linear, squared)),
-            *(of_length.copy(), constant[:, 0].copy(), self.first, what),
-            *(sums, squares, lengths, counts, into.evidence, into.entropy, out),
-            *(gemm_address(dtype == np.float64), begin, end),
-        )
-        into.sums[:, :D] = sums
-        into.sums[:, D] = counts
-        if self.products != NONE:
-            into.sums[:, D + 1 :] = squares if self.products == SQUARES else lengths[:, None]
-
     def _nothing(self, entropy: bool) -> Swept:
         M = len(self.first) - 1
         return Swept(np.zeros(self.natural.shape), np.zeros(M), np.zeros(M if entropy else 0))
+
+
+class _WideComponents:
+    """Components as the pass over wide points takes them.
+
+    Args:
+        components: The same.
+        dtype: Of the points.
+    """
+
+    def __init__(self, components: Components, dtype: np.dtype[Any]) -> None:
+        self._of = components
+        D, P = len(components.center), len(components.natural)
+        linear, constant, rest = np.split(components.natural, [D, D + 1], 1)
+        squared = rest if components.products == SQUARES else np.empty((0, D))
+        if dtype == np.float32:
+            linear, squared = _with_common(linear), _with_common(squared)
+        self._linear, self._squared = (np.ascontiguousarray(a, dtype) for a in (linear, squared))
+        self._of_length = rest[:, 0].copy() if components.products == LENGTH else np.zeros(P)
+        self._constant = constant[:, 0].copy()
+        self._address = gemm_address(dtype == np.float64)
+
+    def __call__(
+        self, x: Array, weights: Array, what: int, into: Swept, out: Array, begin: int, end: int
+    ) -> None:
+        P, D = len(self._constant), x.shape[1]
+        sums, lengths, counts = np.zeros((P, D)), np.zeros(P), np.zeros(P)
+        squares = np.zeros((P if len(self._squared) else 0, D))
+        sweep_wide(
+            *(x, weights, self._of.center, self._linear, self._squared, self._of_length),
+            *(self._constant, self._of.first, what, sums, squares, lengths, counts),
+            *(into.evidence, into.entropy, out, self._address, begin, end),
+        )
+        into.sums[:, :D] += sums
+        into.sums[:, D] += counts
+        if self._of.products != NONE:
+            into.sums[:, D + 1 :] += squares if len(squares) else lengths[:, None]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ def n_threads() -> int:
 
 def run(calls: Sequence[Callable[[], Any]]) -> None:
     """Call functions that leave Python's lock, side by side; the first in this thread."""
+    if len(calls) == 1:
+        calls[0]()
+        return
     rest = [_pool(os.getpid(), len(calls) - 1).submit(call) for call in calls[1:]]
     calls[0]()
     for future in rest:

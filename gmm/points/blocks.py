@@ -179,6 +179,11 @@ class Points:
         return isinstance(self._data, Sequence)
 
     @property
+    def has_arrays(self) -> bool:
+        """Return whether `arrays` yields the points themselves, and no copies."""
+        return self.in_memory and not self.has_missing and all(map(_is_ready, self._data))
+
+    @property
     def is_alone(self) -> bool:
         """Return whether this process has all points."""
         return type(self._others) is Alone
@@ -218,7 +223,7 @@ class Points:
         """
         for g, item in enumerate(self._data):
             x = as_points(item)
-            is_ready = x.dtype in (torch.float32, torch.float64) and x.is_contiguous()
+            is_ready = _is_ready(x)
             is_whole = is_ready and not self.has_missing
             for start in range(0, len(x), len(x) if is_whole else self.chunk_size):
                 rows = x if is_whole else x[start : start + self.chunk_size]
@@ -407,6 +412,12 @@ class Points:
             position = torch.arange(start, start + rows.shape[1], device=self.device)
             valid = position < self._own_sizes[sets].unsqueeze(-1)
             yield sets, start, rows, valid
+
+
+def _is_ready(item: Any) -> bool:
+    """Return whether points are such as the kernels take, (N, D) row after row."""
+    x = as_points(item)
+    return x.is_cpu and x.dtype in (torch.float32, torch.float64) and x.is_contiguous()
 
 
 def as_points(item: Any) -> Tensor:
