@@ -15,15 +15,15 @@ from gmm.choosing.choose import choose
 from gmm.fitting.em import fit_em
 from gmm.fitting.em_state import Fit
 from gmm.fitting.fit import ManyFits, fit_many
-from gmm.fitting.kmeans import KMeansFit, kmeans
-from gmm.fitting.prior import NormalInverseWishart
-from gmm.fitting.starts import Start, make_start
 from gmm.fitting.stepwise import StepwiseEM
+from gmm.maximising.prior import NormalInverseWishart
 from gmm.mixtures.bounds import Bounds
 from gmm.mixtures.mixture import Mixture
 from gmm.mixtures.model_file import ModelFileError
 from gmm.points import Distributed, Shards
 from gmm.refining.split_merge import SplitMerge, split_merge
+from gmm.starting.kmeans import KMeansFit, kmeans
+from gmm.starting.starts import Start, make_start
 
 if TYPE_CHECKING:
     from gmm.estimators.bayesian import BayesianGaussianMixture

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from gmm.estimators.fitted import FittedMixture
 from gmm.estimators.verbose import Verbose
-from gmm.fitting.prior import covariance_of, mean_of
 from gmm.fitting.rounding import ILL_DEFINED
-from gmm.fitting.starts import CONVERGED, MEANS, Start
+from gmm.maximising.prior import covariance_of, mean_of
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Points, open_points
 from gmm.points.arrays import Rereadable, dtype_of, generator_of, like
+from gmm.starting.starts import CONVERGED, MEANS, Start
 from gmm.structures import linear
 from gmm.variational.inference import Inference, begin, infer
 from gmm.variational.posteriors import DISTRIBUTION, PROCESS, Hyperparameters, Posterior

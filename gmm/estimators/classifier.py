@@ -23,13 +23,13 @@ from gmm.estimators.streams import (
     stream_of,
 )
 from gmm.fitting.fit import ManyFits, fit_many
-from gmm.fitting.prior import NormalInverseWishart
-from gmm.fitting.starts import Start
 from gmm.fitting.stepwise import StepwiseEM
+from gmm.maximising.prior import NormalInverseWishart
 from gmm.mixtures.mixture import Mixture
 from gmm.points import checked_weights
 from gmm.points.arrays import counted, dtype_of, generator_of, given, like, points_of
 from gmm.points.blocks import sum_of_finite
+from gmm.starting.starts import Start
 from gmm.structures import N_FACTORS
 
 

@@ -16,12 +16,12 @@ from gmm.estimators.verbose import Verbose
 from gmm.fitting.em import fit_em
 from gmm.fitting.em_state import Fit
 from gmm.fitting.fit import fit_many
-from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.rounding import ILL_DEFINED, check_range, settled
-from gmm.fitting.starts import CONVERGED, MEANS, Start
 from gmm.fitting.stepwise import StepwiseEM
+from gmm.maximising.prior import NormalInverseWishart
 from gmm.points import open_points
 from gmm.points.arrays import Rereadable, dtype_of, generator_of, given, like, points_of
+from gmm.starting.starts import CONVERGED, MEANS, Start
 from gmm.structures import N_FACTORS, STRUCTURES
 
 

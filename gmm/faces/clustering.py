@@ -9,9 +9,9 @@ from fer_lightning.errors import InputError
 from gmm.faces.settings import MixtureSettings
 from gmm.fitting.em import Callback, Memory, fit_em
 from gmm.fitting.em_state import Fit
-from gmm.fitting.starts import make_start
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Batches, Distributed
+from gmm.starting.starts import make_start
 
 
 @dataclass(frozen=True, eq=False)

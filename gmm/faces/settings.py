@@ -11,8 +11,8 @@ from fer_lightning.errors import SettingError, require, require_integer, require
 from fer_lightning.processes import local_rank, n_processes
 from fer_lightning.runs import section
 from gmm.fitting.shared import SHAREABLE
-from gmm.fitting.starts import MEANS, Start
 from gmm.points import usable_device
+from gmm.starting.starts import MEANS, Start
 from gmm.structures import N_FACTORS, STRUCTURES, FactorAnalysis, structure
 
 BOTH = ("random", "kmeans")

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from gmm.expectation.observed import check_missing
 from gmm.fitting.em_state import EMState, Fit, Kept
-from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.shared import SharedState
 from gmm.kernels import ready_for_passes
+from gmm.maximising.prior import NormalInverseWishart
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Batches, Distributed, Points, open_points
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from gmm.expectation.density import Parameters
 from gmm.expectation.e_step import NEGLIGIBLE, expect
-from gmm.fitting.m_step import m_step
-from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.replay import Glance, Replay
 from gmm.kernels import use_kernels
+from gmm.maximising.m_step import m_step
+from gmm.maximising.prior import NormalInverseWishart
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Points
 from gmm.structures import Columns, Linear, structure

@@ -9,12 +9,12 @@ from torch import Tensor
 from gmm.expectation.observed import check_missing
 from gmm.fitting.em import Callback, Memory, fit_points
 from gmm.fitting.em_state import Fit
-from gmm.fitting.prior import NormalInverseWishart
 from gmm.fitting.rounding import check_range
 from gmm.fitting.shared import check_shareable, shared_start
-from gmm.fitting.starts import Start, start_points
+from gmm.maximising.prior import NormalInverseWishart
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Batches, Distributed, open_points
+from gmm.starting.starts import Start, start_points
 from gmm.structures import N_FACTORS, structure
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from torch import Tensor
 
 from gmm.expectation.e_step import expect
-from gmm.fitting.conjugate import beside
 from gmm.fitting.em_state import EMState
-from gmm.fitting.m_step import m_step
-from gmm.fitting.prior import NormalInverseWishart
+from gmm.maximising.conjugate import beside
+from gmm.maximising.m_step import m_step
+from gmm.maximising.prior import NormalInverseWishart
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Points
 from gmm.structures import Covariance

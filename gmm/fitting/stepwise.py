@@ -14,10 +14,10 @@ from torch import Tensor
 
 from gmm.expectation.density import Parameters
 from gmm.expectation.e_step import expect
-from gmm.fitting.conjugate import beside
 from gmm.fitting.em import check_limits
-from gmm.fitting.m_step import maxima, parameters_of
 from gmm.kernels import ready_for_passes
+from gmm.maximising.conjugate import beside
+from gmm.maximising.m_step import maxima, parameters_of
 from gmm.mixtures.mixture import Mixture
 from gmm.points import Batches, Points, open_points
 from gmm.structures import Columns, Linear, linear

@@ -1,6 +1,6 @@
 """The M-step, and the natural parameters of the next E-step, of a data set's mixtures in one call.
 
-`gmm.fitting.m_step` and `gmm.structures` say the same in products of tensors, for GPUs, priors,
+`gmm.maximising.m_step` and `gmm.structures` say the same in products of tensors, for GPUs, priors,
 floors under eigenvalues and processes that share the points. On small problems a call of PyTorch
 takes longer than the whole of it takes here.
 """
@@ -14,7 +14,7 @@ from gmm.kernels.compiling import compiled, compiled_in_order
 
 _EPS = 2.220446049250313e-16
 _LOG_2PI = math.log(2 * math.pi)
-# As in `gmm.structures.covariance` and `gmm.fitting.m_step`.
+# As in `gmm.structures.covariance` and `gmm.maximising.m_step`.
 _NOISE = 16 * _EPS
 _COUNT_OFFSET = 10 * _EPS
 _ABANDONED = 1e-12

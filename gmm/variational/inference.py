@@ -8,9 +8,9 @@ from torch import Tensor
 
 from gmm.expectation.e_step import expect
 from gmm.fitting.em import check_limits
-from gmm.fitting.starts import Start, start_means, sums_of_nearest
 from gmm.kernels import ready_for_passes
 from gmm.points import Points
+from gmm.starting.starts import Start, start_means, sums_of_nearest
 from gmm.structures import Columns, Moments, linear
 from gmm.variational.posteriors import Hyperparameters, Posterior
 

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gmm
-from gmm.fitting import starts
+from gmm.starting import starts
 from gmm.variational.posteriors import Hyperparameters
 
 TYPES = ("dirichlet_process", "dirichlet_distribution")

@@ -9,7 +9,7 @@ from fer_lightning.errors import Interrupted, SettingError
 from gmm.faces import kept_state
 from gmm.faces.kept_state import KeptState, Turns, remove_state
 from gmm.fitting.em import fit_em
-from gmm.fitting.starts import Start, make_start
+from gmm.starting.starts import Start, make_start
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from torch.distributions import MultivariateNormal
 import gmm
 from gmm import kernels
 from gmm.fitting import em_state
-from gmm.fitting.starts import MEANS
+from gmm.starting.starts import MEANS
 
 
 @pytest.fixture(params=["kernels", "blocks"])

@@ -9,8 +9,8 @@ from sklearn.cluster import KMeans
 
 import gmm
 from gmm import kernels
-from gmm.fitting.kmeans import random_points, spread_points
 from gmm.points import Points, open_points
+from gmm.starting.kmeans import random_points, spread_points
 from gmm.structures.statistics import ExponentialFamily
 
 FACTORED = ("factor", "ppca")

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gmm.fitting.conjugate import ConjugatePrior, beside
-from gmm.fitting.given import given_covariance, given_mean
+from gmm.maximising.conjugate import ConjugatePrior, beside
+from gmm.maximising.given import given_covariance, given_mean
 from gmm.points import Points
 from gmm.structures import Linear, linear
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gmm.fitting.given import given_means, given_precisions, given_weights
+from gmm.maximising.given import given_means, given_precisions, given_weights
 from gmm.structures import structure
 
 

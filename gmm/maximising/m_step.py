@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gmm.expectation.density import Parameters
-from gmm.fitting.conjugate import ConjugatePrior
+from gmm.maximising.conjugate import ConjugatePrior
 from gmm.structures import Columns, Moments, structure
 
 _ABANDONED = 1e-12

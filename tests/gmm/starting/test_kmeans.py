@@ -5,8 +5,8 @@ from oracles import blobs
 from sklearn.cluster import KMeans
 
 import gmm
-from gmm.fitting.kmeans import random_points, spread_points
 from gmm.points import Points
+from gmm.starting.kmeans import random_points, spread_points
 
 
 def generator(seed=0):

@@ -111,7 +111,7 @@ def lloyd(
     """
     still = tol * points.moments[1].mean(-1, keepdim=True)
     if use_kernels(points.device) and points.in_memory and points.is_alone:
-        from gmm.fitting.bounded_lloyd import lloyd_with_bounds
+        from gmm.starting.bounded_lloyd import lloyd_with_bounds
 
         centers, n_iter = lloyd_with_bounds(points, centers, used, max_iter, still)
         return centers, assign(points, centers, used)[2], n_iter

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gmm.expectation.density import Parameters
 from gmm.expectation.e_step import sum_up
-from gmm.fitting.m_step import m_step
+from gmm.maximising.m_step import m_step
 from gmm.points import Block, Points
 from gmm.structures import Columns, structure
 

@@ -7,8 +7,8 @@ from sklearn.cluster import KMeans
 
 import gmm
 from gmm import kernels
-from gmm.fitting.kmeans import lloyd, random_points
 from gmm.points import open_points
+from gmm.starting.kmeans import lloyd, random_points
 
 
 def clouds(N, D, K, seed=0):

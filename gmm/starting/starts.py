@@ -11,10 +11,15 @@ from gmm.expectation.density import Parameters
 from gmm.expectation.e_step import sum_up
 from gmm.expectation.observed import check_missing, observed_of
 from gmm.expectation.sweeps import sweep_sets
-from gmm.fitting.conjugate import ConjugatePrior
-from gmm.fitting.factor_starts import factors_of_all, leading_factors
-from gmm.fitting.given import given_means, given_precisions, given_weights
-from gmm.fitting.kmeans import (
+from gmm.kernels import use_kernels
+from gmm.maximising.conjugate import ConjugatePrior
+from gmm.maximising.given import given_means, given_precisions, given_weights
+from gmm.maximising.m_step import m_step
+from gmm.maximising.prior import NormalInverseWishart
+from gmm.mixtures.mixture import Mixture
+from gmm.points import Block, Points, open_points
+from gmm.starting.factor_starts import factors_of_all, leading_factors
+from gmm.starting.kmeans import (
     SEEDS,
     check_size,
     lloyd,
@@ -24,11 +29,6 @@ from gmm.fitting.kmeans import (
     random_points,
     spread_points,
 )
-from gmm.fitting.m_step import m_step
-from gmm.fitting.prior import NormalInverseWishart
-from gmm.kernels import use_kernels
-from gmm.mixtures.mixture import Mixture
-from gmm.points import Block, Points, open_points
 from gmm.structures import (
     N_FACTORS,
     Columns,

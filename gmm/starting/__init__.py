@@ -1,0 +1,1 @@
+"""Where EM begins: k-means, seeds, random and given parameters, and loadings."""
