@@ -5,9 +5,8 @@
 
 The contenders take turns, so that what else the machine does falls on all of them, and medians
 are compared. Without a file of faces, (N, 2304) in 0..255 as .npy, smooth synthetic ones are used.
-Measured twice: at their full contrast each face belongs to one component alone, and what has not
-changed need not be summed again; at three hundredths of it, below the floor under the
-variances, most faces belong to several components, and all sums are taken in every iteration.
+Measured twice: at their full contrast each face belongs to one component alone; at three hundredths
+of it, below the floor under the variances, most faces belong to several.
 """
 
 import argparse
