@@ -16,6 +16,7 @@ from gmm.points import Points
 Array = np.ndarray[Any, Any]
 
 _NOTHING = np.empty(0)
+_LESS = 1 - 1e-6  # of a distance that has been rounded
 
 
 @dataclass
@@ -67,9 +68,10 @@ class _Restart:
 
     def _assign(self) -> None:
         K = len(self.centers)
-        gaps = np.square(self.centers[:, None] - self.centers).sum(-1)
+        lengths = np.square(self.centers).sum(1)
+        gaps = lengths[:, None] + lengths - 2 * self.centers @ self.centers.T
         gaps[np.diag_indices(K)] = np.inf
-        half_gaps = 0.5 * np.sqrt(gaps.min(1))
+        half_gaps = _LESS * 0.5 * np.sqrt(gaps.min(1).clip(0))
         for part in self._parts:
             shares = parts(len(part.x), part.x.size * (1 if self._knows_all else K))
             changes = [(np.zeros(K), np.zeros(self.centers.shape)) for _ in shares]

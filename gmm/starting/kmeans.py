@@ -110,7 +110,9 @@ def lloyd(
         The centres, the inertia under them (G, M), and the number of iterations (G, M).
     """
     still = tol * points.moments[1].mean(-1, keepdim=True)
-    if use_kernels(points.device) and points.in_memory and points.is_alone:
+    is_here = points.in_memory and points.is_alone
+    # Where features are many, all distances are about the same, and bounds decide few of them.
+    if use_kernels(points.device) and is_here and points.n_features < _MANY:
         from gmm.starting.bounded_lloyd import lloyd_with_bounds
 
         centers, n_iter = lloyd_with_bounds(points, centers, used, max_iter, still)
@@ -243,6 +245,8 @@ def spread_points(
             distances.scatter_(-1, index, 0)
     return torch.cat(chosen, 2)
 
+
+_MANY = 256  # features
 
 SEEDS = {"k-means++": spread_points, "random": random_points}
 
