@@ -68,7 +68,7 @@ class CompiledSteps:
         """Return whether the next step is exact enough; it is then ready to be taken."""
         if not self._is_ready:
             sizes = [self._prepare(g) for g in range(len(self._components))]
-            self._is_ready = bool(max(sizes) <= self._most)  # not where one is NaN
+            self._is_ready = bool(np.max(sizes) <= self._most)  # not where one is NaN
         return self._is_ready
 
     def step(self) -> None:
@@ -84,7 +84,7 @@ class CompiledSteps:
                 swept[g] += part
             else:
                 swept[g] = part
-        largest = 0.0
+        sizes = [0.0]
         for g, made in enumerate(self._components):
             if made is None:
                 previous[g] = np.nan
@@ -105,8 +105,8 @@ class CompiledSteps:
                 *(evidence, self._sizes[g], mixtures, self._tol, singular[g]),
                 *(active[g], converged[g], n_iter[g], previous[g]),
             )
-            largest = max(largest, self._prepare(g))
-        self._is_ready = bool(largest <= self._most)
+            sizes.append(self._prepare(g))
+        self._is_ready = bool(np.max(sizes) <= self._most)
 
     def is_over(self) -> bool:
         """Return whether all mixtures have ended."""

@@ -64,7 +64,7 @@ def test_what_breaks_down_is_told_alike(name, monkeypatch):
     assert name == "tied" or bool(compiled.singular.any())
 
 
-def test_a_component_without_points_keeps_its_place(monkeypatch):
+def test_a_component_without_points_keeps_its_place():
     x = torch.from_numpy(blobs(100, 2))
     means = torch.stack([x[:50].mean(0), x[50:].mean(0), torch.full((2,), 1e6).double()])
     for name in ("diag", "full"):

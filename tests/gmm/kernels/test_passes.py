@@ -141,7 +141,12 @@ def test_the_number_of_threads_changes_nothing_but_rounding(n_threads, monkeypat
 
 def test_blas_is_given_its_threads_back():
     before = [library["num_threads"] for library in threads._libraries().info()]
-    with threads.one_thread_each():
-        pass
+    with threads.one_thread_each(), threads.one_thread_each():  # as a pass within a fit
+        within = {
+            library["num_threads"]
+            for library in threads._libraries().info()
+            if library["user_api"] == "blas"
+        }
+    assert within == {1}
     assert [library["num_threads"] for library in threads._libraries().info()] == before
     assert torch.get_num_threads() == threads.n_threads()
