@@ -61,12 +61,12 @@ class Density:
 
     def __call__(self, block: Block) -> tuple[Tensor, Tensor]:
         """Return log(pi_k N(x_n | k)), (G, n, M, K), and log p(x_n), (G, n, M), in float64."""
-        joint = self._log_joint(block)
+        joint = self.log_joint(block)
         return joint, joint.logsumexp(-1)
 
     def responsibilities(self, block: Block) -> tuple[Tensor, Tensor]:
         """Return the responsibilities, (G, n, M, K), and log p(x_n), (G, n, M), in float64."""
-        joint = self._log_joint(block)
+        joint = self.log_joint(block)
         # Fewer kernels: the largest responsibility is exp(largest joint - log evidence).
         if joint.stride(-1) == 1:
             resp = joint.softmax(-1)
@@ -74,7 +74,8 @@ class Density:
             resp = joint.movedim(1, -1).softmax(-2).movedim(-1, 1)
         return resp, joint.amax(-1) - resp.amax(-1).log_()
 
-    def _log_joint(self, block: Block) -> Tensor:
+    def log_joint(self, block: Block) -> Tensor:
+        """Return log(pi_k N(x_n | k)), (G, n, M, K), in float64."""
         joint = self._joint(block)
         if block.x.dtype != torch.float64:
             self._refine(block, joint)

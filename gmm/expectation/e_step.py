@@ -86,11 +86,7 @@ def values_of(points: Points, parameters: Parameters, what: int, dtype: torch.dt
     shape = (G, int(points.n_points.max()), M, *([K] if what in (JOINT, RESPONSIBILITIES) else []))
     out = torch.empty(shape, dtype=dtype, device=points.device)
     if points.has_missing:
-        of_observed = completion(parameters)
-        for block in points.blocks():
-            joint = of_observed.log_joint(block)
-            rows = slice(block.start, block.start + joint.shape[1])
-            out[block.sets, rows] = _VALUES[what](joint, joint.logsumexp(-1)).to(dtype)
+        _fill_by_blocks(points, completion(parameters).log_joint, what, out)
         return out
     factors = kind.factor(parameters.covariances)
     if use_kernels(points.device) and isinstance(kind, Linear):
@@ -102,11 +98,17 @@ def values_of(points: Points, parameters: Parameters, what: int, dtype: torch.dt
             fill_values_of_narrow(points, _narrow(kind, parameters, factors), what, out)
         return out
     density = Density(parameters, factors=factors)
-    for block in points.blocks():
-        joint, log_evidence = density(block)
-        rows = slice(block.start, block.start + joint.shape[1])
-        out[block.sets, rows] = _VALUES[what](joint, log_evidence).to(dtype)
+    _fill_by_blocks(points, density.log_joint, what, out)
     return out
+
+
+def _fill_by_blocks(
+    points: Points, log_joint: Callable[[Block], Tensor], what: int, out: Tensor
+) -> None:
+    for block in points.blocks():
+        joint = log_joint(block)
+        rows = slice(block.start, block.start + joint.shape[1])
+        out[block.sets, rows] = _VALUES[what](joint).to(out.dtype)
 
 
 def expected_points(points: Points, parameters: Parameters) -> Tensor:
@@ -127,11 +129,11 @@ def completion(parameters: Parameters, columns: Columns | None = None) -> Comple
     return (OnDiagonal if is_on_diagonal else ByPattern)(parameters, columns)
 
 
-_VALUES: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
-    JOINT: lambda joint, _: joint,
-    EVIDENCE: lambda _, log_evidence: log_evidence,
-    RESPONSIBILITIES: lambda joint, log_evidence: (joint - log_evidence.unsqueeze(-1)).exp(),
-    LIKELIEST: lambda joint, _: joint.argmax(-1),
+_VALUES: dict[int, Callable[[Tensor], Tensor]] = {
+    JOINT: lambda joint: joint,
+    EVIDENCE: lambda joint: joint.logsumexp(-1),
+    RESPONSIBILITIES: lambda joint: (joint - joint.logsumexp(-1, keepdim=True)).exp(),
+    LIKELIEST: lambda joint: joint.argmax(-1),
 }
 
 

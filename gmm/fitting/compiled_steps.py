@@ -9,8 +9,9 @@ from torch import Tensor
 
 from gmm.expectation.density import Parameters
 from gmm.kernels import n_statistics
+from gmm.kernels.natural import natural_parameters, quadratic_of_all
 from gmm.kernels.passes import Components
-from gmm.kernels.update import natural_parameters, quadratic_of_all, settle_step, update
+from gmm.kernels.update import settle_step, update
 from gmm.points import Points
 from gmm.structures import Covariance, linear
 

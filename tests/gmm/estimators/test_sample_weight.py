@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 import gmm
 from gmm import kernels
 
+# Where a given number of steps is compared.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 

@@ -15,6 +15,7 @@ def printed(model, x, capsys):
     return re.sub(r"lapse \d+\.\d+s", "lapse", capsys.readouterr().out)
 
 
+# Of one iteration, and of four.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 @pytest.mark.parametrize("max_iter", [1, 4, 100])
