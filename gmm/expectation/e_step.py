@@ -16,7 +16,7 @@ from gmm.expectation.sweeps import (
     sweep_narrow,
     sweep_sets,
 )
-from gmm.kernels import EVIDENCE, JOINT, LIKELIEST, RESPONSIBILITIES, use_kernels
+from gmm.kernels import EVIDENCE, JOINT, LARGE, LIKELIEST, PAIRS, RESPONSIBILITIES, use_kernels
 from gmm.points import Block, Points
 from gmm.structures import LOG_2PI, Columns, Covariance, Linear, Moments, structure
 
@@ -137,19 +137,26 @@ _VALUES: dict[int, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _is_exact(kind: Covariance, points: Points, factors: Tensor) -> bool:
-    """Return whether log densities may be taken as sums of terms that nearly cancel.
+def _is_exact(kind: Linear, points: Points, factors: Tensor) -> bool:
+    """Return whether log densities may, and should, be taken as sums of terms that nearly cancel.
 
     Where components are narrow and far from the centre of the points, terms are far larger than
-    their sum, and leave their rounding to it.
+    their sum, and leave their rounding to it. Of many features, the products of all pairs would
+    take more room than points do.
     """
     if kind.on_diagonal:
         return True
+    if kind.products == PAIRS and points.n_features >= LARGE:
+        return False
     mean, variance = points.moments
     spread = (variance + mean.square()).sqrt()[:, None, None, None]  # (G, 1, 1, 1, D)
     spread = spread if factors.ndim == 5 else spread.squeeze(2)
+    most = NEGLIGIBLE[points.dtype] / _EPS
+    at_most = (spread @ factors.abs()).square().sum((-2, -1))  # no less than the terms' sizes
+    if bool(at_most.nan_to_num().max() < most):
+        return True
     terms = ((factors @ factors.mT).abs() * spread * spread.mT).sum((-2, -1))
-    return bool(terms.nan_to_num().max() * _EPS < NEGLIGIBLE[points.dtype])
+    return bool(terms.nan_to_num().max() < most)
 
 
 def _by_kernels(
@@ -182,11 +189,12 @@ def _by_whitening(
     entropy: bool,
 ) -> Expected:
     narrow = _narrow(kind, parameters, factors)
-    swept = sweep_narrow(points, narrow, sets=sets, entropy=entropy)
+    swept = sweep_narrow(points, narrow, sets=sets, entropy=entropy, products=not kind.is_shared)
     if kind.is_shared:
         first = swept.shifts + swept.counts.unsqueeze(-1) * parameters.means
         moments: Moments = (columns.pack(first, -2), points.scatter.unsqueeze(1))
     else:
+        assert swept.products is not None
         moments = (columns.pack(swept.shifts, -2), columns.pack(swept.products, -3))
     return Expected(swept.counts, moments, swept.evidence, swept.entropy)
 

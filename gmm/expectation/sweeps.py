@@ -15,7 +15,8 @@ from gmm.kernels import JOINT, n_statistics
 from gmm.points import Points
 
 if TYPE_CHECKING:
-    from gmm.kernels.passes import Components, Whitened
+    from gmm.kernels.passes import Components
+    from gmm.kernels.whitened_passes import Whitened
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ class Narrow:
 
     def of_set(self, g: int, center: Tensor) -> "tuple[Whitened, Tensor]":
         """Return a data set's components, and which of the M * K places they are in, (P,)."""
-        from gmm.kernels.passes import Whitened
+        from gmm.kernels.whitened_passes import Whitened
 
         slots, first = _places(self.constants[g] > -torch.inf)
         roots, means, constants = (
@@ -109,24 +110,29 @@ class NarrowSums:
     Attributes:
         counts: Of the responsibilities, (G, M, K).
         shifts: Of x - mu, weighted by them, (G, M, K, D).
-        products: Of the products of its features, (G, M, K, D, D).
+        products: Of the products of its features, (G, M, K, D, D), or None where not asked for.
         evidence: Of log p(x), (G, M).
         entropy: Of r log r, (G, M), or None where it was not asked for.
     """
 
     counts: Tensor
     shifts: Tensor
-    products: Tensor
+    products: Tensor | None
     evidence: Tensor
     entropy: Tensor | None
 
 
 def sweep_narrow(
-    points: Points, narrow: Narrow, *, sets: list[bool], entropy: bool = False
+    points: Points,
+    narrow: Narrow,
+    *,
+    sets: list[bool],
+    entropy: bool = False,
+    products: bool = True,
 ) -> NarrowSums:
     """Take the points of the data sets that are wanted through a pass that keeps all digits."""
     (G, M, K), D = narrow.constants.shape, points.n_features
-    shapes = ((M * K,), (M * K, D), (M * K, D, D))
+    shapes = [(M * K,), (M * K, D), *([(M * K, D, D)] if products else [])]
     sums = [torch.zeros(G, *shape, dtype=torch.float64) for shape in shapes]
     evidence = torch.zeros(2, G, M, dtype=torch.float64)
     made: dict[int, tuple[Whitened, Tensor]] = {}
@@ -136,15 +142,17 @@ def sweep_narrow(
         if g not in made:
             made[g] = narrow.of_set(g, points.center[g])
         components, slots = made[g]
-        *parts, log_p, r_log_r = map(torch.from_numpy, components.sums(x, weights, entropy))
-        for total, part in zip(sums, parts, strict=True):
+        swept = components.sums(x, weights, entropy=entropy, products=products)
+        parts = map(torch.from_numpy, (swept.counts, swept.shifts, swept.products))
+        for total, part in zip(sums, parts, strict=False):  # products may not be asked for
             total[g].index_add_(0, slots, part)
-        evidence[0, g] += log_p
+        evidence[0, g] += torch.from_numpy(swept.evidence)
         if entropy:
-            evidence[1, g] += r_log_r
-    counts, shifts, products = (points.total(t).unflatten(1, (M, K)) for t in sums)
+            evidence[1, g] += torch.from_numpy(swept.entropy)
+    counts, shifts, *of_pairs = (points.total(t).unflatten(1, (M, K)) for t in sums)
     evidence = points.total(evidence)
-    return NarrowSums(counts, shifts, products, evidence[0], evidence[1] if entropy else None)
+    r_log_r = evidence[1] if entropy else None
+    return NarrowSums(counts, shifts, of_pairs[0] if of_pairs else None, evidence[0], r_log_r)
 
 
 def fill_values(

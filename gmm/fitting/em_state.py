@@ -9,7 +9,7 @@ from torch import Tensor
 from gmm.expectation.density import Parameters
 from gmm.expectation.e_step import NEGLIGIBLE, expect
 from gmm.fitting.replay import Glance, Replay
-from gmm.kernels import use_kernels
+from gmm.kernels import LARGE, use_kernels
 from gmm.maximising.m_step import m_step
 from gmm.maximising.prior import NormalInverseWishart
 from gmm.mixtures.mixture import Mixture
@@ -146,7 +146,7 @@ class EMState:
         """Return what takes steps without PyTorch, where it can."""
         floors_eigenvalues = not self.structure.on_diagonal and self.min_variance > 0
         is_plain = isinstance(self.structure, Linear) and self.prior is None
-        is_small = self.structure.on_diagonal or self.points.n_features <= _LARGE
+        is_small = self.structure.on_diagonal or self.points.n_features < LARGE
         is_plain = is_plain and is_small and not floors_eigenvalues and self.points.is_alone
         is_plain = is_plain and not self.points.has_missing
         if not (is_plain and use_kernels(self.points.device)):

@@ -13,6 +13,7 @@ import torch
 __all__ = [
     "EVIDENCE",
     "JOINT",
+    "LARGE",
     "LENGTH",
     "LIKELIEST",
     "NONE",
@@ -33,6 +34,7 @@ NONE, LENGTH, SQUARES, PAIRS = 0, 1, 2, 3
 # component is the likeliest; or numbers of every point.
 SUMS, SUMS_OF_LIKELIEST, JOINT, RESPONSIBILITIES, EVIDENCE, LIKELIEST = 0, 1, 2, 3, 4, 5
 
+LARGE = 384  # features whose products of pairs no pass makes any more
 DEVICES = ("cpu",)  # types of devices that the kernels are for
 
 

@@ -20,7 +20,6 @@ from gmm.kernels import (
 from gmm.kernels.blas import gemm_address
 from gmm.kernels.narrow import sweep
 from gmm.kernels.threads import one_thread_each, parts, run
-from gmm.kernels.whitened import sweep_whitened
 from gmm.kernels.wide import FEATURES, sweep_wide
 
 Array = np.ndarray[Any, Any]
@@ -164,63 +163,6 @@ class _WideComponents:
         into.sums[:, D] += counts
         if self._of.products != NONE:
             into.sums[:, D + 1 :] += squares if len(squares) else lengths[:, None]
-
-
-@dataclass(frozen=True)
-class Whitened:
-    """Components with full covariances, for passes that keep all digits.
-
-    Attributes:
-        roots: Upper triangular U, U U^T = Sigma^-1, (P, D, D).
-        means: Relative to the centre, (P, D).
-        constants: Log joint density at the mean, (P,).
-        first: Where a mixture's components begin, (M + 1,).
-        center: (D,).
-    """
-
-    roots: Array
-    means: Array
-    constants: Array
-    first: Array
-    center: Array
-
-    def sums(
-        self, x: Array, weights: Array | None, entropy: bool
-    ) -> tuple[Array, Array, Array, Array, Array]:
-        """Return counts (P,), sums of x - mu (P, D) and of their products (P, D, D), evidence and
-        entropy, (M,), of points (n, D)."""
-        return self._sweep(x, weights, SUMS, entropy, _NO_VALUES)
-
-    def values(self, x: Array, what: int) -> Array:
-        """Return values of points (n, D): (M, n) for EVIDENCE and LIKELIEST, else (P, n)."""
-        n_rows = len(self.first) - 1 if what in (EVIDENCE, LIKELIEST) else len(self.means)
-        out = np.empty((n_rows, len(x)))
-        self._sweep(x, None, what, False, out)
-        return out
-
-    def _sweep(
-        self, x: Array, weights: Array | None, what: int, entropy: bool, out: Array
-    ) -> tuple[Array, Array, Array, Array, Array]:
-        (P, D), M = self.means.shape, len(self.first) - 1
-        shares = parts(len(x), len(x) * P * D * D)
-        shapes = ((P,), (P, D), (P, D, D), (M,), (M if entropy else 0,))
-        into = [tuple(np.zeros(shape) for shape in shapes) for _ in shares]
-        given = (self.roots, self.means, self.constants, self.first, what)
-        own = _NOTHING if weights is None else weights
-        calls = [
-            partial(
-                sweep_whitened,
-                *(x, own, self.center, *given, *sums, out, gemm_address(True), *rows),
-            )
-            for sums, rows in zip(into, shares, strict=True)
-        ]
-        with one_thread_each():
-            run(calls)
-        for sums in into[1:]:
-            for total, part in zip(into[0], sums, strict=True):
-                total += part
-        counts, shifts, products, evidence, r_log_r = into[0]
-        return counts, shifts, products, evidence, r_log_r
 
 
 def _with_common(parameters: Array) -> Array:

@@ -14,7 +14,7 @@ from gmm.kernels.softmax import settle
 
 _CACHE = 40_000  # numbers that stay in the cache of a core, beside a root
 # A responsibility of less adds nothing to a sum, as a component of fewer points is empty.
-_NOTHING = 1e-28
+NOTHING = 1e-28
 
 
 @compiled
@@ -48,7 +48,7 @@ def sweep_whitened(
         constants: Log joint density of each component at its mean, (P,).
         counts: Sums of the responsibilities, (P,), added to, as the next two.
         shifts: Sums of x - mu weighted by responsibilities, (P, D).
-        products: Sums of the products of its features, (P, D, D).
+        products: Sums of the products of its features, (P, D, D); (0, D, D) where not wanted.
         address: From `gemm_address`, of float64.
         begin: First row.
         end: Row after the last.
@@ -90,14 +90,14 @@ def sweep_whitened(
             for i in range(n):
                 r = joint[p, i]
                 counts[p] += r
-                if r > _NOTHING:
+                if r > NOTHING:
                     root, row, made = np.sqrt(r), plain[i], white[n_near]
                     for d in range(D):
                         difference = row[d] - mean[d]
                         shift[d] += r * difference
                         made[d] = root * difference
                     n_near += 1
-            if n_near:
+            if n_near and products.shape[0]:
                 gemm(
                     *(address, np.int32(NO), np.int32(YES), size, size, np.int32(n_near)),
                     *(white.ctypes.data, size, white.ctypes.data, size),

@@ -85,6 +85,6 @@ def parameters_of(
     means = torch.where(keep.unsqueeze(-1), old.means, means)
     if not kind.is_shared:
         shape = (*keep.shape, *[1] * (covariances.ndim - keep.ndim))
-        covariances = torch.where(keep.view(shape), old.covariances, covariances)
+        torch.where(keep.view(shape), old.covariances, covariances, out=covariances)
     new = replace(old, log_weights=log_weights, means=means, covariances=covariances)
     return new, empty & ~unused

@@ -25,10 +25,11 @@ class Dense(Covariance):
 
     def floor(self, covariances: Tensor, reg_covar: float, min_variance: float) -> Tensor:
         """Add reg_covar to the diagonal, then raise every eigenvalue to min_variance."""
-        eye = torch.eye(covariances.shape[-1], dtype=covariances.dtype, device=covariances.device)
-        covariances = covariances + reg_covar * eye
+        covariances = covariances.clone()
+        covariances.diagonal(dim1=-2, dim2=-1).add_(reg_covar)
         if min_variance == 0:
             return covariances
+        eye = torch.eye(covariances.shape[-1], dtype=covariances.dtype, device=covariances.device)
         finite = torch.where(covariances.isfinite(), covariances, eye)
         values, vectors = torch.linalg.eigh(finite)
         raised = vectors * values.clamp_min(min_variance).unsqueeze(-2) @ vectors.mT
@@ -127,7 +128,7 @@ class Full(Dense, ExponentialFamily):
     ) -> tuple[Tensor, Tensor]:
         shift = columns.unpack(moments[0], dim=-2, fill=0) / counts.unsqueeze(-1)
         second = columns.unpack(moments[1], dim=-3, fill=0) / counts[..., None, None]
-        return means + shift, _without_noise(second, outer(shift))
+        return means + shift, _less(second, shift.unsqueeze(-1), shift.unsqueeze(-2))
 
     def from_variances(self, variances: Tensor) -> Tensor:
         return torch.diag_embed(variances)
@@ -206,7 +207,9 @@ class Tied(Dense, Linear):
         means = columns.unpack(moments[0], dim=-2, fill=0) / counts.unsqueeze(-1)
         shares = (counts / counts.sum(-1, keepdim=True)).unsqueeze(-1)
         total = counts.sum(-1)[..., None, None]
-        return means, _without_noise(moments[1] / total, means.mT @ (shares * means))
+        square_of_mean = means.mT @ (shares * means)
+        one = torch.ones((), dtype=means.dtype, device=means.device)
+        return means, _less(moments[1] / total, square_of_mean, one)
 
     def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
         broken = super().is_singular(covariances, factors, K)
@@ -253,8 +256,10 @@ def outer(v: Tensor) -> Tensor:
     return v.unsqueeze(-1) * v.unsqueeze(-2)
 
 
-def _without_noise(second: Tensor, square_of_mean: Tensor) -> Tensor:
-    """Return second - square_of_mean, with zero rows and columns where only rounding is left."""
-    covariances = second - square_of_mean
-    left = covariances.diagonal(dim1=-2, dim2=-1) > NOISE * second.diagonal(dim1=-2, dim2=-1)
-    return covariances.masked_fill(~(left.unsqueeze(-1) & left.unsqueeze(-2)), 0)
+def _less(second: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return second - a b, in place, with zero rows and columns where only rounding is left."""
+    noise = NOISE * second.diagonal(dim1=-2, dim2=-1)
+    covariances = second.addcmul_(a, b, value=-1)
+    is_noise = ~(covariances.diagonal(dim1=-2, dim2=-1) > noise)
+    covariances.masked_fill_(is_noise.unsqueeze(-1), 0)
+    return covariances.masked_fill_(is_noise.unsqueeze(-2), 0)

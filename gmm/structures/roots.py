@@ -3,8 +3,11 @@
 import torch
 from torch import Tensor
 
-# Features of the largest matrices that a GPU factors as they are.
+from gmm.kernels import use_kernels
+
+# Features of the largest matrices that a GPU factors as they are, and a CPU by PyTorch.
 _SMALL = 256
+_SMALL_ON_CPU = 96
 # And of those that are left when larger ones are taken apart: PyTorch takes up to 64 all at once.
 _TINY = 48
 # Matrices at once from which on it pays to take larger ones apart.
@@ -25,7 +28,10 @@ def log_det(factors: Tensor) -> Tensor:
 def inverse_root(covariances: Tensor) -> Tensor:
     """Return the inverses of the Cholesky factors, (..., D, D); NaN where there are none."""
     n, D = covariances.shape[:-2].numel(), covariances.shape[-1]
-    if covariances.is_cpu or D <= _SMALL or n < _SEVERAL:
+    if use_kernels(covariances.device):
+        is_large = D > _SMALL_ON_CPU and n > 1 and covariances.dtype == torch.float64
+        return (_side_by_side if is_large else _of_whole)(covariances)
+    if D <= _SMALL or n < _SEVERAL:
         return _of_whole(covariances)
     return _by_halves(covariances)
 
@@ -36,6 +42,15 @@ def _of_whole(covariances: Tensor) -> Tensor:
     eye = torch.eye(L.shape[-1], dtype=L.dtype, device=L.device)
     inverse: Tensor = torch.linalg.solve_triangular(L, eye.expand_as(L), upper=False)
     return inverse
+
+
+def _side_by_side(covariances: Tensor) -> Tensor:
+    """Give a matrix at a time to each core."""
+    from gmm.kernels.lapack import invert_roots
+
+    made = torch.empty_like(covariances, memory_format=torch.contiguous_format).copy_(covariances)
+    invert_roots(made.flatten(0, -3).numpy(), torch.get_num_threads())
+    return made.mT
 
 
 def _by_halves(covariances: Tensor) -> Tensor:

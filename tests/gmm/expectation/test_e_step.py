@@ -62,7 +62,7 @@ def test_a_fit_in_memory_equals_one_from_batches(D, name, way):
     start = gmm.make_start(x, 4, gmm.Start("random_from_data"), covariance_type=name)[0]
     within = gmm.fit_em(x, start, max_iter=30, tol=0, reg_covar=1e-3)
     afresh = gmm.fit_em(_Batches(x), start, max_iter=30, tol=0, reg_covar=1e-3)
-    torch.testing.assert_close(within.log_likelihood, afresh.log_likelihood, rtol=1e-7, atol=0)
+    torch.testing.assert_close(within.log_likelihood, afresh.log_likelihood, rtol=2e-6, atol=0)
     for a, b in zip(within.mixture.tensors(), afresh.mixture.tensors(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 

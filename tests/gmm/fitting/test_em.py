@@ -7,6 +7,7 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import MultivariateNormal
 
 import gmm
+from gmm.kernels import LARGE
 
 pytestmark = pytest.mark.filterwarnings(
     # scikit-learn's, where a given number of its steps is compared with ours.
@@ -63,6 +64,15 @@ def test_em_steps_equal_those_of_scikit_learn(name, steps, chunk_size):
         chunk_size=chunk_size,
     )
     assert_like_sklearn(fit, sklearn_fit(x, p, name, steps))
+
+
+@pytest.mark.parametrize("name", ["full", "tied"])
+def test_steps_of_many_features_equal_those_of_scikit_learn(name):
+    x = blobs(700, LARGE)
+    p = parameters(x, 2, name)
+    options = {"max_iter": 3, "tol": 0, "reg_covar": 0.1}
+    fit = gmm.fit_em(torch.from_numpy(x), mixture_of(p, name), **options)
+    assert_like_sklearn(fit, sklearn_fit(x, p, name, 3, 0.1))
 
 
 def padded_start(many, name, K):
