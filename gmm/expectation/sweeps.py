@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gmm.kernels import JOINT, n_statistics
+from gmm.kernels import JOINT, LIKELIEST, NONE, n_statistics
 from gmm.points import Points
 
 if TYPE_CHECKING:
@@ -153,6 +153,39 @@ def sweep_narrow(
     evidence = points.total(evidence)
     r_log_r = evidence[1] if entropy else None
     return NarrowSums(counts, shifts, of_pairs[0] if of_pairs else None, evidence[0], r_log_r)
+
+
+def sums_of_likeliest(
+    points: Points, natural: Tensor, means: Tensor, used: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return sums over points, each in its likeliest component, about means, of many features.
+
+    Args:
+        points: The data sets, on the CPU.
+        natural: Parameters of x and 1 by which a component is the likeliest, (G, M, K, D + 1).
+        means: (G, M, K, D).
+        used: Which components there are, (G, M, K).
+
+    Returns:
+        Counts (G, M, K), and, weighted by them, sums of x - mu, (G, M, K, D), and of the products
+        of its features, (G, M, K, D, D).
+    """
+    from gmm.kernels.whitened_passes import sums_of_labels
+
+    (G, M, K), D = used.shape, points.n_features
+    shapes = ((M * K,), (M * K, D), (M * K, D, D))
+    sums = [torch.zeros(G, *shape, dtype=torch.float64) for shape in shapes]
+    for g, x, weights in points.arrays():
+        center = points.center[g]
+        components, slots = _components(NONE, natural[g], used[g], center)
+        about = means[g].flatten(0, 1).index_select(0, slots).contiguous().numpy()
+        labels, first = components.values(x, LIKELIEST), components.first
+        swept = sums_of_labels(x, weights, labels, first, center.double().numpy(), about)
+        parts = (swept.counts, swept.shifts, swept.products)
+        for total, part in zip(sums, map(torch.from_numpy, parts), strict=True):
+            total[g].index_add_(0, slots, part)
+    counts, shifts, products = (points.total(t).unflatten(1, (M, K)) for t in sums)
+    return counts, shifts, products
 
 
 def fill_values(

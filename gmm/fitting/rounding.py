@@ -69,9 +69,10 @@ def precisions_of(mixture: Mixture) -> tuple[Tensor | None, Tensor | None]:
         roots, is_noise = precisions.sqrt(), torch.zeros((), dtype=torch.bool)
     else:
         roots, _ = whitening(covariances)
-        precisions = roots @ roots.mT
+        rounded = roots.to(dtype)
+        precisions = rounded @ rounded.mT
         # The variance of a feature over what is left of it when the features before it are known.
-        share = (roots.square() * covariances).diagonal(0, -2, -1)
+        share = roots.diagonal(0, -2, -1).square() * covariances.diagonal(0, -2, -1)
         is_noise = (share > 1 / torch.finfo(dtype).eps).any()
     found = precisions.to(dtype)
     if is_noise or not found.isfinite().all():

@@ -32,8 +32,8 @@ def log_joint(x, start, center, roots, means, constants, made, joint, address, b
         end: Row after the last.
     """
     (P, D), n = means.shape, end - begin
-    white = np.empty((n, min(_TILE, D)))
-    size, width = np.int32(D), np.int32(white.shape[1])
+    white = np.empty((min(_TILE, D), n))
+    size, many = np.int32(D), np.int32(n)
     for p in range(P):
         mean, length = means[p], joint[p]
         for i in range(n):
@@ -44,15 +44,13 @@ def log_joint(x, start, center, roots, means, constants, made, joint, address, b
         for left in range(0, D, _TILE):
             right = min(D, left + _TILE)
             gemm(
-                *(address, np.int32(NO), np.int32(NO), np.int32(right - left), np.int32(n)),
-                *(np.int32(right), roots[p].ctypes.data + 8 * left, size),
-                *(made[begin:].ctypes.data, size, 0.0, white.ctypes.data, width),
+                *(address, np.int32(YES), np.int32(YES), many, np.int32(right - left)),
+                *(np.int32(right), made[begin:].ctypes.data, size),
+                *(roots[p].ctypes.data + 8 * left, size, 0.0, white.ctypes.data, many),
             )
-            for i in range(n):
-                added = 0.0
-                for d in range(right - left):
-                    added += white[i, d] * white[i, d]
-                length[i] -= 0.5 * added
+            for d in range(right - left):
+                for i in range(n):
+                    length[i] -= 0.5 * (white[d, i] * white[d, i])
 
 
 @compiled
@@ -76,7 +74,7 @@ def scale(x, start, center, mean, rows, roots, made, begin, end):
 
 @compiled
 def add_products(made, roots, shift, products, address, begin, end):
-    """Add sums over points to some columns of a component's upper triangle.
+    """Add sums over points to some rows of a component's lower triangle.
 
     Args:
         made: From `scale`, (n, D) or larger.
@@ -84,10 +82,11 @@ def add_products(made, roots, shift, products, address, begin, end):
         shift: Sums of x - mu weighted by responsibilities, (D,).
         products: Sums of the products of its features, (D, D).
         address: From `gemm_address`, of float64.
-        begin: First column.
-        end: Column after the last.
+        begin: First row.
+        end: Row after the last.
     """
-    n, size = roots.shape[0], np.int32(made.shape[1])
+    n, D = roots.shape[0], made.shape[1]
+    size = np.int32(D)
     for i in range(n):
         root, row = roots[i], made[i]
         for d in range(begin, end):
@@ -95,15 +94,15 @@ def add_products(made, roots, shift, products, address, begin, end):
     for left in range(begin, end, _TILE):
         right = min(end, left + _TILE)
         gemm(
-            *(address, np.int32(NO), np.int32(YES), np.int32(right - left), np.int32(right)),
-            *(np.int32(n), made.ctypes.data + 8 * left, size, made.ctypes.data, size),
-            *(1.0, products.ctypes.data + 8 * left, size),
+            *(address, np.int32(NO), np.int32(YES), np.int32(right), np.int32(right - left)),
+            *(np.int32(n), made.ctypes.data, size, made.ctypes.data + 8 * left, size),
+            *(1.0, products.ctypes.data + 8 * left * D, size),
         )
 
 
 @compiled
 def mirror(products):
-    """Set the lower triangles of (P, D, D) to the upper ones."""
+    """Set the upper triangles of (P, D, D) to the lower ones."""
     D = products.shape[1]
     for p in range(products.shape[0]):
         square = products[p]
@@ -111,4 +110,4 @@ def mirror(products):
             for left in range(0, top + 1, _TILE):
                 for d in range(top, min(D, top + _TILE)):
                     for e in range(left, min(d, left + _TILE)):
-                        square[d, e] = square[e, d]
+                        square[e, d] = square[d, e]

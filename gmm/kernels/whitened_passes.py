@@ -129,7 +129,8 @@ class Whitened:
                 for own, more in zip(sums, part, strict=True):
                     own += more
             if what == SUMS:
-                self._add(x, start, np.concatenate(joints, 1), made, total)
+                resp = np.concatenate(joints, 1)
+                _add(x, start, resp, self.center, self.means, made, total)
         mirror(total.products)
 
     def _settle(
@@ -158,28 +159,79 @@ class Whitened:
             *(room, room[0].view(np.int64), out),
         )
 
-    def _add(self, x: Array, start: int, resp: Array, made: Array, total: ExactSums) -> None:
-        """Add points under responsibilities (P, n), component by component."""
-        D = made.shape[1]
-        for p, of_component in enumerate(resp):
-            total.counts[p] += of_component.sum()
-            rows = np.flatnonzero(of_component > NOTHING)
-            roots = np.sqrt(of_component[rows])
-            given = (x, start, self.center, self.means[p], rows, roots, made)
-            run([partial(scale, *given, *part) for part in parts(len(rows), len(rows) * D)])
-            if len(total.products) == 0:
-                total.shifts[p] += roots @ made[: len(rows)]
-                continue
-            sums = (made, roots, total.shifts[p], total.products[p], gemm_address(True))
-            columns = _of_triangle(D, len(parts(D, len(rows) * D * D)))
-            run([partial(add_products, *sums, *some) for some in columns])
-
     def _nothing(self, products: bool, entropy: bool) -> ExactSums:
         (P, D), M = self.means.shape, len(self.first) - 1
-        shapes = ((P,), (P, D), (P if products else 0, D, D), (M,), (M if entropy else 0,))
-        return ExactSums(*(np.zeros(shape) for shape in shapes))
+        return _zeros(P, D, M, M if entropy else 0, products)
+
+
+def sums_of_labels(
+    x: Array, weights: Array | None, labels: Array, first: Array, center: Array, means: Array
+) -> ExactSums:
+    """Return the sums, without evidence, where points belong to one component of each mixture.
+
+    Args:
+        x: Points of many features, (n, D).
+        weights: (n,) or None.
+        labels: Which of a mixture's components, (M, n).
+        first: See `Whitened`, as for the rest.
+        center: (D,).
+        means: (P, D).
+    """
+    P, D = means.shape
+    total, n_rows = _zeros(P, D, 0, 0, True), min(len(x), max(1, _ROOM // D))
+    made = np.empty((n_rows, D))
+    mixture = np.repeat(np.arange(len(labels)), np.diff(first))
+    slot = np.arange(P) - first[mixture]
+    with one_thread_each():
+        for start in range(0, len(x), n_rows):
+            rows = slice(start, start + n_rows)
+            resp = (labels[mixture, rows] == slot[:, None]).astype(np.float64)
+            resp = resp if weights is None else resp * weights[rows]
+            _add(x, start, resp, center, means, made, total)
+    mirror(total.products)
+    return total
+
+
+def _zeros(P: int, D: int, M: int, n_entropies: int, products: bool) -> ExactSums:
+    shapes = ((P,), (P, D), (P if products else 0, D, D), (M,), (n_entropies,))
+    return ExactSums(*(np.zeros(shape) for shape in shapes))
+
+
+def _add(
+    x: Array,
+    start: int,
+    resp: Array,
+    center: Array,
+    means: Array,
+    made: Array,
+    total: ExactSums,
+) -> None:
+    """Add points from a row on, under responsibilities (P, n), component by component.
+
+    Args:
+        x: All points.
+        start: The first of the n points.
+        resp: (P, n).
+        center: What means are relative to, (D,).
+        means: What sums are about, (P, D).
+        made: Room, (n, D) or larger.
+        total: Added to; of its products, the lower triangles.
+    """
+    D = made.shape[1]
+    for p, of_component in enumerate(resp):
+        total.counts[p] += of_component.sum()
+        rows = np.flatnonzero(of_component > NOTHING)
+        roots = np.sqrt(of_component[rows])
+        given = (x, start, center, means[p], rows, roots, made)
+        run([partial(scale, *given, *part) for part in parts(len(rows), len(rows) * D)])
+        if len(total.products) == 0:
+            total.shifts[p] += roots @ made[: len(rows)]
+            continue
+        sums = (made, roots, total.shifts[p], total.products[p], gemm_address(True))
+        of_triangle = _of_triangle(D, len(parts(D, len(rows) * D * D)))
+        run([partial(add_products, *sums, *some) for some in of_triangle])
 
 
 def _of_triangle(D: int, n_parts: int) -> Sequence[tuple[int, int]]:
-    """Return ranges of columns of a triangle, whose areas are the same."""
+    """Return ranges of rows of a triangle, whose areas are the same."""
     return list(pairwise(round(D * (i / n_parts) ** 0.5) for i in range(n_parts + 1)))

@@ -10,8 +10,8 @@ from torch import Tensor
 from gmm.expectation.density import Parameters
 from gmm.expectation.e_step import sum_up
 from gmm.expectation.observed import check_missing, observed_of
-from gmm.expectation.sweeps import sweep_sets
-from gmm.kernels import use_kernels
+from gmm.expectation.sweeps import sums_of_likeliest, sweep_sets
+from gmm.kernels import LARGE, PAIRS, use_kernels
 from gmm.maximising.conjugate import ConjugatePrior
 from gmm.maximising.given import given_means, given_precisions, given_weights
 from gmm.maximising.m_step import m_step
@@ -288,6 +288,9 @@ def sums_of_nearest(
     if points.has_missing:
         return _sums_of_filled(points, means, used, kind)
     if use_kernels(points.device) and isinstance(kind, Linear):
+        if kind.products == PAIRS and points.n_features >= LARGE:
+            counts, *moments_of_each = sums_of_likeliest(points, of_distance(means), means, used)
+            return counts, tuple(moment.flatten(1, 2) for moment in moments_of_each)
         n_products = kind.n_statistics(points.n_features) - points.n_features - 1
         natural = torch.nn.functional.pad(of_distance(means), (0, n_products))
         swept = sweep_sets(points, kind.products, natural, used, likeliest=True)

@@ -98,3 +98,22 @@ def test_the_number_of_threads_changes_nothing_but_rounding(case, n_threads, mon
     for own, other in zip(vars(swept).values(), vars(expected).values(), strict=True):
         np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-10)
     np.testing.assert_allclose(components.values(x, JOINT), joint, rtol=1e-9)
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_sums_of_labels_are_those_of_numpy(case, is_weighted):
+    x, components, _ = case
+    rng = np.random.default_rng(4)
+    weights = rng.uniform(0, 2, len(x)) if is_weighted else None
+    labels = np.stack([rng.integers(0, b - a, len(x)) for a, b in pairwise(FIRST)])
+    about = (components.first, components.center, components.means)
+    swept = whitened_passes.sums_of_labels(x, weights, labels, *about)
+    one_hot = [np.eye(b - a)[:, own] for (a, b), own in zip(pairwise(FIRST), labels, strict=True)]
+    share = np.concatenate(one_hot)
+    share = share if weights is None else share * weights
+    far = x - components.center - components.means[:, None]
+    close = {"rtol": 1e-9, "atol": 1e-9}
+    np.testing.assert_allclose(swept.counts, share.sum(1), **close)
+    np.testing.assert_allclose(swept.shifts, np.einsum("pn,pnd->pd", share, far), **close)
+    products = np.einsum("pn,pnd,pne->pde", share, far, far, optimize=True)
+    np.testing.assert_allclose(swept.products, products, **close)

@@ -4,6 +4,7 @@ import torch
 from oracles import STRUCTURES, blobs, matrices
 
 import gmm
+from gmm.kernels import LARGE
 
 STARTS = ["random", "kmeans", "k-means++", "random_from_data"]
 
@@ -48,8 +49,9 @@ def test_the_kmeans_start_takes_five_lloyd_iterations_from_random_points():
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
-def test_without_rand_const_covariances_are_those_of_the_nearest_points(name):
-    x = np.concatenate([blobs(40, 3, K=1, seed=1), blobs(60, 3, K=1, seed=2) + 40])
+@pytest.mark.parametrize("D", [3, LARGE])
+def test_without_rand_const_covariances_are_those_of_the_nearest_points(name, D):
+    x = np.concatenate([blobs(40, D, K=1, seed=1), blobs(60, D, K=1, seed=2) + 40])
     points = torch.from_numpy(x)
     start = gmm.make_start(
         points, 2, gmm.Start("k-means++"), covariance_type=name, generator=generator()
@@ -61,10 +63,10 @@ def test_without_rand_const_covariances_are_those_of_the_nearest_points(name):
         "full": each,
         "tied": [0.4 * each[0] + 0.6 * each[1]] * 2,
         "diag": [np.diag(np.diag(c)) for c in each],
-        "spherical": [np.trace(c) / 3 * np.eye(3) for c in each],
+        "spherical": [np.trace(c) / D * np.eye(D) for c in each],
     }[name]
-    made = matrices(start.covariances.numpy(), name, 2, 3)[order]
-    np.testing.assert_allclose(made, expected, atol=1e-9)
+    made = matrices(start.covariances.numpy(), name, 2, D)[order]
+    np.testing.assert_allclose(made, expected, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("init", ["k-means++", "random_from_data"])
