@@ -62,6 +62,8 @@ class Compilation:
         self._is_open = False
         if not may_pay:
             return None
+        if self.training.native is not None:
+            return "steps are loops that are compiled already" if self.wanted else None
         begin = time.perf_counter()
         training = self.training
         try:

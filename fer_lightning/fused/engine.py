@@ -10,6 +10,7 @@ from torch import Tensor
 from fer_lightning.data import EVALUATION_BATCH, FaceSplits, epoch_order
 from fer_lightning.fused.gradients import Shares, gradients
 from fer_lightning.fused.graphs import Bundles, Graph
+from fer_lightning.fused.native_epochs import native_epochs
 from fer_lightning.fused.optimizers import stacked
 from fer_lightning.fused.side_by_side import Minibatch, SideBySide, gathered
 from fer_lightning.fused.stacking import Network, StackedNetwork, cross_entropies
@@ -71,6 +72,7 @@ class FusedTraining:
         bundles: These graphs.
         train: The training faces in the order of an epoch.
         val: The validation faces.
+        native: What trains epochs of few faces a step on a CPU, or None.
     """
 
     def __init__(self, members: Sequence[Member], batch_size: int) -> None:
@@ -88,6 +90,7 @@ class FusedTraining:
         self.val = SideBySide([member.splits.val for member in self.orders], self.n_shared)
         self.val.arrange([torch.arange(n) for n in self.val.lengths])
         self._minibatches = self.train.minibatches(batch_size)
+        self.native = native_epochs(self.network, self.optimizer, self.train, batch_size)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -111,6 +114,8 @@ class FusedTraining:
     def train_steps(self, epoch: int) -> list[Tensor]:
         """Train for an epoch without waiting for the device; return all logits, (M, B, 7) each."""
         self.arrange(epoch)
+        if self.native is not None:
+            return [self.native()]
         if self.in_graphs:
             return self.bundles(self.train, self.batch_size)
         return [self.step(minibatch) for minibatch in self._minibatches]

@@ -59,6 +59,10 @@ class StackedOptimizer(ABC):
         self._at.add_(1).clamp_(max=len(self._rates) - 1)
         return rates
 
+    def rates_of_epoch(self, n_steps: int) -> Tensor:
+        """Return the learning rates of the epoch that begins, (steps, M)."""
+        return self.column("lr").expand(n_steps, -1) if self._rates is None else self._rates
+
     @abstractmethod
     def step(self, chunks: list[Tensor], gradients: list[Tensor]) -> None:
         """Take a step with every model; the gradients, in chunks as well, are overwritten."""

@@ -7,11 +7,17 @@ import torch
 
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.errors import InputError
-from fer_lightning.fused import compiling
+from fer_lightning.fused import compiling, native_epochs
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.optimizers import SGD
+
+
+@pytest.fixture(autouse=True)
+def products(monkeypatch):
+    """Leave steps of few faces to products of tensors, too."""
+    monkeypatch.setattr(native_epochs, "FEW_FACES", 0)
 
 
 def training(n_models: int = 2, device: str = "cpu") -> FusedTraining:
@@ -94,3 +100,12 @@ def test_compiled_steps_give_the_same_curves_and_weights():
             assert compiled.compiled is not None
     for p, q in zip(plain.tensors(), compiled.tensors(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-11, atol=1e-13)
+
+
+def test_loops_that_are_compiled_are_not_compiled_again(monkeypatch):
+    monkeypatch.setattr(native_epochs, "FEW_FACES", 4)
+    fused = training()
+    assert Compilation(fused, None).consider(1000) is None
+    told = Compilation(fused, True).consider(1000)
+    assert told == "steps are loops that are compiled already"
+    assert fused.compiled is None

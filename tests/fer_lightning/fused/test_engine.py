@@ -7,12 +7,23 @@ import torch.nn.functional as F
 
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.minibatches import epoch_order
+from fer_lightning.fused import native_epochs
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.optimizers import SGD, AdamW
 
 EPOCHS, BATCH = 5, 8
+
+
+@pytest.fixture(autouse=True, params=["products"])
+def way(request, monkeypatch):
+    """Train by products of tensors, or, where a test asks for both, by compiled loops, too."""
+    if request.param == "products":
+        monkeypatch.setattr(native_epochs, "FEW_FACES", 0)
+
+
+BOTH = pytest.mark.parametrize("way", ["products", "loops"], indirect=True)
 
 
 def faces(n: int, seed: int) -> Faces:
@@ -90,6 +101,7 @@ def test_two_orders_of_two_models_train_as_alone(network):
     assert_as_alone(members, rtol=1e-9)
 
 
+@BOTH
 @pytest.mark.parametrize("optimizers", [SGDS, ADAMS], ids=["sgd", "adamw"])
 def test_folds_of_other_sizes_train_as_alone(optimizers):
     # 32 faces make four steps, 33 five; the last of 30 is short
@@ -98,6 +110,7 @@ def test_folds_of_other_sizes_train_as_alone(optimizers):
     assert_as_alone(members, rtol=1e-9)
 
 
+@BOTH
 def test_models_that_stand_in_no_rectangle_train_as_alone():
     shared = splits(30)
     members = [member(MLP, SGDS[1], shared, seed=seed) for seed in (0, 0, 1)]
@@ -112,6 +125,7 @@ def test_float32_stays_within_1e_4(network):
     assert_as_alone(members, rtol=1e-4)
 
 
+@BOTH
 def test_a_model_that_diverges_leaves_its_neighbours_alone():
     shared = splits(30)
     wild = member(MLP, SGD(1e300), shared)
