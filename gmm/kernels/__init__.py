@@ -2,10 +2,10 @@
 
 In come arrays of points and the natural parameters of components, out go sums over the points or
 values for each, from one pass that keeps nothing of a point: see `passes.Components`. `narrow` is
-that pass for up to hundreds of features, `wide` for thousands without correlations. With all digits,
-and for full covariances of many features, points are whitened: see `whitened_passes`, `whitened` and
-`large`. `softmax` is what all do in between, `blas`, `lapack` and `threads` are what they run on.
-numba is imported with the first pass.
+that pass for up to hundreds of features, `wide` for thousands without correlations. To keep all
+digits, and for full covariances of many features, points are whitened: see `whitened_passes`, with
+`whitened` and `large`. `softmax` is what all do in between, `blas`, `lapack` and `threads` are what
+they run on. numba is imported with the first pass.
 """
 
 from contextlib import AbstractContextManager, nullcontext
