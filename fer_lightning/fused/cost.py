@@ -53,7 +53,7 @@ def _passed_on(network: nn.Module, side: int) -> int:
     return total
 
 
-_MODELS, _STEPS, _TRIES, _SECONDS = 8, 4, 3, 1.0
+_MODELS, _STEPS, _FACES, _TRIES, _SECONDS = 8, 4, 64, 3, 1.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def fused_cost(
     noise: dict[tuple[int, int], FaceSplits] = {}
     few = []
     for member in members[:_MODELS]:
-        faces = noise.setdefault(member.order, _noise(_STEPS * batch_size, member))
+        n_faces = max(_STEPS * batch_size, _FACES)
+        faces = noise.setdefault(member.order, _noise(n_faces, member))
         few.append(Member(copy.deepcopy(member.network), member.optimizer, faces, member.seed))
     training = FusedTraining(few, batch_size)
     training.use_graphs = True
@@ -108,11 +109,12 @@ def fused_cost(
 def _each_by_itself(members: Sequence[Member], batch_size: int) -> Callable[[], None]:
     """Return a function that trains each model for an epoch as a run of its own does.
 
-    That is with CUDA graphs on a GPU; elsewhere a plain loop stands for Lightning's.
+    That is with CUDA graphs on a GPU and in compiled loops on few faces; elsewhere a plain loop
+    stands for Lightning's.
     """
-    if not members[0].splits.train.labels.is_cuda:
-        return lambda: _train_each(members, batch_size)
     trainings = [FusedTraining([member], batch_size) for member in members]
+    if trainings[0].native is None and not members[0].splits.train.labels.is_cuda:
+        return lambda: _train_each(members, batch_size)
     for training in trainings:
         training.use_graphs = True
 

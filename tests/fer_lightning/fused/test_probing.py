@@ -3,19 +3,23 @@ import time
 import torch
 
 from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.fused import cost as probing, engine
+from fer_lightning.fused import cost as probing, engine, native_epochs
 from fer_lightning.fused.cost import fused_cost
 from fer_lightning.fused.engine import Member
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.optimizers import SGD
 
 
-def test_the_cost_is_the_time_of_all_over_that_of_each(monkeypatch):
+def four_members():
     images = torch.zeros(8, 1, 48, 48, dtype=torch.uint8)
     index = torch.arange(8)
     faces = Faces(images, index % 7, index, index)
     shared = FaceSplits(faces, faces, faces)
-    members = [Member(MLP((4,)), SGD(0.1), shared, seed=0) for _ in range(4)]
+    return [Member(MLP((4,)), SGD(0.1), shared, seed=0) for _ in range(4)]
+
+
+def test_the_cost_is_the_time_of_all_over_that_of_each(monkeypatch):
+    members = four_members()
     weights = [m.network.layers[1].weight.detach().clone() for m in members]
 
     train_each = probing._train_each
@@ -30,8 +34,23 @@ def test_the_cost_is_the_time_of_all_over_that_of_each(monkeypatch):
 
     monkeypatch.setattr(engine.FusedTraining, "train_epoch", together)
     monkeypatch.setattr(probing, "_train_each", slow)
-    cost = fused_cost(members, 8, threads=[2, 1], alone=1)
+    cost = fused_cost(members, 32, threads=[2, 1], alone=1)
     assert 1.0 < cost.share < 1.3  # 0.5 / 0.4
     assert cost.threads == 2
     for member, weight in zip(members, weights, strict=True):
         assert (member.network.layers[1].weight == weight).all()
+
+
+def test_models_of_few_faces_are_trained_each_by_the_loops_that_train_all(monkeypatch):
+    monkeypatch.setattr(probing, "_SECONDS", 0)
+    monkeypatch.setattr(probing, "_train_each", None)
+    sizes = []
+    train = native_epochs.NativeEpochs.__call__
+
+    def counted(self):
+        sizes.append(len(self._network))
+        return train(self)
+
+    monkeypatch.setattr(native_epochs.NativeEpochs, "__call__", counted)
+    fused_cost(four_members(), 1, threads=[1], alone=1)
+    assert set(sizes) == {1, 4}
