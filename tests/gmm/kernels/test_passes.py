@@ -27,13 +27,13 @@ PRODUCTS = {"none": NONE, "length": LENGTH, "squares": SQUARES, "pairs": PAIRS}
 
 def statistics(x, products):
     D = x.shape[1]
-    parts = {
-        NONE: [],
-        LENGTH: [(x**2).sum(1, keepdims=True)],
-        SQUARES: [x**2],
-        PAIRS: [x[:, [i]] * x[:, [j]] for i in range(D) for j in range(i, D)],
+    made = {
+        NONE: lambda: [],
+        LENGTH: lambda: [(x**2).sum(1, keepdims=True)],
+        SQUARES: lambda: [x**2],
+        PAIRS: lambda: [x[:, [i]] * x[:, [j]] for i in range(D) for j in range(i, D)],
     }[products]
-    return np.concatenate([x, np.ones((len(x), 1)), *parts], 1)
+    return np.concatenate([x, np.ones((len(x), 1)), *made()], 1)
 
 
 def case(products, D, N, dtype=np.float64):
