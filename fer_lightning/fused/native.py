@@ -71,7 +71,7 @@ def train_epoch(
             widths, rest, rest_velocity, units, d, d_before, n, rates[step], mu, wd, ahead, room
         )
         old, new = new, old
-        n_old, n = n, min(B, T - start - B)
+        n_old, n = n, max(0, min(B, T - start - B))
         if n > 0:
             _look(pixels, rows, start + B, n, new)
         _first_layer(
@@ -112,20 +112,14 @@ def _first_layer(w, velocity, d, old, n_old, new, n_new, z, rate, mu, wd, ahead,
             if n_old:
                 g[:] = 0
                 for b in range(0, n_old - 3, 4):
-                    of_first, of_second = old[b, left:right], old[b + 1, left:right]
-                    of_third, of_fourth = old[b + 2, left:right], old[b + 3, left:right]
-                    _add_four(
-                        *(g, d[b, j], d[b + 1, j], d[b + 2, j], d[b + 3, j]),
-                        *(of_first, of_second, of_third, of_fourth),
-                    )
+                    of_each = (d[b, j], d[b + 1, j], d[b + 2, j], d[b + 3, j])
+                    _add_four(g, *of_each, *_four(old, b, left, right))
                 for b in range(n_old - n_old % 4, n_old):
                     _add_one(g, d[b, j], old[b, left:right])
                 of_row = velocity[j, left:right] if velocity.shape[0] else room[:0]
                 _update(row, of_row, g, rate, mu, wd, ahead)
             for b in range(0, n_new - 3, 4):
-                of_first, of_second = new[b, left:right], new[b + 1, left:right]
-                of_third, of_fourth = new[b + 2, left:right], new[b + 3, left:right]
-                found = _dot_four(row, of_first, of_second, of_third, of_fourth)
+                found = _dot_four(row, *_four(new, b, left, right))
                 for i in range(4):
                     z[b + i, j] += found[i]
             for b in range(n_new - n_new % 4, n_new):
@@ -165,6 +159,11 @@ def _ahead(w, velocity, a, old, new, rate, mu, wd):
         w[i] = x
         total += x * new[i]
     return total
+
+
+@_compiled
+def _four(x, b, left, right):
+    return x[b, left:right], x[b + 1, left:right], x[b + 2, left:right], x[b + 3, left:right]
 
 
 @_compiled

@@ -68,7 +68,7 @@ def expect(
         return _completed(points, completion(parameters, columns), sets, entropy)
     kind = structure(parameters.covariance_type)
     if use_kernels(points.device) and isinstance(kind, Linear):
-        by = _by_kernels if _is_exact(kind, points, factors) else _by_whitening
+        by = _by_kernels if _takes_statistics(kind, points, factors) else _by_whitening
         return by(kind, points, parameters, factors, columns, sets, entropy)
     return _by_blocks(points, parameters, factors, columns, sets, entropy)
 
@@ -90,7 +90,7 @@ def values_of(points: Points, parameters: Parameters, what: int, dtype: torch.dt
         return out
     factors = kind.factor(parameters.covariances)
     if use_kernels(points.device) and isinstance(kind, Linear):
-        if kind.is_whole and _is_exact(kind, points, factors):
+        if kind.is_whole and _takes_statistics(kind, points, factors):
             natural = kind.natural(parameters.log_weights, parameters.means, factors)
             used = parameters.log_weights > -torch.inf
             fill_values(points, kind.products, natural, used, what, out)
@@ -137,8 +137,8 @@ _VALUES: dict[int, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _is_exact(kind: Linear, points: Points, factors: Tensor) -> bool:
-    """Return whether log densities may, and should, be taken as sums of terms that nearly cancel.
+def _takes_statistics(kind: Linear, points: Points, factors: Tensor) -> bool:
+    """Return whether log densities are to be taken as sums of statistics, terms that nearly cancel.
 
     Where components are narrow and far from the centre of the points, terms are far larger than
     their sum, and leave their rounding to it. Of many features, the products of all pairs would

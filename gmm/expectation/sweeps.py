@@ -16,7 +16,7 @@ from gmm.points import Points
 
 if TYPE_CHECKING:
     from gmm.kernels.passes import Components
-    from gmm.kernels.whitened_passes import Whitened
+    from gmm.kernels.whitened_passes import ExactSums, Whitened
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +143,7 @@ def sweep_narrow(
             made[g] = narrow.of_set(g, points.center[g])
         components, slots = made[g]
         swept = components.sums(x, weights, entropy=entropy, products=products)
-        parts = map(torch.from_numpy, (swept.counts, swept.shifts, swept.products))
-        for total, part in zip(sums, parts, strict=False):  # products may not be asked for
-            total[g].index_add_(0, slots, part)
+        _add_up(sums, g, slots, swept)
         evidence[0, g] += torch.from_numpy(swept.evidence)
         if entropy:
             evidence[1, g] += torch.from_numpy(swept.entropy)
@@ -153,6 +151,13 @@ def sweep_narrow(
     evidence = points.total(evidence)
     r_log_r = evidence[1] if entropy else None
     return NarrowSums(counts, shifts, of_pairs[0] if of_pairs else None, evidence[0], r_log_r)
+
+
+def _add_up(sums: list[Tensor], g: int, slots: Tensor, swept: "ExactSums") -> None:
+    """Add counts, shifts and, where they are among the sums, products to a data set's."""
+    parts = map(torch.from_numpy, (swept.counts, swept.shifts, swept.products))
+    for total, part in zip(sums, parts, strict=False):
+        total[g].index_add_(0, slots, part)
 
 
 def sums_of_likeliest(
@@ -181,9 +186,7 @@ def sums_of_likeliest(
         about = means[g].flatten(0, 1).index_select(0, slots).contiguous().numpy()
         labels, first = components.values(x, LIKELIEST), components.first
         swept = sums_of_labels(x, weights, labels, first, center.double().numpy(), about)
-        parts = (swept.counts, swept.shifts, swept.products)
-        for total, part in zip(sums, map(torch.from_numpy, parts), strict=True):
-            total[g].index_add_(0, slots, part)
+        _add_up(sums, g, slots, swept)
     counts, shifts, products = (points.total(t).unflatten(1, (M, K)) for t in sums)
     return counts, shifts, products
 

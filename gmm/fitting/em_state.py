@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Kept = dict[str, Any]  # tensors, and lists and dicts of them
 
 _PARAMETERS = ("log_weights", "means", "covariances")
-_LARGE = 512  # features: from here on, launching kernels takes a small part of the time
+_CAPTURED = 512  # features up to which launching kernels takes much of the time
 _OWN = ("singular", "active", "empty", "converged", "n_iter", "previous")
 
 
@@ -169,7 +169,7 @@ class EMState:
         """Return whether steps read all from a GPU, and call no routine that waits for it."""
         kind, points = self.structure, self.points
         waits = not kind.on_diagonal and (
-            self.min_variance > 0 or points.n_features > _LARGE or points.has_missing
+            self.min_variance > 0 or points.n_features > _CAPTURED or points.has_missing
         )
         return points.device.type == "cuda" and points.keeps and points.is_alone and not waits
 

@@ -36,7 +36,7 @@ NONE, LENGTH, SQUARES, PAIRS = 0, 1, 2, 3
 # component is the likeliest; or numbers of every point.
 SUMS, SUMS_OF_LIKELIEST, JOINT, RESPONSIBILITIES, EVIDENCE, LIKELIEST = 0, 1, 2, 3, 4, 5
 
-LARGE = 384  # features whose products of pairs no pass makes any more
+LARGE = 384  # features from which on full covariances are worked on as whole matrices
 DEVICES = ("cpu",)  # types of devices that the kernels are for
 
 

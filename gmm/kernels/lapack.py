@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba.extending import get_cython_function_address
 
-from gmm.kernels.threads import one_thread_each, run
+from gmm.kernels.threads import n_threads, one_thread_each, run
 
 Array = np.ndarray[Any, Any]
 
@@ -20,13 +20,14 @@ _FACTOR = ctypes.CFUNCTYPE(None, ctypes.c_char_p, _INT, _REAL, _INT, _INT)
 _INVERT = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, _INT, _REAL, _INT, _INT)
 
 
-def invert_roots(matrices: Array, n_threads: int) -> None:
+def invert_roots(matrices: Array) -> None:
     """Set matrices S (n, D, D), float64, to upper triangular U, U U^T = S^-1.
 
     Those that are not positive definite are set to NaN.
     """
+    n_parts = min(n_threads(), len(matrices))
     with one_thread_each():
-        run([partial(_invert_each, matrices[i::n_threads]) for i in range(n_threads)])
+        run([partial(_invert_each, matrices[i::n_parts]) for i in range(n_parts)])
 
 
 def _invert_each(matrices: Array) -> None:

@@ -284,7 +284,6 @@ def sums_of_nearest(
     """
     columns = Columns(None, *used.shape[1:])
     kind = structure(covariance_type)
-    columns = Columns(None, *used.shape[1:])
     if points.has_missing:
         return _sums_of_filled(points, means, used, kind)
     if use_kernels(points.device) and isinstance(kind, Linear):

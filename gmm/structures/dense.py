@@ -128,7 +128,9 @@ class Full(Dense, ExponentialFamily):
     ) -> tuple[Tensor, Tensor]:
         shift = columns.unpack(moments[0], dim=-2, fill=0) / counts.unsqueeze(-1)
         second = columns.unpack(moments[1], dim=-3, fill=0) / counts[..., None, None]
-        return means + shift, _less(second, shift.unsqueeze(-1), shift.unsqueeze(-2))
+        noise = NOISE * second.diagonal(dim1=-2, dim2=-1)
+        second.addcmul_(shift.unsqueeze(-1), shift.unsqueeze(-2), value=-1)
+        return means + shift, _without_noise(second, noise)
 
     def from_variances(self, variances: Tensor) -> Tensor:
         return torch.diag_embed(variances)
@@ -207,9 +209,9 @@ class Tied(Dense, Linear):
         means = columns.unpack(moments[0], dim=-2, fill=0) / counts.unsqueeze(-1)
         shares = (counts / counts.sum(-1, keepdim=True)).unsqueeze(-1)
         total = counts.sum(-1)[..., None, None]
-        square_of_mean = means.mT @ (shares * means)
-        one = torch.ones((), dtype=means.dtype, device=means.device)
-        return means, _less(moments[1] / total, square_of_mean, one)
+        second = moments[1] / total
+        noise = NOISE * second.diagonal(dim1=-2, dim2=-1)
+        return means, _without_noise(second - means.mT @ (shares * means), noise)
 
     def is_singular(self, covariances: Tensor, factors: Tensor, K: int) -> Tensor:
         broken = super().is_singular(covariances, factors, K)
@@ -256,10 +258,8 @@ def outer(v: Tensor) -> Tensor:
     return v.unsqueeze(-1) * v.unsqueeze(-2)
 
 
-def _less(second: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return second - a b, in place, with zero rows and columns where only rounding is left."""
-    noise = NOISE * second.diagonal(dim1=-2, dim2=-1)
-    covariances = second.addcmul_(a, b, value=-1)
+def _without_noise(covariances: Tensor, noise: Tensor) -> Tensor:
+    """Set rows and columns to 0, in place, whose variance is no more than noise, (..., D)."""
     is_noise = ~(covariances.diagonal(dim1=-2, dim2=-1) > noise)
     covariances.masked_fill_(is_noise.unsqueeze(-1), 0)
     return covariances.masked_fill_(is_noise.unsqueeze(-2), 0)

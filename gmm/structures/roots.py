@@ -49,7 +49,7 @@ def _side_by_side(covariances: Tensor) -> Tensor:
     from gmm.kernels.lapack import invert_roots
 
     made = torch.empty_like(covariances, memory_format=torch.contiguous_format).copy_(covariances)
-    invert_roots(made.flatten(0, -3).numpy(), torch.get_num_threads())
+    invert_roots(made.flatten(0, -3).numpy())
     return made.mT
 
 

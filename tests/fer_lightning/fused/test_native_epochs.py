@@ -1,5 +1,9 @@
 """Compiled epochs of few faces a step against a network of its own, trained by PyTorch."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -22,18 +26,18 @@ SETTINGS = {
 }
 
 
-def splits(side: int = 12) -> FaceSplits:
+def splits(side: int = 12, n: int = N) -> FaceSplits:
     rng = np.random.default_rng(side)
-    labels = rng.integers(0, 7, N)
-    pixels = rng.integers(0, 200, (N, side * side)) + 8 * labels[:, None]
-    images = torch.from_numpy(pixels.astype(np.uint8)).view(N, 1, side, side)
+    labels = rng.integers(0, 7, n)
+    pixels = rng.integers(0, 200, (n, side * side)) + 8 * labels[:, None]
+    images = torch.from_numpy(pixels.astype(np.uint8)).view(n, 1, side, side)
     faces = Faces(images, *[torch.from_numpy(labels)] * 3)
     return FaceSplits(faces, faces, faces)
 
 
-def member(settings, dtype=torch.float64, hidden=(16, 32), init=0, side=12) -> Member:
+def member(settings, dtype=torch.float64, hidden=(16, 32), init=0, side=12, n=N) -> Member:
     torch.manual_seed(init)
-    return Member(MLP(hidden, side).to(dtype), settings, splits(side), 3)
+    return Member(MLP(hidden, side).to(dtype), settings, splits(side, n), 3)
 
 
 def train_alone(m: Member, batch_size: int, epochs: int, rates=None) -> list[float]:
@@ -44,7 +48,7 @@ def train_alone(m: Member, batch_size: int, epochs: int, rates=None) -> list[flo
     means = []
     for epoch in range(epochs):
         total = 0.0
-        for step, rows in enumerate(epoch_order(N, m.seed, epoch).split(batch_size)):
+        for step, rows in enumerate(epoch_order(len(labels), m.seed, epoch).split(batch_size)):
             if rates is not None:
                 optimizer.param_groups[0]["lr"] = rates[step]
             x = images[rows].to(next(layers.parameters()).dtype) / 255
@@ -53,7 +57,7 @@ def train_alone(m: Member, batch_size: int, epochs: int, rates=None) -> list[flo
             loss.backward()
             optimizer.step()
             total += loss.item() * len(rows)
-        means.append(total / N)
+        means.append(total / len(labels))
     return means
 
 
@@ -97,7 +101,29 @@ def test_float32_stays_within_1e_4(batch_size):
 
 
 def test_more_faces_a_step_than_there_are():
-    assert_as_alone([member(SETTINGS["moving"], init=2)], 16)
+    assert_as_alone([member(SETTINGS["moving"], n=5)], 16)
+
+
+_AS_PYTHON = """
+import torch
+from fer_lightning.data.faces import Faces, FaceSplits
+from fer_lightning.fused.engine import FusedTraining, Member
+from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.optimizers import SGD
+
+for n, batch_size in ((7, 3), (7, 5), (4, 1), (9, 8)):
+    faces = Faces(torch.zeros(n, 1, 8, 8, dtype=torch.uint8), *[torch.arange(n) % 7] * 3)
+    one = Member(MLP((3,), 8), SGD(0.1, 0.9), FaceSplits(faces, faces, faces), 0)
+    FusedTraining([one], batch_size).train_epoch(0)
+"""
+
+
+def test_no_place_is_read_that_does_not_exist():
+    # as Python's own loops, which look at every index
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-c", _AS_PYTHON]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
