@@ -12,6 +12,7 @@ from gmm.kernels import EVIDENCE, JOINT, LIKELIEST, RESPONSIBILITIES, threads, w
 from gmm.kernels.whitened_passes import Whitened
 
 FIRST = np.array([0, 2, 5])  # two mixtures, of two and three components
+CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 # Features and points; the last are worked on in two parts.
 SIZES = {"few": (3, 50), "several tiles": (300, 40), "many": (400, 90)}
 
@@ -47,6 +48,14 @@ def apart(joint):
     return [joint[a:b] for a, b in pairwise(FIRST)]
 
 
+def assert_sums(swept, share, x, components):
+    far = x - components.center - components.means[:, None]
+    np.testing.assert_allclose(swept.counts, share.sum(1), **CLOSE)
+    np.testing.assert_allclose(swept.shifts, np.einsum("pn,pnd->pd", share, far), **CLOSE)
+    products = np.einsum("pn,pnd,pne->pde", share, far, far, optimize=True)
+    np.testing.assert_allclose(swept.products, products, **CLOSE)
+
+
 @pytest.mark.parametrize("is_weighted", [False, True])
 def test_sums_are_those_of_numpy(case, is_weighted):
     x, components, joint = case
@@ -55,16 +64,11 @@ def test_sums_are_those_of_numpy(case, is_weighted):
     resp = responsibilities(joint)
     share = resp * (1 if weights is None else weights)
     w = np.ones(len(x)) if weights is None else weights
-    far = x - components.center - components.means[:, None]
-    close = {"rtol": 1e-9, "atol": 1e-9}
-    np.testing.assert_allclose(swept.counts, share.sum(1), **close)
-    np.testing.assert_allclose(swept.shifts, np.einsum("pn,pnd->pd", share, far), **close)
-    products = np.einsum("pn,pnd,pne->pde", share, far, far, optimize=True)
-    np.testing.assert_allclose(swept.products, products, **close)
+    assert_sums(swept, share, x, components)
     evidence = [w @ logsumexp(j, 0) for j in apart(joint)]
-    np.testing.assert_allclose(swept.evidence, evidence, **close)
+    np.testing.assert_allclose(swept.evidence, evidence, **CLOSE)
     entropy = [(xlogy(r, r) @ w).sum() for r in apart(resp)]
-    np.testing.assert_allclose(swept.entropy, entropy, **close)
+    np.testing.assert_allclose(swept.entropy, entropy, **CLOSE)
 
 
 def test_sums_without_products(case):
@@ -76,12 +80,11 @@ def test_sums_without_products(case):
 
 def test_values_are_those_of_scipy(case):
     x, components, joint = case
-    close = {"rtol": 1e-9, "atol": 1e-9}
-    np.testing.assert_allclose(components.values(x, JOINT), joint, **close)
+    np.testing.assert_allclose(components.values(x, JOINT), joint, **CLOSE)
     resp = components.values(x, RESPONSIBILITIES)
-    np.testing.assert_allclose(resp, responsibilities(joint), **close)
+    np.testing.assert_allclose(resp, responsibilities(joint), **CLOSE)
     evidence = [logsumexp(j, 0) for j in apart(joint)]
-    np.testing.assert_allclose(components.values(x, EVIDENCE), evidence, **close)
+    np.testing.assert_allclose(components.values(x, EVIDENCE), evidence, **CLOSE)
     likeliest = [j.argmax(0) for j in apart(joint)]
     np.testing.assert_array_equal(components.values(x, LIKELIEST), likeliest)
 
@@ -111,9 +114,4 @@ def test_sums_of_labels_are_those_of_numpy(case, is_weighted):
     one_hot = [np.eye(b - a)[:, own] for (a, b), own in zip(pairwise(FIRST), labels, strict=True)]
     share = np.concatenate(one_hot)
     share = share if weights is None else share * weights
-    far = x - components.center - components.means[:, None]
-    close = {"rtol": 1e-9, "atol": 1e-9}
-    np.testing.assert_allclose(swept.counts, share.sum(1), **close)
-    np.testing.assert_allclose(swept.shifts, np.einsum("pn,pnd->pd", share, far), **close)
-    products = np.einsum("pn,pnd,pne->pde", share, far, far, optimize=True)
-    np.testing.assert_allclose(swept.products, products, **close)
+    assert_sums(swept, share, x, components)
