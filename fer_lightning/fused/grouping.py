@@ -39,10 +39,12 @@ class Group:
     Attributes:
         jobs: Their positions in the sweep; jobs that share their minibatches are adjacent.
         alone: Why the only job of the group is not trained with others, or None.
+        can_be_fused: Whether it could be trained with others, if there were any.
     """
 
     jobs: tuple[int, ...]
     alone: str | None = None
+    can_be_fused: bool = True
 
 
 def grouped(settings: Sequence[Mapping[str, Any]]) -> list[Group]:
@@ -56,7 +58,7 @@ def grouped(settings: Sequence[Mapping[str, Any]]) -> list[Group]:
     for job, its in enumerate(settings):
         reason = obstacle(its)
         if reason:
-            groups.append(Group((job,), reason))
+            groups.append(Group((job,), reason, can_be_fused=False))
         else:
             shapes.setdefault(_shape(its), []).append(job)
     for jobs in shapes.values():

@@ -16,7 +16,7 @@ from fer_lightning.fused.together import train_together
 from fer_lightning.networks import MLP
 from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
-from fer_lightning.training import ALL_THREADS, Run, fit, leave_group
+from fer_lightning.training import ALL_THREADS, Run, Watcher, fit, leave_group
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +25,16 @@ log = logging.getLogger(__name__)
 SMALL_BATCH = 10
 
 
-def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+def train(
+    config: DictConfig, folder: Path, overrides: list[str], watcher: Watcher | None = None
+) -> float:
     """Train a network as a configuration says.
 
     Args:
         config: The composed configuration of `conf/train.yaml`.
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
+        watcher: Who may stop the run after an epoch.
 
     Returns:
         The best validation accuracy, in [0, 1]; 0 if the run diverged before it had one.
@@ -40,7 +43,8 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         InputError: A setting breaks its rule, or the faces cannot be read.
     """
     place = place_of_run(folder, config.resume)
-    done = finished_run(place) if config.resume is not None else None
+    pause = OmegaConf.select(config, "pause.epoch")  # older runs do not have it
+    done = finished_run(place, pause) if config.resume is not None else None
     if done:
         return float(done["best"]["val"]["acc"] or 0.0)
     require_processes(config.trainer)
@@ -51,7 +55,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
             tempfile.TemporaryDirectory() as nowhere,
             joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere), place),
         ):
-            return _train(config, folder, overrides, stored)
+            return _train(config, folder, overrides, stored, watcher)
     finally:
         leave_group()  # once the others have ended, who would take it for a fault
 
@@ -65,8 +69,14 @@ def _follow(plain: dict[str, Any], nowhere: Path, place: Path) -> None:
         leave_group()
 
 
-def _train(config: DictConfig, folder: Path, overrides: list[str], stored: Stored | None) -> float:
-    run = Run(config, folder, overrides)
+def _train(
+    config: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    stored: Stored | None,
+    watcher: Watcher | None = None,
+) -> float:
+    run = Run(config, folder, overrides, watcher)
     run.stored = stored
     torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
     if not leads():

@@ -20,7 +20,14 @@ from fer_lightning.files import (
     text_at,
     value_at,
 )
-from fer_lightning.runs import Convergence, Curves, ending, read_curves, told_failure
+from fer_lightning.runs import (
+    Convergence,
+    Curves,
+    ending,
+    read_curves,
+    status_of,
+    told_failure,
+)
 
 # Files by which the folder of a run is known from its first second on, and those of older copies.
 MARKS = {
@@ -113,7 +120,7 @@ class Run:
 
     Attributes:
         folder: Where it is.
-        status: done, diverged, failed, unfinished or damaged.
+        status: done, diverged, failed, unfinished, damaged, or such as stopped at rung 2.
         problem: Why it is damaged, or None.
         summary: Content of `summary.json`, {} without one.
         settings: Every setting under the key that users type; without a summary those given.
@@ -214,7 +221,7 @@ def _status(folder: RunFolder, summary: dict[str, Any], problems: list[str]) -> 
         return "damaged"
     if not summary:
         return folder.ending
-    return "diverged" if summary.get("diverged") is True else "done"
+    return status_of(summary)
 
 
 def given_settings(folder: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from .metrics import (
     thinned as thinned,
 )
 from .settings import (
+    PAUSE as PAUSE,
     RESUME as RESUME,
     _stored as _stored,
     flat_settings as flat_settings,
@@ -47,13 +48,18 @@ from .summary import (
     data_facts as data_facts,
     ending as ending,
     finished_run as finished_run,
+    is_finished as is_finished,
     run_summary as run_summary,
     score_table as score_table,
+    status_of as status_of,
     told_failure as told_failure,
     versions as versions,
 )
 from .sweep_folder import (
     SweptRun as SweptRun,
+    quoted as quoted,
+    run_name as run_name,
+    run_number as run_number,
     sweep_overrides as sweep_overrides,
     swept_keys as swept_keys,
     swept_runs as swept_runs,

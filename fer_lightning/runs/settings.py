@@ -50,7 +50,9 @@ def flat_settings(config: DictConfig) -> dict[str, Any]:
     """
     resolved = OmegaConf.to_container(config, resolve=True)
     assert isinstance(resolved, dict)
-    deciding = {name: part for name, part in resolved.items() if name not in ("study", "resume")}
+    deciding = {
+        name: part for name, part in resolved.items() if name not in ("study", "resume", "pause")
+    }
     flat = dict(_flat(deciding))
     source = [key for key in flat if key.startswith("data.source")]
     flat["data"] = flat["data.source"]
@@ -178,9 +180,12 @@ def override_values(overrides: Iterable[str]) -> dict[str, str]:
     return {key.lstrip("+"): value for key, _, value in parts}
 
 
+PAUSE = "pause."  # what the keys that say where a run stops for now begin with
+
+
 def without_resume(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides of a run without the one that resumes it."""
-    return [override for override in overrides if not override.startswith(RESUME)]
+    """Return the overrides of a run without those that resume it and stop it for now."""
+    return [override for override in overrides if not override.startswith((RESUME, PAUSE))]
 
 
 def task_settings(job: DictConfig) -> DictConfig:

@@ -4,6 +4,7 @@ import logging
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -50,6 +51,7 @@ class Summary:
     seconds: float
     diverged: bool
     diverged_epoch: int | None
+    stopped: str | None
     seed: int
     overrides: list[str]
     settings: dict[str, Any]
@@ -82,10 +84,30 @@ def score_table(summary: Summary) -> str:
 log = logging.getLogger(__name__)
 
 
-def finished_run(folder: Path) -> dict[str, Any] | None:
+def is_finished(summary: Mapping[str, Any], pause: int | None) -> bool:
+    """Return whether a run with a summary has nothing left to do.
+
+    Args:
+        summary: Its content; empty for a run that has none.
+        pause: The epoch after which the run is to stop, or None for its last.
+    """
+    if not summary or not summary.get("stopped"):
+        return bool(summary)
+    return pause is not None and int(summary["epochs"]) >= pause
+
+
+def status_of(summary: Mapping[str, Any]) -> str:
+    """Return how a run with a summary ended: done, diverged, or such as `stopped at rung 2`."""
+    if summary.get("diverged") is True:
+        return "diverged"
+    stopped = summary.get("stopped")  # which older runs do not have
+    return f"stopped {stopped}" if stopped else "done"
+
+
+def finished_run(folder: Path, pause: int | None) -> dict[str, Any] | None:
     """Return the summary of a run that is already finished, and log that; return None otherwise."""
     summary = run_summary(folder)
-    if not summary:
+    if not is_finished(summary, pause):
         return None
     log.info("done already: %s", folder)
     return summary

@@ -3,18 +3,18 @@
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import OmegaConf
 
 from fer_lightning.files import whole_file
-from fer_lightning.runs.settings import override_values
+from fer_lightning.runs.settings import PAUSE, RESUME, override_values
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class SweptRun:
     @property
     def number(self) -> int:
         """Return the number of the run in the sweep, from 1."""
-        found = re.match(r"\d+", self.folder.name)
-        return int(found[0]) if found else 0
+        return run_number(self.folder)
 
 
 def sweep_overrides(folder: Path, loader: ConfigLoader | None = None) -> dict[str, Override]:
@@ -69,6 +68,36 @@ def swept_runs(folder: Path) -> list[SweptRun]:
         facts = json.loads(summary.read_text()) if summary.exists() else None
         runs.append(SweptRun(summary.parent, {key: values.get(key, "") for key in keys}, facts))
     return sorted(runs, key=lambda run: (run.number, run.folder.name))
+
+
+def run_name(job: int, overrides: Iterable[str], varying: Collection[str] | None) -> str:
+    """Return a name from a job's number and overrides, safe for shells and Hydra's grammar.
+
+    Args:
+        job: From 0.
+        overrides: Those of the job.
+        varying: The keys that vary in its sweep, or None: all are named.
+    """
+    told = [
+        override
+        for override in overrides
+        if (varying is None or override.split("=")[0].lstrip("+~") in varying)
+        and not override.startswith(("data.path=", "data.cache_dir=", RESUME, PAUSE))
+    ]
+    safe = (re.sub(r"[^\w.+-]+", "-", override, flags=re.ASCII).strip("-") for override in told)
+    return "_".join([str(job + 1), *safe])[:150]
+
+
+def run_number(folder: Path) -> int:
+    """Return the number of a run in its sweep, from 1, or 0 if the name of its folder has none."""
+    found = re.match(r"\d+", folder.name)
+    return int(found[0]) if found else 0
+
+
+def quoted(word: str) -> str:
+    """Return a word quoted for Hydra's grammar, whatever characters it has."""
+    # Hydra would take ${ in a name for an interpolation.
+    return QuotedString(word.replace("${", r"\${"), Quote.single).with_quotes()
 
 
 def write_runs(

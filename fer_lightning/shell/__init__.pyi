@@ -1,3 +1,2 @@
-from .command_line import quoted as quoted
 from .configuration import project_root as project_root
 from .entry import command as command

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fer_lightning.errors import InputError
-from fer_lightning.runs import RESUME, without_resume
+from fer_lightning.runs import RESUME, quoted, without_resume
 
 # A whole value, or one of a list or of several to sweep over.
 _POWER_OF_TEN = re.compile(r"(?:^|(?<=[,\[ ]))([+-]?\d+)[eE]\+?(\d)(?=[,\] ]|$)")
@@ -171,12 +170,6 @@ def of_a_trial(words: Sequence[str]) -> list[str]:
 def _is_flag(words: Sequence[str], i: int) -> bool:
     """Return whether a word is a flag, or the value of the flag before it."""
     return words[i].startswith("-") or (i > 0 and words[i - 1] in FLAGS_WITH_A_VALUE)
-
-
-def quoted(word: str) -> str:
-    """Return a word quoted for Hydra's grammar, whatever characters it has."""
-    # Hydra would take ${ in a name for an interpolation.
-    return QuotedString(word.replace("${", r"\${"), Quote.single).with_quotes()
 
 
 SWEEP_FLAGS = ("-m", "--multirun")

@@ -35,24 +35,22 @@ def register_resolvers() -> None:
 
 
 def _run_name(job: int, overrides: ListConfig, *, _root_: DictConfig) -> str:
-    """Return a name from a job's number and overrides, safe for shells and Hydra's grammar."""
-    sweep = Path(_root_.hydra.sweep.dir).name  # the experiment is in there already
-    varying = _varying(_root_.hydra.sweep.dir)
-    told = [
+    """Return the name of a job's folder, from its number and its overrides."""
+    from fer_lightning.runs import run_name  # which imports Hydra, and not every command needs
+
+    varying, sweep = _varying(_root_.hydra.sweep.dir), Path(_root_.hydra.sweep.dir).name
+    told = [  # the experiment is in the name of the sweep already
         override
         for override in overrides
-        if (varying is None or override.split("=")[0].lstrip("+~") in varying)
-        and not override.startswith(("data.path=", "data.cache_dir=", "resume="))
-        and not (override.startswith("experiment=") and override[11:] in sweep)
+        if not (override.startswith("experiment=") and override[11:] in sweep)
     ]
-    safe = (re.sub(r"[^\w.+-]+", "-", override, flags=re.ASCII).strip("-") for override in told)
-    return "_".join([str(job + 1), *safe])[:150]
+    return run_name(job, told, varying)
 
 
 @functools.cache
 def _varying(sweep: str) -> frozenset[str] | None:
     """Return the keys that vary in a sweep, or None if Hydra has not written them yet."""
-    from fer_lightning.runs import swept_keys  # which imports Hydra, and not every command needs
+    from fer_lightning.runs import swept_keys
 
     folder = Path(sweep)
     return frozenset(swept_keys(folder)) if (folder / "multirun.yaml").exists() else None

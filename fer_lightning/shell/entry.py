@@ -172,6 +172,8 @@ class _SingleRun:
                 stored = Path(config.resume)
                 config, overrides = stored_settings(stored)
                 config.resume = str(stored)
+                if "pause" in config:
+                    config.pause = {"epoch": None, "rung": None}
             with full_disk_is_told(folder):
                 return self.job(config, folder, overrides)
         except InputError as error:

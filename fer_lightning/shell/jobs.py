@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from fer_lightning.errors import InputError, one_line
 from fer_lightning.files import full_disk_is_told, leave_full_disks_to_the_run
-from fer_lightning.runs import override_values, sweep_overrides, swept_runs
+from fer_lightning.runs import override_values, run_number, sweep_overrides, swept_runs
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +58,11 @@ class Jobs:
         """
         if self.folder is None:
             self.folder = Path(hydra.sweep.dir)
-            self._count(self.folder)
+            self._count(self.folder, hydra)
         values = override_values(hydra.overrides.task)
         told = " ".join(f"{key}={values[key]}" for key in self._keys)
-        log.info("run %d of %d: %s", hydra.job.num + 1, self._n_jobs, told)
+        number = run_number(Path(hydra.runtime.output_dir)) or hydra.job.num + 1
+        log.info("run %d of %d: %s", number, self._n_jobs, told)
         try:
             _require_no_sweep_within(hydra)
             with full_disk_is_told(self.folder):
@@ -74,11 +75,12 @@ class Jobs:
             self.n_failed += 1
             return None
 
-    def _count(self, folder: Path) -> None:
+    def _count(self, folder: Path, hydra: HydraConf) -> None:
         overrides = sweep_overrides(folder, GlobalHydra.instance().config_loader())
         self._keys = [key for key, given in overrides.items() if given.is_sweep_override()]
-        self._n_jobs = math.prod(map(_n_values, overrides.values()))
-        share_cores(self._n_jobs)
+        n_trials = hydra.sweeper.get("n_trials")  # of a sweeper that chooses
+        self._n_jobs = n_trials or math.prod(map(_n_values, overrides.values()))
+        share_cores(hydra.sweeper.get("n_jobs") or self._n_jobs)
 
 
 def _n_values(override: Override) -> int:

@@ -1,3 +1,4 @@
+from .halving import HalvingSweeper as HalvingSweeper
 from .launchers import (
     FusedLauncher as FusedLauncher,
     SubmittedLauncher as SubmittedLauncher,

@@ -32,6 +32,8 @@ from fer_lightning.runs import (
     Stored,
     flat_settings,
     in_place,
+    is_finished,
+    run_number,
     run_summary,
     sweep_up,
     task_settings,
@@ -93,11 +95,13 @@ class FusedSweep:
         left = [i for i in range(len(self.jobs)) if i not in done]
         for group in grouped([_settings(self.jobs[i]) for i in left]):
             jobs = [left[position] for position in group.jobs]
-            if group.alone:
+            if not group.can_be_fused:
                 self._say(jobs, f"by itself, as {group.alone}")
                 yield Ready(jobs)
                 continue
             for part in parts(jobs, {i: _checkpoints(self.jobs[i]) for i in jobs}):
+                if group.alone and not part.were_together:
+                    self._say(jobs, f"by itself, as {group.alone}")
                 yield from self._part(part)
 
     def _part(self, part: Part) -> Iterator[Ready]:
@@ -105,11 +109,11 @@ class FusedSweep:
         runs = self._made(part)
         # those that cannot be made say themselves what is wrong with them
         yield Ready([i for i in part.jobs if i not in runs])
+        if part.stored and part.were_together and runs:
+            yield self._train(runs, "go on together" if len(runs) > 1 else "goes on")
+            return
         if len(runs) < 2:
             yield Ready(list(runs))
-            return
-        if part.stored:
-            yield self._train(runs, "go on together")
             return
         told = "trained together"
         if self.measure and not part.were_together:
@@ -185,7 +189,7 @@ class FusedSweep:
         return Ready(list(runs), dict.fromkeys((run.folder for run in runs.values()), failed))
 
     def _say(self, jobs: Sequence[int], what: str) -> None:
-        numbers = ", ".join(str(1 + self.jobs[i].hydra.job.num) for i in sorted(jobs))
+        numbers = ", ".join(str(_number(self.jobs[i])) for i in sorted(jobs))
         name = "run" if len(jobs) == 1 else f"{len(jobs)} runs"
         self.console.print(f"{name} ({numbers}): {what}", markup=False, highlight=False)
 
@@ -219,7 +223,7 @@ def _begin(run: Run, config: DictConfig) -> None:
 
 def _is_done(job: DictConfig) -> bool:
     """Return whether a job that is resumed is done already."""
-    return job.resume is not None and bool(run_summary(_folder(job)))
+    return job.resume is not None and is_finished(run_summary(_folder(job)), job.pause.epoch)
 
 
 def _checkpoints(job: DictConfig) -> list[Stored]:
@@ -236,6 +240,11 @@ def _settings(job: DictConfig) -> dict[str, object]:
 
 def _folder(job: DictConfig) -> Path:
     return (Path(job.hydra.sweep.dir) / job.hydra.sweep.subdir).resolve()
+
+
+def _number(job: DictConfig) -> int:
+    """Return the number of a job in its sweep, from 1."""
+    return run_number(_folder(job)) or 1 + int(job.hydra.job.num)
 
 
 def _overrides(job: DictConfig) -> list[str]:

@@ -8,9 +8,17 @@ from typing import Any
 
 from fer_lightning.errors import InputError
 from fer_lightning.plots import as_text, cell, plain_table
-from fer_lightning.runs import SweptRun, ending, read_curves, swept_keys, swept_runs, write_runs
+from fer_lightning.runs import (
+    SweptRun,
+    ending,
+    read_curves,
+    status_of,
+    swept_keys,
+    swept_runs,
+    write_runs,
+)
 
-STATUSES = ("done", "diverged", "unfinished", "failed")
+STATUSES = ("done", "stopped", "diverged", "unfinished", "failed")
 FIGURES = (
     *("train_ce", "train_acc", "val_ce", "val_acc", "best_epoch"),
     *("last_val_ce", "last_val_acc", "epochs", "seconds"),
@@ -34,7 +42,7 @@ def rank(folder: Path) -> None:
 
 
 def ranking(runs: Sequence[SweptRun]) -> list[Row]:
-    """Return a row per run: the best first, then those that diverged, were cut off, or failed.
+    """Return a row per run: the best first, then those that were stopped, diverged, were cut off, or failed.
 
     Each row has `run` (the name of its folder), the swept keys, `status`, and `FIGURES`: those of
     the best epoch by validation accuracy, and of the last; None where one does not exist. For a run
@@ -96,7 +104,7 @@ def _row(run: SweptRun) -> Row:
     if status == "unfinished":
         figures |= _so_far(run.folder)
     if run.summary:
-        status = "diverged" if run.summary["diverged"] else "done"
+        status = status_of(run.summary)
         best, final = run.summary["best"], run.summary["final"]
         for split in ("train", "val"):
             figures |= {f"{split}_{name}": best[split][name] for name in ("ce", "acc")}
@@ -130,7 +138,7 @@ def _so_far(folder: Path) -> Row:
 def _rank(row: Row) -> tuple[int, float, float]:
     acc, ce = row["val_acc"], row["val_ce"]
     return (
-        STATUSES.index(row["status"]),
+        STATUSES.index(row["status"].split()[0]),  # such as stopped at rung 2
         1.0 if acc is None else -acc,
         float("inf") if ce is None else ce,
     )

@@ -59,6 +59,10 @@ def _check_run(config: DictConfig) -> None:
     rule = f"be one of {', '.join(precisions)}"
     require(precision in precisions, "float32_matmul_precision", rule, precision)
     require_tta(config.get("tta"))  # older runs do not have it
+    pause = config.get("pause") or {}
+    for name in ("epoch", "rung"):
+        if pause.get(name) is not None:
+            require_integer(f"pause.{name}", pause[name], 1)
     best = config.get("checkpoint")
     if best:
         modes = ("max", "min")

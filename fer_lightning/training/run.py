@@ -43,6 +43,7 @@ from fer_lightning.training.callbacks.checkpoints import Checkpoints, StopOnSign
 from fer_lightning.training.callbacks.epoch_log import EpochLog
 from fer_lightning.training.callbacks.image_log import ImageLog
 from fer_lightning.training.callbacks.progress import EpochProgress
+from fer_lightning.training.callbacks.stops import Stops, Watcher
 from fer_lightning.training.classifier import ExpressionClassifier
 from fer_lightning.training.lean import make_lean
 from fer_lightning.training.loggers import Loggers
@@ -61,6 +62,7 @@ class Run:
         config: The composed configuration of `conf/train.yaml`.
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
+        watcher: Who may stop the run after an epoch.
 
     Attributes:
         stored: The checkpoint that the training goes on from, or None.
@@ -69,7 +71,13 @@ class Run:
         InputError: A setting breaks its rule.
     """
 
-    def __init__(self, config: DictConfig, folder: Path, overrides: list[str]) -> None:
+    def __init__(
+        self,
+        config: DictConfig,
+        folder: Path,
+        overrides: list[str],
+        watcher: Watcher | None = None,
+    ) -> None:
         check_settings(config)
         _quieten_lightning()
         self.config, self.folder, self.overrides = config, folder, overrides
@@ -86,7 +94,9 @@ class Run:
             folder / "checkpoints", config.checkpoint_every_seconds, **best_by
         )
         self.image_log = ImageLog(self.loggers.boards, config.image_every_n_epochs)
-        own: list[L.Callback] = [self.epoch_log]
+        pause = plain(config.pause) if "pause" in config else {}  # not in older runs
+        self.stops = Stops(**pause, watcher=watcher)
+        own: list[L.Callback] = [self.epoch_log, self.stops]
         if leads():
             own += [self.image_log, self.checkpoints]
         self.trainer = trainer_of(config, folder, own if self.writes else [], self.loggers)
@@ -137,6 +147,7 @@ class Run:
             seconds=round(self.epoch_log.seconds_before + seconds, 3),
             diverged=self.epoch_log.diverged_at is not None,
             diverged_epoch=self.epoch_log.diverged_at,
+            stopped=self.stops.stopped,
             seed=self.config.seed,
             overrides=self.overrides,
             settings=flat_settings(self.config),
@@ -156,6 +167,8 @@ class Run:
         if summary.diverged:
             told = "diverged: the training loss of epoch %s is not finite"
             log.warning(told, summary.diverged_epoch)
+        if summary.stopped:
+            log.info("stopped %s; resume=%s goes on to the end", summary.stopped, self.folder)
         return summary.best.val["acc"] or 0.0
 
 

@@ -1,0 +1,46 @@
+"""The end of a run before its last epoch: where it pauses, or where its sweep gives it up."""
+
+from collections.abc import Callable, Mapping
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+
+# Is told an epoch, from 1, and its means under their names such as `val/acc`. It returns None, or
+# how the run stops, such as "at rung 2".
+Watcher = Callable[[int, Mapping[str, float]], str | None]
+
+
+class Stops(Checkpoint):
+    """Stops a run after an epoch.
+
+    It is a `Checkpoint` because Lightning calls those after the network has logged its epoch, and
+    all other callbacks before.
+
+    Args:
+        epoch: The epoch, from 1, after which the run stops, or None.
+        rung: The number of that stop among those of a sweep by halving, or None.
+        watcher: Who decides after each epoch.
+
+    Attributes:
+        stopped: How the run was stopped before its last epoch, or None.
+    """
+
+    def __init__(
+        self, epoch: int | None = None, rung: int | None = None, watcher: Watcher | None = None
+    ) -> None:
+        self.epoch, self.rung, self.watcher = epoch, rung, watcher
+        self.stopped: str | None = None
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if trainer.should_stop or epoch == trainer.max_epochs:
+            return
+        if self.epoch is not None and epoch >= self.epoch:
+            self.stopped = f"at epoch {epoch}" if self.rung is None else f"at rung {self.rung}"
+        elif self.watcher is not None:
+            means = trainer.callback_metrics
+            self.stopped = self.watcher(epoch, {name: means[name].item() for name in means})
+        if trainer.world_size > 1:  # only the process that leads may have a watcher
+            self.stopped = trainer.strategy.broadcast(self.stopped)
+        if self.stopped is not None:
+            trainer.should_stop = True
