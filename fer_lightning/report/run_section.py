@@ -127,4 +127,8 @@ def _why(run: Run | MixtureRun) -> str:
     if run.status == "diverged":
         epoch = number_at(run.summary, "diverged_epoch")
         return f"Its training loss was no finite number in epoch {epoch}."
+    if run.status.startswith("stopped"):
+        return (
+            f"It pauses, or its sweep gave it up, after {number_at(run.summary, 'epochs')} epochs."
+        )
     return WORDS[run.status].format(failure=run.folder.failure, log=f"{run.folder.kind}.log")

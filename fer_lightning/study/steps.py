@@ -4,7 +4,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_lightning.shell import quoted
+from fer_lightning.runs import quoted
 
 PARTS = ("A1", "A2", "A2+", "A3", "A4", "A5", "B1", "B2", "B3", "B3+")
 EPOCHS = {"mlp": 1000, "cnn": 30}

@@ -42,7 +42,7 @@ def rank(folder: Path) -> None:
 
 
 def ranking(runs: Sequence[SweptRun]) -> list[Row]:
-    """Return a row per run: the best first, then those that were stopped, diverged, were cut off, or failed.
+    """Return a row per run: the best first, and last those that were not done, by their status.
 
     Each row has `run` (the name of its folder), the swept keys, `status`, and `FIGURES`: those of
     the best epoch by validation accuracy, and of the last; None where one does not exist. For a run
