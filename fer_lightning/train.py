@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fer_lightning.shell import command
-from fer_lightning.sweeps import rank, trained
+from fer_lightning.sweeps import rank, trained, watcher_of
 from fer_lightning.training import check_settings
 
 
@@ -17,7 +19,9 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     check_settings(config)
     from fer_lightning.fused import train  # Lightning takes seconds to import
 
-    return train(config, folder, overrides)
+    hydra = HydraConfig.get()
+    in_sweep = hydra.mode == RunMode.MULTIRUN
+    return train(config, folder, overrides, watcher_of(config, hydra, folder) if in_sweep else None)
 
 
 def cli() -> None:

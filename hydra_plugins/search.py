@@ -3,5 +3,9 @@
 from fer_lightning import sweeps
 
 
+class OptunaSweeper(sweeps.OptunaSweeper):
+    """The sweeper of `hydra/sweeper=optuna`."""
+
+
 class HalvingSweeper(sweeps.HalvingSweeper):
     """The sweeper of `hydra/sweeper=halving`."""

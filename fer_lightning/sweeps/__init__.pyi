@@ -5,3 +5,5 @@ from .launchers import (
     trained as trained,
 )
 from .ranking import rank as rank
+from .search import OptunaSweeper as OptunaSweeper
+from .watching import watcher_of as watcher_of

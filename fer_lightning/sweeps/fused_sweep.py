@@ -40,6 +40,7 @@ from fer_lightning.runs import (
     whole_checkpoints,
     without_resume,
 )
+from fer_lightning.sweeps.watching import watcher_of
 from fer_lightning.training import ALL_THREADS, Run
 
 RunJob = Callable[[DictConfig, TaskFunction], JobReturn]
@@ -142,9 +143,7 @@ class FusedSweep:
         holders: dict[int | None, Run] = {}  # of the faces of each fold
         for i in part.jobs:
             try:
-                run = Run(
-                    task_settings(self.jobs[i]), _folder(self.jobs[i]), _overrides(self.jobs[i])
-                )
+                run = _run_of(self.jobs[i])
                 holder = holders.setdefault(run.datamodule.cv_fold, run)
                 run.datamodule.share(holder.datamodule)
             except (InputError, OmegaConfBaseException):
@@ -240,6 +239,11 @@ def _settings(job: DictConfig) -> dict[str, object]:
 
 def _folder(job: DictConfig) -> Path:
     return (Path(job.hydra.sweep.dir) / job.hydra.sweep.subdir).resolve()
+
+
+def _run_of(job: DictConfig) -> Run:
+    config, folder = task_settings(job), _folder(job)
+    return Run(config, folder, _overrides(job), watcher_of(config, job.hydra, folder))
 
 
 def _number(job: DictConfig) -> int:
