@@ -61,6 +61,7 @@ from .sweep_folder import (
     run_name as run_name,
     run_number as run_number,
     sweep_overrides as sweep_overrides,
+    sweeper_settings as sweeper_settings,
     swept_keys as swept_keys,
     swept_runs as swept_runs,
     write_runs as write_runs,

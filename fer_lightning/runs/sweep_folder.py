@@ -44,12 +44,21 @@ def sweep_overrides(folder: Path, loader: ConfigLoader | None = None) -> dict[st
         folder: Folder of the sweep, with the multirun.yaml that Hydra left there.
         loader: Hydra's configuration loader, which finds the values of `model=glob(*)`.
     """
-    config = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"))
-    hydra = cast(dict[str, Any], config)["hydra"]
+    hydra = _hydra_settings(folder)
     given = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
     parser = OverridesParser.create(loader)
     parsed = parser.parse_overrides([*given, *hydra["overrides"]["task"]])
     return {override.get_key_element().lstrip("+~"): override for override in parsed}
+
+
+def sweeper_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings of the sweeper that made a sweep: of a search, with its `objectives`."""
+    return cast(dict[str, Any], _hydra_settings(folder)["sweeper"])
+
+
+def _hydra_settings(folder: Path) -> dict[str, Any]:
+    config = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"))
+    return cast(dict[str, Any], cast(dict[str, Any], config)["hydra"])
 
 
 def swept_keys(folder: Path) -> list[str]:

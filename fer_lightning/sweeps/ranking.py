@@ -13,16 +13,20 @@ from fer_lightning.runs import (
     ending,
     read_curves,
     status_of,
+    sweeper_settings,
     swept_keys,
     swept_runs,
     write_runs,
 )
+from fer_lightning.sweeps.objectives import DIRECTIONS, pareto, values_of
 
 STATUSES = ("done", "stopped", "diverged", "unfinished", "failed")
 FIGURES = (
     *("train_ce", "train_acc", "val_ce", "val_acc", "best_epoch"),
     *("last_val_ce", "last_val_acc", "epochs", "seconds"),
 )
+# Those that are objectives of searches.
+COLUMN_OF = {"val/acc": "val_acc", "val/ce": "val_ce", "epochs": "epochs", "seconds": "seconds"}
 REPEATS = ("seed", "data.seed", "data.fold", "data.cv_fold")
 
 Row = dict[str, Any]
@@ -30,12 +34,16 @@ Row = dict[str, Any]
 
 def rank(folder: Path) -> None:
     """Print the ranking of a sweep's runs, and write it to `summary.csv` in its folder."""
-    keys = swept_keys(folder)
-    rows = ranking(swept_runs(folder))
-    write_runs(folder / "summary.csv", keys, FIGURES, rows)
-    print(f"\n{folder}, by validation accuracy of the best epoch")
-    print(ranking_table(keys, rows), flush=True)
-    if any(key in REPEATS for key in keys):
+    keys, runs = swept_keys(folder), swept_runs(folder)
+    objectives = sweeper_settings(folder).get("objectives") or []
+    others = [name for name in objectives if name not in COLUMN_OF]
+    others += ["pareto"] * (len(objectives) > 1)
+    rows = searched(runs, objectives) if objectives else ranking(runs)
+    write_runs(folder / "summary.csv", keys, [*FIGURES, *others], rows)
+    told = " and ".join(COLUMN_OF.get(name, name).replace("_", " ") for name in objectives)
+    print(f"\n{folder}, by {told or 'validation accuracy'} of the best epoch")
+    print(ranking_table([*keys, *others], rows), flush=True)
+    if any(key in REPEATS for key in keys) and not objectives:
         repeats = " and ".join(key for key in keys if key in REPEATS)
         print(f"\nmean and standard deviation over {repeats}")
         print(repeats_table(keys, rows), flush=True)
@@ -49,6 +57,36 @@ def ranking(runs: Sequence[SweptRun]) -> list[Row]:
     that was cut off they come from its validation so far.
     """
     return sorted(map(_row, runs), key=_rank)
+
+
+def searched(runs: Sequence[SweptRun], objectives: Sequence[str]) -> list[Row]:
+    """Return the rows of a search: by status, then the Pareto front, then by the first objective.
+
+    Of runs that are equally good, the first comes first, as in optuna. Rows have a column for each
+    objective that is none of `FIGURES`, and `pareto`, yes or no, where there are several.
+
+    Args:
+        runs: The runs.
+        objectives: Names of the objectives.
+    """
+    done = [run for run in runs if run.summary and status_of(run.summary) == "done"]
+    values = {id(run): values_of(run.summary or {}, objectives) for run in done}
+    front = dict(zip(values, pareto(list(values.values()), objectives), strict=True))
+    sign = -1 if DIRECTIONS[objectives[0]] == "maximize" else 1
+
+    def place(run: SweptRun) -> tuple[object, ...]:
+        if id(run) not in values:
+            return (*_rank(_row(run)), run.number)
+        behind = not front[id(run)] and len(objectives) > 1
+        return 0, behind, sign * values[id(run)][0], run.number
+
+    return [_searched(run, objectives, front.get(id(run))) for run in sorted(runs, key=place)]
+
+
+def _searched(run: SweptRun, objectives: Sequence[str], is_in_front: bool | None) -> Row:
+    row, summary = _row(run), run.summary or {}
+    row |= {name: summary.get(name) for name in objectives if name not in COLUMN_OF}
+    return row | ({"pareto": "yes" if is_in_front else "no"} if len(objectives) > 1 else {})
 
 
 def ranking_table(keys: Sequence[str], rows: Sequence[Row]) -> str:

@@ -62,9 +62,9 @@ class OptunaSweeper(OwnSweeper):
         self.pruner = pruner_of(require_pruner(pruner, self.objectives), pruner_args)
 
     def plan(self, space: Space) -> Space:
-        sampler_of(self.sampler, self.sampler_args, space, self.seed, 0, self.n_jobs)
         if self.sampler == "Grid":
             self.n_trials = min(self.n_trials, len(space.grid()))
+        sampler_of(self.sampler, self.sampler_args, space, self.seed, 0, self.n_jobs)
         choices = ", ".join(d.key for d in space.dimensions if isinstance(d, Choice))
         if self.sampler == "CmaEs" and choices:
             self.say(f"CmaEsSampler is for numbers; drawn at random: {choices}")

@@ -102,3 +102,77 @@ def test_a_search_that_is_killed_anywhere_ends_with_the_trials_of_one_that_is_no
     assert len(whole.trials()) == 13
     assert told(whole.trials()) == told(search.trials())
     assert len({str(trial.params) for trial in whole.trials()}) > 8
+
+
+def test_parallel_trials_that_have_run_are_not_run_again(tmp_path):
+    tmp_path.joinpath("s").mkdir()
+    first = Search(tmp_path / "s", survives=6, n_jobs=4)  # dies in its second batch
+    with pytest.raises(Killed):
+        first.search(first.plan(SPACE))
+    second = Search(tmp_path / "s", n_jobs=4)
+    second.search(second.plan(SPACE))
+    assert first.launched == [0, 1, 2, 3, 4, 5]
+    assert second.launched == list(range(6, 13))
+    assert {trial.state.name for trial in second.trials()} == {"COMPLETE"}
+
+
+def test_a_journal_that_ends_within_a_line_goes_on_before_it(tmp_path):
+    tmp_path.joinpath("s").mkdir()
+    first = Search(tmp_path / "s", n_trials=3)
+    first.search(first.plan(SPACE))
+    with (tmp_path / "s" / "optuna.journal").open("ab") as file:
+        file.write(b'{"op_code":4,"worker')
+    second = Search(tmp_path / "s", n_trials=5)
+    second.search(second.plan(SPACE))
+    assert [trial.number for trial in second.trials()] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("storage", ["journal", "sqlite"])
+def test_the_storage_has_the_values_of_all_objectives(tmp_path, storage):
+    tmp_path.joinpath("s").mkdir()
+    given = {"objectives": ["val/acc", "n_parameters"], "storage": storage, "n_trials": 4}
+    search = Search(tmp_path / "s", **given)
+    search.search(search.plan(SPACE))
+    for trial in search.trials():
+        summary = search.runs()[trial.number].summary
+        acc = 0.0 if summary["diverged"] else summary["best"]["val"]["acc"]
+        assert trial.values == [acc, summary["n_parameters"]]
+
+
+def test_a_failed_run_is_a_failed_trial(tmp_path, monkeypatch):
+    tmp_path.joinpath("s").mkdir()
+    search = Search(tmp_path / "s", n_trials=3)
+    launch = search.launch
+    monkeypatch.setattr(search, "launch", lambda jobs: None if 1 in jobs else launch(jobs))
+    search.search(search.plan(SPACE))
+    assert [trial.state.name for trial in search.trials()] == ["COMPLETE", "FAIL", "COMPLETE"]
+
+
+def test_numbers_are_rounded_to_what_people_read(tmp_path):
+    tmp_path.joinpath("s").mkdir()
+    search = Search(tmp_path / "s", n_trials=3)
+    search.search(search.plan(SPACE))
+    for trial in search.trials():
+        assert trial.params["optim.lr"] == float(f"{trial.params['optim.lr']:.6g}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sampler": "Bayes"}, "hydra.sweeper.sampler must be one of TPESampler, "),
+        ({"pruner": "x"}, "hydra.sweeper.pruner must be one of NopPruner, "),
+        ({"sampler_args": {"wild": 1}}, "hydra.sweeper.sampler_args: .*wild"),
+        ({"n_trials": 0}, "hydra.sweeper.n_trials must be an integer of at least 1, got 0"),
+        ({"objectives": ["test/acc"]}, "hydra.sweeper.objectives must be one or several of"),
+        ({"objectives": []}, "hydra.sweeper.objectives must be one or several of"),
+        (
+            {"objectives": ["val/acc", "epochs"], "pruner": "MedianPruner"},
+            "hydra.sweeper.pruner must be NopPruner unless",
+        ),
+        ({"storage": "redis"}, "hydra.sweeper.storage must be one of journal, sqlite"),
+        ({"sampler": "GridSampler"}, "optim.lr must be a list of values or a range for a grid"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_line(tmp_path, settings, message):
+    with pytest.raises(InputError, match=message):
+        Search(tmp_path, **settings).plan(SPACE)
