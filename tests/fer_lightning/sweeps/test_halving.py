@@ -134,7 +134,7 @@ def test_a_sweep_trains_what_brute_force_says(tmp_path, method):
 
 
 @pytest.mark.parametrize("method", ["successive", "hyperband"])
-@pytest.mark.parametrize("survives", [0, 5, 26, 27, 30, 33])
+@pytest.mark.parametrize("survives", [0, 5, 13, 26, 27, 30])
 def test_a_sweep_that_was_killed_trains_only_what_is_left(tmp_path, method, survives):
     space = space_of({}, ["seed=range(0,27)"])
     for folder in ("whole", "killed"):
