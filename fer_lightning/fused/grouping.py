@@ -194,10 +194,12 @@ def _from_one_epoch(jobs: Sequence[int], found: Mapping[int, Sequence["Stored"]]
 def _stands_for(stored: "Stored", epoch: int) -> bool:
     """Return whether a run can go on from a checkpoint with others that are at an epoch.
 
-    A run that has diverged by that epoch can: it is not trained further.
+    A run that has diverged or was stopped by that epoch can: it is not trained further.
     """
-    diverged_at = _state(stored)["diverged_at"]
-    return stored.epoch == epoch or (diverged_at is not None and diverged_at <= epoch)
+    is_over = _state(stored)["diverged_at"] is not None or bool(
+        stored.content["callbacks"].get("Stops", {}).get("stopped")
+    )
+    return stored.epoch == epoch or (is_over and stored.epoch <= epoch)
 
 
 def _state(stored: "Stored") -> dict[str, Any]:

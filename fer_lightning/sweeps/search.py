@@ -40,9 +40,9 @@ class OptunaSweeper(OwnSweeper):
         n_jobs: int,
         objectives: Sequence[str],
         sampler: str,
-        sampler_args: Mapping[str, Any],
+        sampler_args: Mapping[str, Any] | None,
         pruner: str,
-        pruner_args: Mapping[str, Any],
+        pruner_args: Mapping[str, Any] | None,
         storage: str,
         seed: int,
         params: Mapping[str, Any] | None = None,
@@ -58,8 +58,8 @@ class OptunaSweeper(OwnSweeper):
         self.n_trials, self.n_jobs, self.seed, self.storage = n_trials, n_jobs, seed, storage
         self.objectives = list(objectives)
         self.sampler = known_as(sampler, SAMPLERS, "sampler")
-        self.sampler_args = dict(sampler_args)
-        self.pruner = pruner_of(require_pruner(pruner, self.objectives), pruner_args)
+        self.sampler_args = dict(sampler_args or {})
+        self.pruner = pruner_of(require_pruner(pruner, self.objectives), pruner_args or {})
 
     def plan(self, space: Space) -> Space:
         if self.sampler == "Grid":

@@ -45,5 +45,5 @@ def _pruned_trials(folder: Path, sweeper: str) -> PrunedTrials:
     require_optuna()
     settings = OmegaConf.create(sweeper)
     assert isinstance(settings, DictConfig)
-    pruner = pruner_of(known_as(settings.pruner, PRUNERS, "pruner"), settings.pruner_args)
+    pruner = pruner_of(known_as(settings.pruner, PRUNERS, "pruner"), settings.pruner_args or {})
     return PrunedTrials(folder, settings.storage, pruner, settings.objectives[0])

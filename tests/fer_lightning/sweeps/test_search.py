@@ -23,7 +23,7 @@ class Search(OptunaSweeper):
 
     def __init__(self, folder: Path, survives: int | None = None, **settings) -> None:
         defaults = {"n_trials": 13, "n_jobs": 1, "objectives": ["val/acc"], "sampler": "tpe"}
-        others = {"sampler_args": {}, "pruner": "nop", "pruner_args": {}, "storage": "journal"}
+        others = {"sampler_args": None, "pruner": "nop", "pruner_args": None, "storage": "journal"}
         super().__init__(**{**defaults, **others, "seed": 3, **settings})
         self.place, self.left = folder, survives
         self.launched: list[int] = []
