@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -20,14 +21,8 @@ def sweep(shell, csv_path, tmp_path):
 
     def run(*words: str) -> list[dict[str, str]]:
         done = shell(
-            *(
-                "train.py",
-                "-m",
-                *words,
-                "data=fer2013",
-                f"data.path={csv_path}",
-                "model.hidden=[8]",
-            ),
+            *("train.py", "-m", *words, "model.hidden=[8]", "data=fer2013"),
+            f"data.path={csv_path}",
             *(f"data.cache_dir={tmp_path / 'cache'}", "image_every_n_epochs=0"),
             *("trainer.accelerator=cpu", f"hydra.sweep.dir={tmp_path / 'sweep'}"),
             seconds=300,
@@ -37,6 +32,11 @@ def sweep(shell, csv_path, tmp_path):
             return list(csv.DictReader(file))
 
     return run
+
+
+def curves(run: Path) -> list[list[float]]:
+    rows = (run / "metrics.csv").read_text().splitlines()[1:]
+    return [[float(value) for value in row.split(",")[1:5]] for row in rows]
 
 
 @pytest.mark.parametrize("launcher", ["fused", pytest.param("joblib", marks=needs_joblib)])
@@ -72,15 +72,7 @@ def test_what_survives_a_rung_has_the_curves_of_the_grid(sweep, tmp_path):
     ]
     for row in rows:
         n = {"done": 8, "stopped at rung 1": 2, "stopped at rung 2": 4}[row["status"]]
-        own, whole = (
-            [
-                [float(value) for value in line.split(",")[1:5]]
-                for line in (tmp_path / folder / row["run"] / "metrics.csv")
-                .read_text()
-                .splitlines()[1:]
-            ]
-            for folder in ("sweep", "whole")
-        )
+        own, whole = (curves(tmp_path / folder / row["run"]) for folder in ("sweep", "whole"))
         assert len(own) == n
         for line, other in zip(own, whole, strict=False):
             assert line == pytest.approx(other, rel=1e-4)
