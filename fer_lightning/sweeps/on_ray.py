@@ -47,15 +47,18 @@ class RayLauncher(ElsewhereLauncher):
 
     def run_groups(self, groups: Sequence[GroupOfJobs]) -> Iterator[list[JobReturn]]:
         ray = started_ray(self.address, self.init)
+        try:
+            remote = ray.remote(run_in_worker)
+            named = [remote.options(**{"name": _name(group)} | self.options) for group in groups]
+        except (TypeError, ValueError) as error:
+            raise InputError(f"hydra.launcher must fit a task of Ray: {error}") from error
         if self.address is None:
             self._require_enough(ray.cluster_resources())
         tasks: list[Any] = []
         answers: list[Future[list[JobReturn]]] = []  # a wait for these ends with any signal
         try:
-            remote = ray.remote(run_in_worker)
-            for group in groups:
-                options = {"name": _name(group)} | self.options
-                tasks.append(remote.options(**options).remote(group, os.getcwd()))  # noqa: PTH109
+            for function, group in zip(named, groups, strict=True):
+                tasks.append(function.remote(group, os.getcwd()))  # noqa: PTH109
                 answers.append(tasks[-1].future())
             for group, answer in zip(groups, answers, strict=True):
                 yield _results(ray, group, answer)
@@ -119,8 +122,8 @@ def started_ray(address: str | None, init: Mapping[str, Any]) -> ModuleType:
     except ConnectionError as error:
         rule = "be null or that of a running cluster"
         raise SettingError("hydra.launcher.address", rule, address) from error
-    except (TypeError, ValueError) as error:
-        raise InputError(f"hydra.launcher.init must be for ray.init: {error}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"hydra.launcher.init must fit ray.init: {error}") from error
     finally:
         take_signals_back()
     return ray
