@@ -47,13 +47,9 @@ class RayLauncher(ElsewhereLauncher):
 
     def run_groups(self, groups: Sequence[GroupOfJobs]) -> Iterator[list[JobReturn]]:
         ray = started_ray(self.address, self.init)
-        try:
-            remote = ray.remote(run_in_worker)
-            named = [remote.options(**{"name": _name(group)} | self.options) for group in groups]
-        except (TypeError, ValueError) as error:
-            raise InputError(f"hydra.launcher must fit a task of Ray: {error}") from error
         if self.address is None:
             self._require_enough(ray.cluster_resources())
+        named = self._named(ray.remote(run_in_worker), groups)
         tasks: list[Any] = []
         answers: list[Future[list[JobReturn]]] = []  # a wait for these ends with any signal
         try:
@@ -63,15 +59,26 @@ class RayLauncher(ElsewhereLauncher):
             for group, answer in zip(groups, answers, strict=True):
                 yield _results(ray, group, answer)
         except BaseException:  # Ctrl-C, too
-            for task in reversed(tasks):  # those that wait are not to begin
-                ray.cancel(task)
-            wait(answers, timeout=2 * GRACE_SECONDS)
+            for force in (False, True):  # those that do not listen are killed
+                for task in reversed(tasks):  # those that wait are not to begin
+                    ray.cancel(task, force=force)
+                if not wait(answers, timeout=2 * GRACE_SECONDS).not_done:
+                    break
             raise
+
+    def _named(self, remote: Any, groups: Sequence[GroupOfJobs]) -> list[Any]:
+        """Return the remote function of each group, with its name and the options of a task."""
+        try:
+            return [remote.options(**{"name": _name(group)} | self.options) for group in groups]
+        except (TypeError, ValueError) as error:
+            raise InputError(f"hydra.launcher must fit a task of Ray: {error}") from error
 
     def _require_enough(self, resources: Mapping[str, float]) -> None:
         """Raise a `SettingError` if no task could ever begin on this machine."""
         for option, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
-            asked, there = self.options.get(option) or 0, resources.get(resource, 0)
+            asked, there = self.options.get(option), resources.get(resource, 0)
+            if not isinstance(asked, int | float):
+                continue  # for Ray to tell
             rule = f"be at most {there:g}, as Ray has no more of them here"
             require(asked <= there, f"hydra.launcher.{option}", rule, asked)
 
