@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+TWO_WORKERS = "hydra.launcher.init.num_cpus=2"  # of a cluster on this machine
 needs_ray = [
     pytest.mark.ray,
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `ray`"),

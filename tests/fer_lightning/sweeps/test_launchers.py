@@ -10,9 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from fer_lightning.shell import jobs as workers
 from fer_lightning.shell.configuration import CONF, register_resolvers
-from tests.fer_lightning.sweeps.ray_cluster import needs_ray, ray_folder as ray_folder
-
-TWO_WORKERS = "hydra.launcher.init.num_cpus=2"
+from tests.fer_lightning.sweeps.ray_cluster import TWO_WORKERS, needs_ray, ray_folder as ray_folder
 
 needs_submitit = pytest.mark.skipif(
     importlib.util.find_spec("submitit") is None, reason="needs the extra `slurm`"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fer_lightning.sweeps.ray_cluster import TWO_WORKERS, needs_ray, ray_folder as ray_folder
+
 optuna = pytest.importorskip("optuna")
 
 needs_joblib = pytest.mark.skipif(
@@ -39,11 +41,21 @@ def curves(run: Path) -> list[list[float]]:
     return [[float(value) for value in row.split(",")[1:5]] for row in rows]
 
 
-@pytest.mark.parametrize("launcher", ["fused", pytest.param("joblib", marks=needs_joblib)])
-def test_a_search_of_four_trials_is_ranked_as_optuna_ranks_it(sweep, tmp_path, launcher):
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["fused"],
+        pytest.param(["joblib"], marks=needs_joblib),
+        pytest.param(["ray", TWO_WORKERS], marks=needs_ray),
+    ],
+)
+def test_a_search_of_four_trials_is_ranked_as_optuna_ranks_it(
+    sweep, tmp_path, ray_folder, launcher
+):
+    name, *settings = launcher
     rows = sweep(
         *("hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2"),
-        *(f"hydra/launcher={launcher}", "optim.lr=tag(log,interval(1e-3,1))", "seed=0,1"),
+        *(f"hydra/launcher={name}", *settings, "optim.lr=tag(log,interval(1e-3,1))", "seed=0,1"),
         "trainer.max_epochs=2",
     )
     assert len(rows) == 4
