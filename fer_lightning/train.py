@@ -7,7 +7,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fer_lightning.shell import command
-from fer_lightning.sweeps import rank, trained, watcher_of
+from fer_lightning.sweeps import judge_of, rank, trained
 from fer_lightning.training import check_settings
 
 
@@ -21,7 +21,7 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
 
     hydra = HydraConfig.get()
     in_sweep = hydra.mode == RunMode.MULTIRUN
-    return train(config, folder, overrides, watcher_of(config, hydra, folder) if in_sweep else None)
+    return train(config, folder, overrides, judge_of(config, hydra, folder) if in_sweep else None)
 
 
 def cli() -> None:

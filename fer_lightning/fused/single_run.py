@@ -16,7 +16,7 @@ from fer_lightning.fused.together import train_together
 from fer_lightning.networks import MLP
 from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
-from fer_lightning.training import ALL_THREADS, Run, Watcher, fit, leave_group
+from fer_lightning.training import ALL_THREADS, Judge, Run, fit, leave_group
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ SMALL_BATCH = 10
 
 
 def train(
-    config: DictConfig, folder: Path, overrides: list[str], watcher: Watcher | None = None
+    config: DictConfig, folder: Path, overrides: list[str], judge: Judge | None = None
 ) -> float:
     """Train a network as a configuration says.
 
@@ -34,7 +34,7 @@ def train(
         config: The composed configuration of `conf/train.yaml`.
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
-        watcher: Who may stop the run after an epoch.
+        judge: Who may stop the run after an epoch.
 
     Returns:
         The best validation accuracy, in [0, 1]; 0 if the run diverged before it had one.
@@ -55,7 +55,7 @@ def train(
             tempfile.TemporaryDirectory() as nowhere,
             joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere), place),
         ):
-            return _train(config, folder, overrides, stored, watcher)
+            return _train(config, folder, overrides, stored, judge)
     finally:
         leave_group()  # once the others have ended, who would take it for a fault
 
@@ -74,9 +74,9 @@ def _train(
     folder: Path,
     overrides: list[str],
     stored: Stored | None,
-    watcher: Watcher | None = None,
+    judge: Judge | None = None,
 ) -> float:
-    run = Run(config, folder, overrides, watcher)
+    run = Run(config, folder, overrides, judge)
     run.stored = stored
     torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
     if not leads():

@@ -40,7 +40,7 @@ from fer_lightning.runs import (
     whole_checkpoints,
     without_resume,
 )
-from fer_lightning.sweeps.watching import watcher_of
+from fer_lightning.sweeps.judging import judge_of
 from fer_lightning.training import ALL_THREADS, Run
 
 RunJob = Callable[[DictConfig, TaskFunction], JobReturn]
@@ -243,7 +243,7 @@ def _folder(job: DictConfig) -> Path:
 
 def _run_of(job: DictConfig) -> Run:
     config, folder = task_settings(job), _folder(job)
-    return Run(config, folder, _overrides(job), watcher_of(config, job.hydra, folder))
+    return Run(config, folder, _overrides(job), judge_of(config, job.hydra, folder))
 
 
 def _number(job: DictConfig) -> int:

@@ -180,7 +180,7 @@ class PrunedTrials:
         self.study = optuna.load_study(study_name=name, storage=self.storage, pruner=pruner)
         self._study_id = self.storage.get_study_id_from_name(name)
 
-    def watcher(self, number: int) -> Callable[[int, Mapping[str, float]], str | None]:
+    def judge(self, number: int) -> Callable[[int, Mapping[str, float]], str | None]:
         """Return who reports the epochs of a trial's run."""
         return functools.partial(self._report, number)
 

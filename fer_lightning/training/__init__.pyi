@@ -1,6 +1,6 @@
 from .augmentation import Augment as Augment
 from .callbacks.progress import EpochBar as EpochBar
-from .callbacks.stops import Watcher as Watcher
+from .callbacks.stops import Judge as Judge
 from .classifier import ExpressionClassifier as ExpressionClassifier
 from .loggers import TensorBoard as TensorBoard, log_epoch as log_epoch
 from .losses import CrossEntropy as CrossEntropy

@@ -43,7 +43,7 @@ from fer_lightning.training.callbacks.checkpoints import Checkpoints, StopOnSign
 from fer_lightning.training.callbacks.epoch_log import EpochLog
 from fer_lightning.training.callbacks.image_log import ImageLog
 from fer_lightning.training.callbacks.progress import EpochProgress
-from fer_lightning.training.callbacks.stops import Stops, Watcher
+from fer_lightning.training.callbacks.stops import Judge, Stops
 from fer_lightning.training.classifier import ExpressionClassifier
 from fer_lightning.training.lean import make_lean
 from fer_lightning.training.loggers import Loggers
@@ -62,7 +62,7 @@ class Run:
         config: The composed configuration of `conf/train.yaml`.
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
-        watcher: Who may stop the run after an epoch.
+        judge: Who may stop the run after an epoch.
 
     Attributes:
         stored: The checkpoint that the training goes on from, or None.
@@ -76,7 +76,7 @@ class Run:
         config: DictConfig,
         folder: Path,
         overrides: list[str],
-        watcher: Watcher | None = None,
+        judge: Judge | None = None,
     ) -> None:
         check_settings(config)
         _quieten_lightning()
@@ -95,7 +95,7 @@ class Run:
         )
         self.image_log = ImageLog(self.loggers.boards, config.image_every_n_epochs)
         pause = plain(config.pause) if "pause" in config else {}  # not in older runs
-        self.stops = Stops(**pause, watcher=watcher)
+        self.stops = Stops(**pause, judge=judge)
         own: list[L.Callback] = [self.epoch_log, self.stops]
         if leads():
             own += [self.image_log, self.checkpoints]

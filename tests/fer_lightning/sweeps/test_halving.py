@@ -175,11 +175,11 @@ def test_an_asynchronous_run_stops_where_it_is_not_among_the_best_so_far(tmp_pat
     reached = {epoch: [] for epoch in epochs}
     for number in order:
         folder = tmp_path / f"{number}_"
-        watcher = AsynchronousRungs(folder, epochs, 3)
+        judge = AsynchronousRungs(folder, epochs, 3)
         told = None
         for epoch in range(1, MAX_EPOCHS):
             write_curves(folder, number, epoch)
-            told = watcher(epoch, {})
+            told = judge(epoch, {})
             if epoch in epochs:
                 reached[epoch].append(accuracy(number, epoch))
                 best = sorted(reached[epoch])[::-1][: max(1, len(reached[epoch]) // 3)]

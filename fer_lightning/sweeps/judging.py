@@ -14,10 +14,10 @@ from fer_lightning.sweeps.rungs import rung_epochs
 from fer_lightning.sweeps.trials import PrunedTrials
 
 if TYPE_CHECKING:  # Lightning takes seconds to import
-    from fer_lightning.training import Watcher
+    from fer_lightning.training import Judge
 
 
-def watcher_of(config: DictConfig, hydra: HydraConf, folder: Path) -> "Watcher | None":
+def judge_of(config: DictConfig, hydra: HydraConf, folder: Path) -> "Judge | None":
     """Return who may stop a run, or None where nobody does.
 
     Args:
@@ -31,7 +31,7 @@ def watcher_of(config: DictConfig, hydra: HydraConf, folder: Path) -> "Watcher |
         return AsynchronousRungs(folder, rungs, sweeper.eta)
     if "pruner" not in sweeper or known_as(sweeper.pruner, PRUNERS, "pruner") == "Nop":
         return None
-    return _pruned_trials(folder.parent, OmegaConf.to_yaml(sweeper)).watcher(run_number(folder) - 1)
+    return _pruned_trials(folder.parent, OmegaConf.to_yaml(sweeper)).judge(run_number(folder) - 1)
 
 
 @functools.cache
