@@ -32,13 +32,20 @@ class FusedLauncher(Launcher):
             free by default. A larger group is trained in several waves.
         threads: CPU threads of a fused training; by default all cores, or one where that is
             measured to be faster.
-        measure: Whether to train together only what is measured to be faster so.
+        measure: Whether to train together only what is measured to be faster so; `again` to measure
+            also what is remembered.
+        costs: The file where what was measured is remembered for a week, or None.
     """
 
     def __init__(
-        self, memory_gb: float | None = None, threads: int | None = None, measure: bool = True
+        self,
+        memory_gb: float | None = None,
+        threads: int | None = None,
+        measure: bool | str = True,
+        costs: str | None = None,
     ) -> None:
-        self.memory_gb, self.threads, self.measure = memory_gb, threads, measure
+        self.memory_gb, self.threads = memory_gb, threads
+        self.measure, self.costs = measure, costs
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -66,7 +73,8 @@ class FusedLauncher(Launcher):
 
         jobs = self.begin(numbered)
         done: dict[int, JobReturn] = {}
-        for ready in FusedSweep(jobs, self._run, self.memory_gb, self.threads, self.measure):
+        settings = self.memory_gb, self.threads, self.measure, self.costs
+        for ready in FusedSweep(jobs, self._run, *settings):
             TRAINED.update(ready.finish)
             for i in ready.jobs:
                 done[i] = self._run(jobs[i], self.task_function)
@@ -106,6 +114,7 @@ class SubmittedLauncher(FusedLauncher):
         memory_gb: See `FusedLauncher`.
         threads: See `FusedLauncher`.
         measure: See `FusedLauncher`.
+        costs: See `FusedLauncher`, on a disk that all machines see or not.
         parameters: Parameters of a submitted job, for `submitit.AutoExecutor.update_parameters`.
     """
 
@@ -115,10 +124,11 @@ class SubmittedLauncher(FusedLauncher):
         submitit_folder: str,
         memory_gb: float | None = None,
         threads: int | None = None,
-        measure: bool = True,
+        measure: bool | str = True,
+        costs: str | None = None,
         **parameters: Any,
     ) -> None:
-        super().__init__(memory_gb, threads, measure)
+        super().__init__(memory_gb, threads, measure, costs)
         self.cluster, self.submitit_folder = cluster, submitit_folder
         self.parameters = {
             name: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
@@ -155,8 +165,11 @@ class SubmittedLauncher(FusedLauncher):
     def _of_group(self, numbered: list[tuple[int, list[str]]]) -> "_GroupOfJobs":
         assert self.task_function is not None
         return _GroupOfJobs(
-            *(self.hydra_context, self.task_function, self.config, Singleton.get_state()),
-            *(numbered, self.memory_gb, self.threads, self.measure),
+            *(self.hydra_context, self.task_function, self.config, Singleton.get_state(), numbered),
+            memory_gb=self.memory_gb,
+            threads=self.threads,
+            measure=self.measure,
+            costs=self.costs,
         )
 
 
@@ -171,12 +184,13 @@ class _GroupOfJobs:
     numbered: list[tuple[int, list[str]]]
     memory_gb: float | None
     threads: int | None
-    measure: bool
+    measure: bool | str
+    costs: str | None
 
     def __call__(self) -> Sequence[JobReturn]:
         Singleton.set_state(self.state)
         setup_globals()
-        launcher = FusedLauncher(self.memory_gb, self.threads, self.measure)
+        launcher = FusedLauncher(self.memory_gb, self.threads, self.measure, self.costs)
         launcher.setup(
             hydra_context=self.hydra_context,
             task_function=self.task_function,
