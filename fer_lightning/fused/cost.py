@@ -41,9 +41,9 @@ def fused_cost(
     """Measure the cost of a step of all models at once, with the best number of threads.
 
     It is measured with copies of the first few models on faces of noise, in two seconds at most;
-    what compiled loops take until they are there is not counted, as the training needs them, too.
-    The first tries are short; they grow up to a few steps on whole minibatches if there is time
-    for that. The fastest try counts.
+    what compiled loops and the libraries of a GPU take until they are there is not counted, as the
+    training needs them, too. The first tries are short; they grow up to a few steps on whole
+    minibatches if there is time for that. The fastest try counts, of two at least.
 
     Args:
         members: As in `FusedTraining`.
@@ -54,10 +54,11 @@ def fused_cost(
     """
     few = _few(members)
     sizes = _sizes(len(few), batch_size)
-    if few[0].splits.train.labels.is_cuda:  # where small steps take as long as large ones
+    on_gpu = few[0].splits.train.labels.is_cuda
+    if on_gpu:  # where small steps take as long as large ones
         sizes = sizes[-1:]
-    if FusedTraining(few, batch_size).native is not None:
-        _Tries(few, _Size(len(few), batch_size, 1), batch_size, threads, alone).go()  # compiles
+    if on_gpu or FusedTraining(few, batch_size).native is not None:
+        _Tries(few, _Size(len(few), batch_size, 1), batch_size, threads, alone).go()
     began = time.perf_counter()
     for i, size in enumerate(sizes):
         tries = _Tries(few, size, batch_size, threads, alone)
@@ -66,9 +67,10 @@ def fused_cost(
             tries.go()
             took = time.perf_counter() - began
             if 2 * growth * tries.seconds < _MOST - took:
-                break  # and try the next size, at least twice
+                break  # as there is time for two tries of the next size
             is_enough = size == sizes[-1] and tries.number > _TRIES and took > _ENOUGH
-            if is_enough or tries.seconds > _MOST - took:
+            is_late = tries.number > 1 and tries.seconds > _MOST - took
+            if is_enough or is_late:
                 return tries.cost()
     raise AssertionError("the last size has no next")
 
