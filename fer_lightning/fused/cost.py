@@ -17,8 +17,8 @@ from fer_lightning.machine import n_cores, processor
 
 VERSION = 1  # of the measuring; what is remembered of another is not used
 _MODELS, _STEPS, _FACES, _TRIES = 8, 4, 64, 3
-# A measurement lasts about so long, in seconds, and ends before the other unless a step is longer.
-_ENOUGH, _MOST = 0.8, 1.7
+# A measurement lasts about so long, in seconds, and begins no try that would end after the other.
+_ENOUGH, _MOST = 0.8, 1.5
 _GROWTH = 4
 
 
