@@ -74,6 +74,7 @@ class SubmittedLauncher(ElsewhereLauncher):
         memory_gb: See `FusedLauncher`.
         threads: See `FusedLauncher`.
         measure: See `FusedLauncher`.
+        costs: See `FusedLauncher`, on a disk that all machines see or not.
         parameters: Parameters of a submitted job, for `submitit.AutoExecutor.update_parameters`.
     """
 
@@ -83,10 +84,11 @@ class SubmittedLauncher(ElsewhereLauncher):
         submitit_folder: str,
         memory_gb: float | None = None,
         threads: int | None = None,
-        measure: bool = True,
+        measure: bool | str = True,
+        costs: str | None = None,
         **parameters: Any,
     ) -> None:
-        super().__init__(FusedLauncher(memory_gb, threads, measure))
+        super().__init__(FusedLauncher(memory_gb, threads, measure, costs))
         self.cluster, self.submitit_folder = cluster, submitit_folder
         self.parameters = plain(parameters)
 

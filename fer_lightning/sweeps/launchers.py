@@ -80,13 +80,20 @@ class FusedLauncher(SerialLauncher):
             free by default. A larger group is trained in several waves.
         threads: CPU threads of a fused training; by default all cores, or one where that is
             measured to be faster.
-        measure: Whether to train together only what is measured to be faster so.
+        measure: Whether to train together only what is measured to be faster so; `again` to measure
+            also what is remembered.
+        costs: The file where what was measured is remembered for a week, or None.
     """
 
     def __init__(
-        self, memory_gb: float | None = None, threads: int | None = None, measure: bool = True
+        self,
+        memory_gb: float | None = None,
+        threads: int | None = None,
+        measure: bool | str = True,
+        costs: str | None = None,
     ) -> None:
-        self.memory_gb, self.threads, self.measure = memory_gb, threads, measure
+        self.memory_gb, self.threads = memory_gb, threads
+        self.measure, self.costs = measure, costs
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -105,7 +112,8 @@ class FusedLauncher(SerialLauncher):
 
         jobs = [self._composed(*job) for job in numbered]
         done: dict[int, JobReturn] = {}
-        for ready in FusedSweep(jobs, self._run, self.memory_gb, self.threads, self.measure):
+        settings = self.memory_gb, self.threads, self.measure, self.costs
+        for ready in FusedSweep(jobs, self._run, *settings):
             TRAINED.update(ready.finish)
             for i in ready.jobs:
                 done[i] = self._run(jobs[i], self.task_function)

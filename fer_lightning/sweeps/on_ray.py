@@ -90,6 +90,7 @@ class FusedRayLauncher(RayLauncher):
         memory_gb: See `FusedLauncher`.
         threads: See `FusedLauncher`.
         measure: See `FusedLauncher`.
+        costs: See `FusedLauncher`, on a disk that all machines see or not.
         settings: See `RayLauncher`.
     """
 
@@ -97,11 +98,12 @@ class FusedRayLauncher(RayLauncher):
         self,
         memory_gb: float | None = None,
         threads: int | None = None,
-        measure: bool = True,
+        measure: bool | str = True,
+        costs: str | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        self.there = FusedLauncher(memory_gb, threads, measure)
+        self.there = FusedLauncher(memory_gb, threads, measure, costs)
 
 
 def started_ray(address: str | None, init: Mapping[str, Any]) -> ModuleType:
