@@ -1,7 +1,7 @@
-from .elsewhere import SubmittedLauncher as SubmittedLauncher
-from .halving import HalvingSweeper as HalvingSweeper
-from .judging import judge_of as judge_of
-from .launchers import FusedLauncher as FusedLauncher, trained as trained
-from .on_ray import FusedRayLauncher as FusedRayLauncher, RayLauncher as RayLauncher
+from .launching.elsewhere import SubmittedLauncher as SubmittedLauncher
+from .launching.launchers import FusedLauncher as FusedLauncher, trained as trained
+from .launching.on_ray import FusedRayLauncher as FusedRayLauncher, RayLauncher as RayLauncher
 from .ranking import rank as rank
-from .search import OptunaSweeper as OptunaSweeper
+from .searching.halving import HalvingSweeper as HalvingSweeper
+from .searching.judging import judge_of as judge_of
+from .searching.search import OptunaSweeper as OptunaSweeper

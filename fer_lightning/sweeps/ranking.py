@@ -18,7 +18,7 @@ from fer_lightning.runs import (
     swept_runs,
     write_runs,
 )
-from fer_lightning.sweeps.objectives import DIRECTIONS, pareto, values_of
+from fer_lightning.sweeps.searching.objectives import DIRECTIONS, pareto, values_of
 
 STATUSES = ("done", "stopped", "diverged", "unfinished", "failed")
 FIGURES = (

@@ -7,9 +7,9 @@ import pytest
 
 from fer_lightning.errors import InputError
 from fer_lightning.runs import COLUMNS, SweptRun
-from fer_lightning.sweeps.halving import AsynchronousRungs, HalvingSweeper
-from fer_lightning.sweeps.rungs import brackets, rung_epochs, survivors
-from fer_lightning.sweeps.space import space_of
+from fer_lightning.sweeps.searching.halving import AsynchronousRungs, HalvingSweeper
+from fer_lightning.sweeps.searching.rungs import brackets, rung_epochs, survivors
+from fer_lightning.sweeps.searching.space import space_of
 
 MAX_EPOCHS = 27
 

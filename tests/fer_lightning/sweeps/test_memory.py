@@ -3,7 +3,7 @@ from pathlib import Path
 import torch
 
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.sweeps.memory import bytes_of_model, free_bytes
+from fer_lightning.sweeps.launching.memory import bytes_of_model, free_bytes
 from fer_lightning.training.classifier import ExpressionClassifier
 from fer_lightning.training.optimizers import SGD, AdamW
 

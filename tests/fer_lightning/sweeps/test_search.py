@@ -5,8 +5,8 @@ import pytest
 
 from fer_lightning.errors import InputError
 from fer_lightning.runs import SweptRun
-from fer_lightning.sweeps.search import OptunaSweeper
-from fer_lightning.sweeps.space import space_of
+from fer_lightning.sweeps.searching.search import OptunaSweeper
+from fer_lightning.sweeps.searching.space import space_of
 
 optuna = pytest.importorskip("optuna")
 

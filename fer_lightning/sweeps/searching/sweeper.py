@@ -23,7 +23,7 @@ from fer_lightning.runs import (
     swept_runs,
     without_resume,
 )
-from fer_lightning.sweeps.space import Space, space_of
+from fer_lightning.sweeps.searching.space import Space, space_of
 
 
 class OwnSweeper(Sweeper):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_lightning.errors import require, require_integer
-from fer_lightning.sweeps.choosers import (
+from fer_lightning.sweeps.searching.choosers import (
     PRUNERS,
     SAMPLERS,
     known_as,
@@ -12,10 +12,10 @@ from fer_lightning.sweeps.choosers import (
     require_optuna,
     sampler_of,
 )
-from fer_lightning.sweeps.objectives import DIRECTIONS, require_objectives, values_of
-from fer_lightning.sweeps.space import Choice, Space
-from fer_lightning.sweeps.sweeper import OwnSweeper
-from fer_lightning.sweeps.trials import STORAGES, Trials
+from fer_lightning.sweeps.searching.objectives import DIRECTIONS, require_objectives, values_of
+from fer_lightning.sweeps.searching.space import Choice, Space
+from fer_lightning.sweeps.searching.sweeper import OwnSweeper
+from fer_lightning.sweeps.searching.trials import STORAGES, Trials
 
 
 class OptunaSweeper(OwnSweeper):

@@ -13,13 +13,13 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from fer_lightning.errors import InputError, Interrupted, SettingError, one_line, require
 from fer_lightning.processes import GRACE_SECONDS, handle_signals, take_signals_back
-from fer_lightning.sweeps.elsewhere import (
+from fer_lightning.sweeps.launching.elsewhere import (
     ElsewhereLauncher,
     GroupOfJobs,
     missing_extra,
     plain,
 )
-from fer_lightning.sweeps.launchers import FusedLauncher, SerialLauncher
+from fer_lightning.sweeps.launching.launchers import FusedLauncher, SerialLauncher
 
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_COLOR_PREFIX": "0"}
 

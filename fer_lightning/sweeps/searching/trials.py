@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fer_lightning.errors import InputError, one_line
-from fer_lightning.sweeps.choosers import distributions_of
-from fer_lightning.sweeps.space import Space, Span, Value
+from fer_lightning.sweeps.searching.choosers import distributions_of
+from fer_lightning.sweeps.searching.space import Space, Span, Value
 
 if TYPE_CHECKING:  # optuna is an extra, and takes a while to import
     from optuna import Study

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from fer_lightning.errors import InputError
-from fer_lightning.sweeps.launchers import FusedLauncher, Numbered, SerialLauncher
+from fer_lightning.sweeps.launching.launchers import FusedLauncher, Numbered, SerialLauncher
 
 
 @dataclass

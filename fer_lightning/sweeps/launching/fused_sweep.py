@@ -44,9 +44,9 @@ from fer_lightning.runs import (
     whole_checkpoints,
     without_resume,
 )
-from fer_lightning.sweeps.judging import judge_of
-from fer_lightning.sweeps.memory import bytes_of_model, free_bytes, waves
-from fer_lightning.sweeps.remembered_costs import RememberedCosts
+from fer_lightning.sweeps.launching.memory import bytes_of_model, free_bytes, waves
+from fer_lightning.sweeps.launching.remembered_costs import RememberedCosts
+from fer_lightning.sweeps.searching.judging import judge_of
 from fer_lightning.training import ALL_THREADS, Run
 
 RunJob = Callable[[DictConfig, TaskFunction], JobReturn]

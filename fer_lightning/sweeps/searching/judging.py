@@ -8,10 +8,10 @@ from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.runs import run_number
-from fer_lightning.sweeps.choosers import PRUNERS, known_as, pruner_of, require_optuna
-from fer_lightning.sweeps.halving import AsynchronousRungs
-from fer_lightning.sweeps.rungs import rung_epochs
-from fer_lightning.sweeps.trials import PrunedTrials
+from fer_lightning.sweeps.searching.choosers import PRUNERS, known_as, pruner_of, require_optuna
+from fer_lightning.sweeps.searching.halving import AsynchronousRungs
+from fer_lightning.sweeps.searching.rungs import rung_epochs
+from fer_lightning.sweeps.searching.trials import PrunedTrials
 
 if TYPE_CHECKING:  # Lightning takes seconds to import
     from fer_lightning.training import Judge
