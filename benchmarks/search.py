@@ -1,9 +1,10 @@
 """What a sweep that stops early or searches finds, and what it costs, beside a full grid.
 
 Commands as a user types them, under the fused launcher, with warm caches, on drawn faces. Halving:
-81 MLPs x 81 epochs in full, and by `hydra/sweeper=halving`, with three seeds. Search: the study's 75 MLPs (learning rate, momentum, batch size) x 60 epochs in full, and 60 trials of
-`hydra/sweeper=optuna` by three seeds of the sampler, the first of them twice. Points are percentage
-points of the best validation accuracy below the grid's.
+81 MLPs x 81 epochs in full, and by `hydra/sweeper=halving`, with three seeds. Search: the study's
+75 MLPs (learning rate, momentum, batch size) x 60 epochs in full, and 60 trials by
+`hydra/sweeper=optuna` with three seeds of the sampler, the first of them twice. Points are
+percentage points of the best validation accuracy below the grid's.
 """
 
 import csv

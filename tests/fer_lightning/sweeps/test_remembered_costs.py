@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from fer_lightning.errors import InputError
 from fer_lightning.fused.cost import Cost
-from fer_lightning.sweeps import fused_sweep, remembered_costs
+from fer_lightning.sweeps.launching import fused_sweep, remembered_costs
 from fer_lightning.sweeps.launching.fused_sweep import FusedSweep
 from fer_lightning.sweeps.launching.remembered_costs import RememberedCosts
 
