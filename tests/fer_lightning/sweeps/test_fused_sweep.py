@@ -45,7 +45,7 @@ def test_a_group_that_fails_leaves_its_jobs_failed_and_the_others_to_go_on(
         job = composed("train", *given, f"model={model}", f"seed={i}")
         place = {"dir": str(tmp_path), "subdir": str(i)}
         OmegaConf.set_struct(job, False)
-        job.hydra = {"sweep": place, "job": {"num": i}, "overrides": {"task": []}}
+        job.hydra = {"sweep": place, "job": {"num": i}, "overrides": {"task": []}, "sweeper": {}}
         (tmp_path / str(i)).mkdir()
         jobs.append(job)
     monkeypatch.setattr(module, "train_together", broken)

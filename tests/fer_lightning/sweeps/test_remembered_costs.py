@@ -145,7 +145,12 @@ def sweep(composed, csv_path, tmp_path, monkeypatch, capsys):
         for i, job in enumerate(jobs):
             OmegaConf.set_struct(job, False)
             place = {"dir": str(tmp_path), "subdir": str(i)}
-            job.hydra = {"sweep": place, "job": {"num": i}, "overrides": {"task": []}}
+            job.hydra = {
+                "sweep": place,
+                "job": {"num": i},
+                "overrides": {"task": []},
+                "sweeper": {},
+            }
             (tmp_path / str(i)).mkdir(exist_ok=True)
         list(FusedSweep(jobs, run_job, None, threads, **settings))
         return len(measured), capsys.readouterr().err
