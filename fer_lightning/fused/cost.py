@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from fer_lightning.data import CLASSES, EVALUATION_BATCH, SIZE, Faces, FaceSplits, in_order
 from fer_lightning.fused.engine import FusedTraining, Member
-from fer_lightning.training import AdamW, ExpressionClassifier
+from fer_lightning.fused.optimizers import of_pytorch
+from fer_lightning.training import AdamW, ExpressionNetwork
 
 _SHARE = 0.5
 
@@ -26,7 +27,7 @@ def free_bytes(device: torch.device) -> int:
     return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
-def bytes_of_model(model: ExpressionClassifier, batch_size: int) -> int:
+def bytes_of_model(model: ExpressionNetwork, batch_size: int) -> int:
     """Return an estimate of the memory that one model takes in a fused training, in bytes.
 
     It counts the weights, their gradients, the optimiser's state, the best weights so far and a
@@ -128,7 +129,7 @@ def _each_by_itself(members: Sequence[Member], batch_size: int) -> Callable[[], 
 def _train_each(members: Sequence[Member], batch_size: int) -> None:
     """Train each model by itself for an epoch, on the CPU."""
     for member in members:
-        optimizer = member.optimizer(member.network.parameters())
+        optimizer = of_pytorch(member.optimizer, member.network.parameters())
         for images, labels in in_order(member.splits.train, batch_size):
             dtype = next(member.network.parameters()).dtype
             loss = F.cross_entropy(member.network(images.to(dtype).div_(255)), labels)

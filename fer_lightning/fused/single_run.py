@@ -1,8 +1,10 @@
 """One run from its settings to its summary, trained by Lightning or by the fused loop."""
 
+import functools
 import logging
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from fer_lightning.fused.together import train_together
 from fer_lightning.networks import MLP
 from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
-from fer_lightning.training import ALL_THREADS, Run, fit, leave_group
+from fer_lightning.training import ALL_THREADS, Run, leave_group
 
 log = logging.getLogger(__name__)
 
@@ -69,18 +71,20 @@ def _train(config: DictConfig, folder: Path, overrides: list[str], stored: Store
     run = Run(config, folder, overrides)
     run.stored = stored
     torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
+    engine, reason = engine_and_reason(run)
+    trained: Callable[[], object] = functools.partial(train_together, [run])
+    if engine == "lightning":
+        from fer_lightning.training import Fit  # Lightning takes seconds to import
+
+        trained = Fit(run)
     if not leads():
-        fit(run)
+        trained()
         return 0.0
     run.begin()
     started = time.perf_counter()
-    engine, reason = engine_and_reason(run)
     log.info("engine: %s (%s)", engine, reason)
     try:
-        if engine == "fused":
-            train_together([run])
-        else:
-            fit(run)
+        trained()
     except BaseException:
         run.loggers.close(None)
         raise
@@ -111,7 +115,7 @@ def engine_and_reason(run: Run) -> tuple[str, str]:
         return "fused", "asked for"
     if reason is not None:
         return "lightning", reason
-    if run.trainer.strategy.root_device.type == "cuda":
+    if run.device.type == "cuda":
         return "fused", "steps are launched as CUDA graphs"
     network, batch_size = run.model.network, run.datamodule.batch_size
     if not (isinstance(network, MLP) and is_written_out(network.layers)):

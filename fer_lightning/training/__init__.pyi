@@ -1,7 +1,9 @@
 from .augmentation import Augment as Augment
+from .by_lightning.fitting import Fit as Fit
 from .callbacks.progress import EpochBar as EpochBar
 from .classifier import ExpressionClassifier as ExpressionClassifier
-from .loggers import TensorBoard as TensorBoard, log_epoch as log_epoch
+from .expression_network import ExpressionNetwork as ExpressionNetwork
+from .loggers import TensorBoard as TensorBoard, log_figures as log_figures
 from .losses import CrossEntropy as CrossEntropy
 from .optimizers import (
     SGD as SGD,
@@ -13,12 +15,11 @@ from .predictions import (
     COLUMNS as COLUMNS,
     Predictions as Predictions,
     confident_mistakes as confident_mistakes,
-    logits_of as logits_of,
     predict as predict,
     uncertain_faces as uncertain_faces,
 )
 from .rules import check_settings as check_settings
-from .run import ALL_THREADS as ALL_THREADS, Run as Run, fit as fit, leave_group as leave_group
+from .run import ALL_THREADS as ALL_THREADS, Run as Run, leave_group as leave_group
 from .schedules import (
     Cosine as Cosine,
     OneCycle as OneCycle,
@@ -27,6 +28,7 @@ from .schedules import (
     Step as Step,
     configured as configured,
 )
+from .scoring import logits_of as logits_of
 from .views import (
     TTA as TTA,
     as_evaluated as as_evaluated,

@@ -14,6 +14,7 @@ from fer_lightning import processes
 from fer_lightning.errors import InputError, Interrupted
 from fer_lightning.files.writing import full_disk_is_told
 from fer_lightning.fused.single_run import train
+from fer_lightning.training.by_lightning.callbacks import SavingWithin
 from fer_lightning.training.callbacks import checkpoints
 from fer_lightning.training.callbacks.epoch_log import EpochLog
 
@@ -56,16 +57,23 @@ def stops(monkeypatch):
     """Let a signal arrive in the middle of an epoch, or of none."""
 
     def after(epochs, steps=None):
-        hook = "on_validation_end" if steps is None else "on_train_batch_end"
-        original = getattr(EpochLog, hook)
+        validated, stepped = EpochLog.on_validation_end, SavingWithin.on_train_batch_end
 
-        def with_signal(self, trainer, *args):
-            original(self, trainer, *args)
-            done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-            if trainer.current_epoch + 1 == epochs and steps in (None, done):
+        def after_validation(self, training):
+            validated(self, training)
+            if training.current_epoch + 1 == epochs:
                 processes._signals.arrived(15, None)
 
-        monkeypatch.setattr(EpochLog, hook, with_signal)
+        def after_step(self, trainer, *args):
+            done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+            if trainer.current_epoch + 1 == epochs and done == steps:
+                processes._signals.arrived(15, None)
+            stepped(self, trainer, *args)
+
+        if steps is None:
+            monkeypatch.setattr(EpochLog, "on_validation_end", after_validation)
+        else:
+            monkeypatch.setattr(SavingWithin, "on_train_batch_end", after_step)
         monkeypatch.setattr(processes, "GRACE_SECONDS", 0)  # no alarm in the tests' process
         return monkeypatch.undo
 
@@ -207,14 +215,14 @@ def test_a_part_of_an_epoch_that_is_none_is_damage(
 
 def test_a_long_epoch_is_saved_within(run_here, tmp_path, monkeypatch):
     written = []
-    original = checkpoints.Checkpoints._write
+    original = checkpoints.Checkpoints.write
 
-    def write(self, trainer):
-        original(self, trainer)
+    def write(self, training):
+        original(self, training)
         last = torch.load(self.folder / "last.ckpt", weights_only=True)
-        written.append((trainer.current_epoch, "epoch_so_far" in last))
+        written.append((training.current_epoch, "epoch_so_far" in last))
 
-    monkeypatch.setattr(checkpoints.Checkpoints, "_write", write)
+    monkeypatch.setattr(checkpoints.Checkpoints, "write", write)
     seconds = iter(range(10_000))  # one at each look
     monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     long = ["trainer.max_epochs=1", "checkpoint_every_seconds=1.5"]
