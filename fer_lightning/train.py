@@ -15,9 +15,9 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     if finish:
         return finish()
     check_settings(config)
-    from fer_lightning.fused import train  # Lightning takes seconds to import
+    from fer_lightning.fused import train  # PyTorch takes a second to import
 
-    return train(config, folder, overrides)
+    return train(config, folder, overrides, is_command=True)
 
 
 def cli() -> None:

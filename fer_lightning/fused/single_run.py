@@ -18,7 +18,7 @@ from fer_lightning.fused.together import train_together
 from fer_lightning.networks import MLP
 from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
-from fer_lightning.training import ALL_THREADS, Run, leave_group
+from fer_lightning.training import ALL_THREADS, Run, import_torchmetrics, leave_group
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +27,16 @@ log = logging.getLogger(__name__)
 SMALL_BATCH = 10
 
 
-def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+def train(
+    config: DictConfig, folder: Path, overrides: list[str], is_command: bool = False
+) -> float:
     """Train a network as a configuration says.
 
     Args:
         config: The composed configuration of `conf/train.yaml`.
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
+        is_command: Whether nothing else goes on in this process: see `import_torchmetrics`.
 
     Returns:
         The best validation accuracy, in [0, 1]; 0 if the run diverged before it had one.
@@ -53,7 +56,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
             tempfile.TemporaryDirectory() as nowhere,
             joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere), place),
         ):
-            return _train(config, folder, overrides, stored)
+            return _train(config, folder, overrides, stored, is_command)
     finally:
         leave_group()  # once the others have ended, who would take it for a fault
 
@@ -67,13 +70,21 @@ def _follow(plain: dict[str, Any], nowhere: Path, place: Path) -> None:
         leave_group()
 
 
-def _train(config: DictConfig, folder: Path, overrides: list[str], stored: Stored | None) -> float:
+def _train(
+    config: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    stored: Stored | None,
+    is_command: bool = False,
+) -> float:
     run = Run(config, folder, overrides)
     run.stored = stored
     torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
     engine, reason = engine_and_reason(run)
     trained: Callable[[], object] = functools.partial(train_together, [run])
     if engine == "lightning":
+        if is_command:
+            import_torchmetrics(config)
         from fer_lightning.training import Fit  # Lightning takes seconds to import
 
         trained = Fit(run)

@@ -62,7 +62,7 @@ class FusedLauncher(Launcher):
 
     def launch_numbered(self, numbered: Sequence[Numbered]) -> list[JobReturn]:
         """Run the numbered jobs, and return their results in the given order."""
-        from fer_lightning.sweeps.fused_sweep import FusedSweep  # Lightning takes seconds to import
+        from fer_lightning.sweeps.fused_sweep import FusedSweep  # PyTorch takes a second to import
 
         jobs = self.begin(numbered)
         done: dict[int, JobReturn] = {}

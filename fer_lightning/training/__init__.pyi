@@ -35,3 +35,4 @@ from .views import (
     evaluated as evaluated,
     require_tta as require_tta,
 )
+from .without_plots import import_torchmetrics as import_torchmetrics
