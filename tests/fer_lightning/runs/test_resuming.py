@@ -157,25 +157,17 @@ def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
-@pytest.mark.parametrize("settings", [["optim=adamw"], PLATEAU], ids=["adamw", "plateau"])
+@pytest.mark.parametrize("settings", [["schedule=cosine"], PLATEAU], ids=["cosine", "plateau"])
 @pytest.mark.parametrize(("first", "then"), [("lightning", "fused"), ("fused", "lightning")])
 def test_a_run_goes_on_by_the_other_engine(run_here, cut_off, tmp_path, settings, first, then):
     given = [*settings, "+trainer.precision=64-true", "compile=false"]
-    given += ["~optim.momentum"] if "optim=adamw" in settings else []
     run_here("whole", *given, f"engine={then}")
     cut_off("cut", *given, f"engine={first}", epochs=(3,))
     run_here("cut", *given, f"engine={then}", resume=True)
-    whole, cut = (left(tmp_path / name)["rows"] for name in ("whole", "cut"))
-    assert [[float(cell) for cell in row] for row in cut[1:]] == [
-        pytest.approx([float(cell) for cell in row], rel=1e-7) for row in whole[1:]
-    ]
-    assert_same_counters(tmp_path / "whole", tmp_path / "cut")
-
-
-def assert_same_counters(a, b):
-    stored = [torch.load(folder / "checkpoints" / "last.ckpt") for folder in (a, b)]
-    assert stored[0]["loops"] == stored[1]["loops"]
-    assert repr(stored[0]["lr_schedulers"])[:40] == repr(stored[1]["lr_schedulers"])[:40]
+    whole, cut = (left(tmp_path / name)["rows"][1:] for name in ("whole", "cut"))
+    assert len(cut) == EPOCHS
+    for row, expected in zip(cut, whole, strict=True):
+        assert list(map(float, row)) == pytest.approx(list(map(float, expected)), rel=1e-7)
 
 
 # The 16 faces are four minibatches.
