@@ -17,11 +17,12 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     if finish:
         return finish()
     check_settings(config)
-    from fer_lightning.fused import train  # Lightning takes seconds to import
+    from fer_lightning.fused import train  # PyTorch takes a second to import
 
     hydra = HydraConfig.get()
     in_sweep = hydra.mode == RunMode.MULTIRUN
-    return train(config, folder, overrides, judge_of(config, hydra, folder) if in_sweep else None)
+    judge = judge_of(config, hydra, folder) if in_sweep else None
+    return train(config, folder, overrides, judge, is_command=True)
 
 
 def cli() -> None:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from fer_lightning.data import CLASSES, Faces, FaceSplits, in_order
 from fer_lightning.fused.engine import FusedTraining, Member
+from fer_lightning.fused.optimizers import of_pytorch
 from fer_lightning.machine import n_cores, processor
 
 VERSION = 1  # of the measuring; what is remembered of another is not used
@@ -205,7 +206,7 @@ def _training(members: Sequence[Member], batch_size: int, is_whole: bool) -> Fus
 
 def _train_plainly(member: Member, batch_size: int) -> None:
     """Train a model by itself for an epoch, on the CPU, by what stands for Lightning's loop."""
-    optimizer = member.optimizer(member.network.parameters())
+    optimizer = of_pytorch(member.optimizer, member.network.parameters())
     dtype = next(member.network.parameters()).dtype
     for images, labels in in_order(member.splits.train, batch_size):
         loss = F.cross_entropy(member.network(images.to(dtype).div_(255)), labels)

@@ -29,6 +29,8 @@ LOSSES = (None, "crossentropy", "torch.nn.CrossEntropyLoss")
 NETWORKS = ("mlp", "cnn")
 # Whose steps are written for many models at once, in optimizers.py.
 OPTIMIZERS = ("sgd", "adamw")
+# The device; others are known to Lightning alone.
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 PRECISIONS = (None, 32, 64, "32", "64", "32-true", "64-true")
 
 
@@ -79,6 +81,9 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
     precision = settings.get("trainer.precision")
     if precision not in PRECISIONS:
         return f"trainer.precision={precision} is for Lightning's own loop"
+    accelerator = settings.get("trainer.accelerator", "auto")
+    if accelerator not in ACCELERATORS:
+        return f"trainer.accelerator={accelerator} is for Lightning's own loop"
     if settings.get("trainer.devices") != 1:
         return "it runs on several devices"
     if any(key.startswith("callbacks.") for key in settings):

@@ -16,7 +16,8 @@ from fer_lightning.runs import as_now
 from fer_lightning.training import EpochBar, Run
 
 COMPILE = {"auto": None, True: True, False: False}
-PRECISIONS = {"32-true": torch.float32, "64-true": torch.float64}
+PRECISIONS = dict.fromkeys(("None", "32", "32-true"), torch.float32)
+PRECISIONS |= dict.fromkeys(("64", "64-true"), torch.float64)
 
 
 def train_together(runs: Sequence[Run]) -> list[Driver]:
@@ -49,7 +50,7 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
             driver.run.image_log.times = 1
         driver.start()
     compilation = Compilation(training, COMPILE[runs[0].config.compile])
-    bar = EpochBar(runs[0].trainer.max_epochs or 0, runs[0].config.trainer.enable_progress_bar)
+    bar = EpochBar(runs[0].config.trainer.max_epochs, runs[0].config.trainer.enable_progress_bar)
     try:
         with signals_wait():
             while not all(driver.has_ended for driver in drivers):
@@ -73,11 +74,11 @@ def members(runs: Sequence[Run]) -> list[Member]:
     splits: dict[int, FaceSplits] = {}
     made = []
     for run in runs:
-        run.datamodule.trainer = run.trainer
+        run.datamodule.device = run.device
         faces = [run.datamodule.resident(split) for split in SPLITS]
         shared = splits.setdefault(id(faces[0]), FaceSplits(*faces))
-        dtype = PRECISIONS[run.trainer.precision]
-        model = run.model.to(run.trainer.strategy.root_device, dtype)
+        dtype = PRECISIONS[str(run.config.trainer.get("precision"))]
+        model = run.model.to(run.device, dtype)
         network = model.network
         assert isinstance(network, MLP | CNN)
         made.append(Member(network, model.optimizer, shared, run.datamodule.seed))

@@ -1,8 +1,10 @@
 from .augmentation import Augment as Augment
+from .by_lightning.fitting import Fit as Fit
 from .callbacks.progress import EpochBar as EpochBar
 from .callbacks.stops import Judge as Judge
 from .classifier import ExpressionClassifier as ExpressionClassifier
-from .loggers import TensorBoard as TensorBoard, log_epoch as log_epoch
+from .expression_network import ExpressionNetwork as ExpressionNetwork
+from .loggers import TensorBoard as TensorBoard, log_figures as log_figures
 from .losses import CrossEntropy as CrossEntropy
 from .optimizers import (
     SGD as SGD,
@@ -14,12 +16,11 @@ from .predictions import (
     COLUMNS as COLUMNS,
     Predictions as Predictions,
     confident_mistakes as confident_mistakes,
-    logits_of as logits_of,
     predict as predict,
     uncertain_faces as uncertain_faces,
 )
 from .rules import check_settings as check_settings
-from .run import ALL_THREADS as ALL_THREADS, Run as Run, fit as fit, leave_group as leave_group
+from .run import ALL_THREADS as ALL_THREADS, Run as Run, leave_group as leave_group
 from .schedules import (
     Cosine as Cosine,
     OneCycle as OneCycle,
@@ -28,9 +29,11 @@ from .schedules import (
     Step as Step,
     configured as configured,
 )
+from .scoring import logits_of as logits_of
 from .views import (
     TTA as TTA,
     as_evaluated as as_evaluated,
     evaluated as evaluated,
     require_tta as require_tta,
 )
+from .without_plots import import_torchmetrics as import_torchmetrics

@@ -39,12 +39,12 @@ def test_a_gpu_takes_the_fused_loop_by_itself(train_on, monkeypatch):
     from fer_lightning.fused import single_run
 
     chosen = []
-    original = single_run.chosen_engine
+    original = single_run.engine_and_reason
     monkeypatch.setattr(
-        single_run, "chosen_engine", lambda run: chosen.append(original(run)) or chosen[-1]
+        single_run, "engine_and_reason", lambda run: chosen.append(original(run)) or chosen[-1]
     )
     train_on("auto", DEVICE, "model=mlp", "trainer.max_epochs=1")
-    assert chosen == ["fused" if DEVICE == "cuda" else "lightning"]
+    assert [engine for engine, _ in chosen] == ["fused" if DEVICE == "cuda" else "lightning"]
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])

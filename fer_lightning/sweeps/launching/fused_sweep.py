@@ -177,7 +177,7 @@ class FusedSweep:
     def _waves(self, runs: dict[int, Run]) -> Iterator[list[int]]:
         """Divide the runs into waves, each of which fits into memory."""
         first = next(iter(runs.values()))
-        budget = free_bytes(first.trainer.strategy.root_device)
+        budget = free_bytes(first.device)
         if self.memory_gb is not None:
             budget = int(1e9 * self.memory_gb)
         n_fitting = max(1, budget // bytes_of_model(first.model, first.datamodule.batch_size))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_lightning.data import EVALUATION_BATCH, SIZE
-from fer_lightning.training import AdamW, ExpressionClassifier
+from fer_lightning.training import AdamW, ExpressionNetwork
 
 _SHARE = 0.5
 
@@ -21,7 +21,7 @@ def free_bytes(device: torch.device) -> int:
     return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
-def bytes_of_model(model: ExpressionClassifier, batch_size: int) -> int:
+def bytes_of_model(model: ExpressionNetwork, batch_size: int) -> int:
     """Return an estimate of the memory that one model takes in a fused training, in bytes.
 
     It counts the weights, their gradients, the optimiser's state, the best weights so far and a

@@ -13,7 +13,7 @@ from fer_lightning.sweeps.searching.halving import AsynchronousRungs
 from fer_lightning.sweeps.searching.rungs import rung_epochs
 from fer_lightning.sweeps.searching.trials import PrunedTrials
 
-if TYPE_CHECKING:  # Lightning takes seconds to import
+if TYPE_CHECKING:  # PyTorch takes a second to import
     from fer_lightning.training import Judge
 
 

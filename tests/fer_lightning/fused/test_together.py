@@ -172,9 +172,9 @@ def arrives_after(run, epochs):
     """Let a signal arrive at the end of an epoch."""
     original = run.checkpoints.on_validation_end
 
-    def with_signal(trainer, module):
-        original(trainer, module)
-        if trainer.current_epoch + 1 == epochs:
+    def with_signal(training):
+        original(training)
+        if training.current_epoch + 1 == epochs:
             processes._signals.arrived(signal.SIGTERM, None)
 
     run.checkpoints.on_validation_end = with_signal
