@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 
 import torch
 import torch.nn.functional as F
 
 from fer_lightning.data import CLASSES, Faces, FaceSplits, in_order
-from fer_lightning.fused.engine import FusedTraining, Member
+from fer_lightning.fused.engine import FusedTraining, Member, sharing
 from fer_lightning.fused.optimizers import of_pytorch
 from fer_lightning.machine import n_cores, processor
 
@@ -94,7 +93,7 @@ def decided_by(
         "dtype": weights.dtype,
         "optimizer": type(few[0].optimizer).__name__,
         "models": len(few),
-        "sharing": _sharing(members),
+        "sharing": sharing(members),
         "batch_size": batch_size,
         "threads": tuple(threads),
         "threads_alone": alone,
@@ -102,16 +101,10 @@ def decided_by(
     return "; ".join(f"{name} {value}" for name, value in facts.items())
 
 
-def _sharing(members: Sequence[Member]) -> int:
-    """Return how many models share each order of minibatches, as `FusedTraining` has it."""
-    sharing = {len(list(run)) for _, run in groupby(members, key=lambda member: member.order)}
-    return sharing.pop() if len(sharing) == 1 else 1
-
-
 def _few(members: Sequence[Member]) -> Sequence[Member]:
     """Return the first models, of which as many share their minibatches as of all."""
-    sharing = _sharing(members)
-    return members[: _MODELS - _MODELS % sharing if sharing < _MODELS else _MODELS]
+    shared = sharing(members)
+    return members[: _MODELS - _MODELS % shared if shared < _MODELS else _MODELS]
 
 
 @dataclass(frozen=True)
@@ -156,9 +149,9 @@ class _Tries:
         threads: Sequence[int],
         alone: int,
     ) -> None:
-        noise, sharing = _noise(size.faces * size.steps, members[0]), _sharing(members)
+        noise, shared = _noise(size.faces * size.steps, members[0]), sharing(members)
         copies = [
-            Member(copy.deepcopy(member.network), member.optimizer, noise, m // sharing)
+            Member(copy.deepcopy(member.network), member.optimizer, noise, m // shared)
             for m, member in enumerate(members[: size.models])
         ]
         is_whole = size.faces == batch_size  # else loops for few faces may not be what is wanted

@@ -169,7 +169,7 @@ def parts(jobs: Sequence[int], found: Mapping[int, Sequence["Stored"]]) -> list[
         jobs: Their positions in the sweep, in order.
         found: The undamaged checkpoints of each job, the newest first.
     """
-    together = [i for i in jobs if found[i] and _state(found[i][0])["share"] < 1]
+    together = [i for i in jobs if found[i] and _were_together(found[i][0])]
     alone = [i for i in jobs if found[i] and i not in together]
     unbegun = [i for i in jobs if not found[i]]
     made = [Part((i,), {i: found[i][0]}) for i in alone]
@@ -205,6 +205,12 @@ def _stands_for(stored: "Stored", epoch: int) -> bool:
         stored.content["callbacks"].get("Stops", {}).get("stopped")
     )
     return stored.epoch == epoch or (is_over and stored.epoch <= epoch)
+
+
+def _were_together(stored: "Stored") -> bool:
+    """Return whether a run was trained with others, which may have ended since."""
+    state = _state(stored)
+    return bool(state.get("together", state["share"] < 1))  # older runs have only the latter
 
 
 def _state(stored: "Stored") -> dict[str, Any]:

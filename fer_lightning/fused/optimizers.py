@@ -107,11 +107,15 @@ class StackedOptimizer(ABC):
             m: Which model.
             parameters: The parameters of model m, in the order of the stacked ones.
         """
-        own = list(parameters)
-        optimizer = of_pytorch(self.settings[m], own)
-        for i, p in enumerate(own if self.has_state(m) else []):
-            optimizer.state[p] = {name: tensors[i][m] for name, tensors in self.state.items()}
+        optimizer = of_pytorch(self.settings[m], list(parameters))
+        self.share_state(m, optimizer)
         return optimizer
+
+    def share_state(self, m: int, optimizer: Optimizer) -> None:
+        """Let a PyTorch optimiser of model m have the state of that model here, as views."""
+        (group,) = optimizer.param_groups
+        for i, p in enumerate(group["params"] if self.has_state(m) else []):
+            optimizer.state[p] = {name: tensors[i][m] for name, tensors in self.state.items()}
 
     def load(self, m: int, state: Mapping[int, Mapping[str, Tensor]]) -> None:
         """Load the state of a PyTorch optimiser of model m, given by parameter and name."""

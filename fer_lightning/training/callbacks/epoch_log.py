@@ -23,6 +23,7 @@ class EpochLog(Watcher):
 
     Attributes:
         share: The run's share of the time of an epoch, where several are trained together.
+        together: Whether it is or was trained together with others.
         diverged_at: The epoch, from 1, in which the training loss was not finite, or None.
         seconds_before: Seconds of the epochs done before the run went on from a checkpoint.
     """
@@ -30,6 +31,7 @@ class EpochLog(Watcher):
     def __init__(self, folder: Path, flush: Callable[[], None]) -> None:
         self.folder, self.flush = folder, flush
         self.share = 1.0
+        self.together = False
         self.diverged_at: int | None = None
         self.seconds_before = 0.0
         self._files = growing_files(folder)
@@ -46,12 +48,18 @@ class EpochLog(Watcher):
         self.flush()
         sizes = self._files.sizes()
         so_far = 0.0 if self._started is None else time.perf_counter() - self._started
-        kept = {"diverged_at": self.diverged_at, "share": self.share, "seconds_so_far": so_far}
+        kept = {
+            "diverged_at": self.diverged_at,
+            "share": self.share,
+            "together": self.together,
+            "seconds_so_far": so_far,
+        }
         return {**kept, "threads": torch.get_num_threads(), "files": sizes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state saved in a checkpoint, and cut later epochs off the files."""
         self.diverged_at = state_dict["diverged_at"]
+        self.together = state_dict.get("together", state_dict.get("share", 1) < 1)  # of older runs
         if not leads():  # whose files these are
             return
         self._files.cut(state_dict["files"])
