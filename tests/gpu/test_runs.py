@@ -108,8 +108,8 @@ def test_a_run_of_a_gpu_is_evaluated(train_on, composed, tmp_path, monkeypatch, 
 
 
 def test_weights_of_a_gpu_are_read_on_the_cpu(train_on):
-    from fer_lightning.networks.mlp import MLP
+    from fer_lightning.training import ExpressionClassifier
 
     folder, _ = train_on("run", DEVICE, "model=mlp")
-    network = MLP.load_from_checkpoint(folder / "checkpoints" / "best.ckpt")
+    network = ExpressionClassifier.load_from_checkpoint(folder / "checkpoints" / "best.ckpt")
     assert next(network.parameters()).device == torch.device("cpu")
