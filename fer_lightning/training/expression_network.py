@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from fer_lightning.data import prepared, require_contrast
 from fer_lightning.runs import network_name
-from fer_lightning.training.optimizers import SGD, OptimizerSettings
+from fer_lightning.training.augmenting.views import AS_EVALUATED, evaluated, require_tta
+from fer_lightning.training.optim.optimizers import SGD, OptimizerSettings
+from fer_lightning.training.optim.schedules import Schedule
 from fer_lightning.training.random_state import random_state
-from fer_lightning.training.schedules import Schedule
-from fer_lightning.training.views import AS_EVALUATED, evaluated, require_tta
 
 # From logits (B, 7) and labels (B,) to the mean over the faces.
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -21,7 +21,7 @@ from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.runs.checkpoint_files import restored_network
 from fer_lightning.sweeps.launching.memory import bytes_of_model
-from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 
 SIZES = (8, 20, 50, 64)
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from fer_lightning.data import FaceDataModule
 from fer_lightning.processes import is_waiting, stop_if_waiting, take_signals_back
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 from fer_lightning.training.callbacks.checkpoints import Checkpoints
 from fer_lightning.training.callbacks.progress import EpochBar
 from fer_lightning.training.callbacks.watcher import Watcher
-from fer_lightning.training.classifier import ExpressionClassifier
 
 OF_AVERAGING = ("current_model_state", "averaging_state")
 

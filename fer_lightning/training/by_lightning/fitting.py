@@ -17,10 +17,10 @@ from fer_lightning.training.by_lightning.callbacks import (
     StopOnSignal,
     Watching,
 )
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
+from fer_lightning.training.by_lightning.lean import make_lean
 from fer_lightning.training.by_lightning.trainer import trainer_of
 from fer_lightning.training.callbacks.checkpoints import Checkpoints
-from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.lean import make_lean
 from fer_lightning.training.run import Run
 
 

@@ -15,8 +15,8 @@ from omegaconf import DictConfig
 from fer_lightning.errors import InputError, SettingError, one_line, require
 from fer_lightning.processes import leads
 from fer_lightning.training.assembly import told
-from fer_lightning.training.ddp import LeaderWritesDDP
-from fer_lightning.training.lean import NoProfiler
+from fer_lightning.training.by_lightning.ddp import LeaderWritesDDP
+from fer_lightning.training.by_lightning.lean import NoProfiler
 from fer_lightning.training.loggers import Loggers
 
 # What of Lightning's Trainer a run decides by itself, and what to type instead.

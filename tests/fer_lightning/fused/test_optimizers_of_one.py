@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fer_lightning.fused.optimizers import of_pytorch
-from fer_lightning.training.optimizers import SGD, AdamW
+from fer_lightning.training.optim.optimizers import SGD, AdamW
 
 SETTINGS = [SGD(lr=0.1, momentum=0.9, weight_decay=0.1), SGD(0.1), AdamW(lr=0.1, betas=[0.5, 0.9])]
 

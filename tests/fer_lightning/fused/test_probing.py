@@ -12,7 +12,7 @@ from fer_lightning.fused.cost import decided_by, fused_cost
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.optimizers import SGD, AdamW
+from fer_lightning.training.optim.optimizers import SGD, AdamW
 
 
 def four_members(dtype=torch.float32):

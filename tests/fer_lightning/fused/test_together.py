@@ -15,7 +15,7 @@ from fer_lightning.fused.together import train_together
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.runs.checkpoint_files import newest_checkpoint
-from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 from fer_lightning.training.run import Run
 
 # "random" is what was drawn before a run, of which networks without dropout know nothing.

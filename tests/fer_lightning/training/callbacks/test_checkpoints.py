@@ -6,9 +6,9 @@ from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.by_lightning.callbacks import SavingWithin
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 from fer_lightning.training.callbacks.checkpoints import Checkpoints
-from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.optim.optimizers import SGD
 
 
 def fit(csv_path, max_epochs, folder, last=None, every_seconds=10.0):

@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from fer_lightning.data import Batch, FaceDataModule, ShareOfBatch, TrainLoader
 from fer_lightning.errors import InputError
 from fer_lightning.runs import as_now, read_checkpoint, restored_network
+from fer_lightning.training.augmenting.views import as_evaluated
+from fer_lightning.training.by_lightning.lean import remember_signature
 from fer_lightning.training.epoch_means import EpochMeans
 from fer_lightning.training.expression_network import STUDY, ExpressionNetwork, Loss
-from fer_lightning.training.lean import remember_signature
 from fer_lightning.training.loggers import log_figures
 from fer_lightning.training.losses import CrossEntropy
-from fer_lightning.training.optimizers import OptimizerSettings
+from fer_lightning.training.optim.optimizers import OptimizerSettings
+from fer_lightning.training.optim.schedules import Schedule, configured
 from fer_lightning.training.random_state import set_random_state
-from fer_lightning.training.schedules import Schedule, configured
-from fer_lightning.training.views import as_evaluated
 
 
 class ExpressionClassifier(ExpressionNetwork, L.LightningModule):

@@ -128,7 +128,7 @@ class Muon:
         require_number("factor_others", self.factor_others, 0, open_below=True)
 
     def __call__(self, parameters: "Iterable[Parameter]") -> "Optimizer":
-        from fer_lightning.training.muon import MuonWithSGD
+        from fer_lightning.training.optim.muon import MuonWithSGD
 
         others = self.lr * self.factor_others
         return MuonWithSGD(parameters, self.lr, self.momentum, self.weight_decay, others)
