@@ -11,6 +11,7 @@ from omegaconf import DictConfig, open_dict
 from fer_lightning.errors import require
 from fer_lightning.fused import grouped
 from fer_lightning.runs import flat_settings, task_settings
+from fer_lightning.sweeps.launching.composing import compose_quickly
 
 # The functions that finish the runs of networks that are trained already, by folder.
 TRAINED: dict[Path, Callable[[], float]] = {}
@@ -28,6 +29,7 @@ class SerialLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        compose_quickly(hydra_context.config_loader)
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(
