@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,8 @@ from fer_lightning.report.markup import (
     table,
 )
 from fer_lightning.report.pictures import figure_image
+from fer_lightning.report.runs import counted
+from fer_lightning.report.searches.section import search_boxes
 from fer_lightning.report.sweeps import (
     Configuration,
     Grid,
@@ -47,8 +48,8 @@ def sweep_section(found: Collection) -> Section:
     """Return the section with all sweeps, and then the runs that are in none."""
     parts = [(f"sweep-{i}", _name(sweep)) for i, sweep in enumerate(found.sweeps, 1)]
     shown_sweeps = [
-        element("section", element("h3", name), _facts(sweep), _ranking(sweep), *_figures(sweep),
-                id=id_)
+        element("section", element("h3", name), _facts(sweep), _ranking(sweep),
+                *search_boxes(sweep), *_figures(sweep), id=id_)
         for (id_, name), sweep in zip(parts, found.sweeps, strict=True)
     ]  # fmt: skip
     content = joined([paragraph(DEFINITION, class_="note"), *shown_sweeps])
@@ -62,8 +63,7 @@ def _name(sweep: Sweep) -> str:
 def _facts(sweep: Sweep) -> Markup:
     """Return a paragraph on a sweep: its runs, the settings they vary, and the best of them."""
     runs = sweep.runs
-    counts = Counter(run.status for run in runs)
-    text = f"{len(runs)} runs ({', '.join(f'{n} {status}' for status, n in counts.items())})"
+    text = f"{len(runs)} runs ({counted(runs)})"
     if sweep.path is not None:
         varied = ", ".join(f"{key} ({len(sweep.values(key))})" for key in sweep.keys)
         text += f", varying {varied}" if varied else ""
@@ -94,8 +94,7 @@ def _ranking(sweep: Sweep) -> Markup:
 
 
 def _row(rank: int, of: Configuration) -> list[Cell | str]:
-    counts = Counter(run.status for run in of.runs)
-    status = ", ".join(f"{n} {name}" if len(of.runs) > 1 else name for name, n in counts.items())
+    status = counted(of.runs) if len(of.runs) > 1 else of.runs[0].status
     best, near, turns = (
         Spread.of(getattr(run.convergence, name) for run in of.runs)
         for name in ("best", "near_best", "ce_turns")

@@ -53,6 +53,7 @@ from .summary import (
     score_table as score_table,
     status_of as status_of,
     told_failure as told_failure,
+    trained_until as trained_until,
     versions as versions,
 )
 from .sweep_folder import (

@@ -13,7 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import OmegaConf
 
-from fer_lightning.files import whole_file
+from fer_lightning.errors import InputError
+from fer_lightning.files import read_yaml, value_at, whole_file
 from fer_lightning.runs.settings import PAUSE, RESUME, override_values
 
 
@@ -43,22 +44,34 @@ def sweep_overrides(folder: Path, loader: ConfigLoader | None = None) -> dict[st
     Args:
         folder: Folder of the sweep, with the multirun.yaml that Hydra left there.
         loader: Hydra's configuration loader, which finds the values of `model=glob(*)`.
+
+    Raises:
+        InputError: There is no multirun.yaml, or it is damaged.
     """
-    hydra = _hydra_settings(folder)
-    given = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
+    sweeper, task = _hydra_settings(folder)
+    given = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
     parser = OverridesParser.create(loader)
-    parsed = parser.parse_overrides([*given, *hydra["overrides"]["task"]])
+    parsed = parser.parse_overrides([*given, *task])
     return {override.get_key_element().lstrip("+~"): override for override in parsed}
 
 
 def sweeper_settings(folder: Path) -> dict[str, Any]:
-    """Return the settings of the sweeper that made a sweep: of a search, with its `objectives`."""
-    return cast(dict[str, Any], _hydra_settings(folder)["sweeper"])
+    """Return the settings of the sweeper that made a sweep: of a search, with its `objectives`.
+
+    Raises:
+        InputError: There is no multirun.yaml, or it is damaged.
+    """
+    return _hydra_settings(folder)[0]
 
 
-def _hydra_settings(folder: Path) -> dict[str, Any]:
-    config = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"))
-    return cast(dict[str, Any], cast(dict[str, Any], config)["hydra"])
+def _hydra_settings(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings of the sweeper, and the overrides of the command line."""
+    path = folder / "multirun.yaml"
+    hydra = value_at(read_yaml(path), "hydra")
+    sweeper, task = value_at(hydra, "sweeper"), value_at(hydra, "overrides", "task")
+    if not isinstance(sweeper, dict) or not isinstance(task, list):
+        raise InputError(f"{path}: not the settings of a sweep")
+    return sweeper, [str(override) for override in task]
 
 
 def swept_keys(folder: Path) -> list[str]:
