@@ -85,15 +85,27 @@ def _facts(sweep: Sweep) -> Markup:
 
 def _ranking(sweep: Sweep) -> Markup:
     columns = [
-        "Rank", *(["Run"] if sweep.path is None else map(short, sweep.keys)), "Status",
+        "Rank", *(["Run"] if _is_of_runs(sweep) else []), *map(short, sweep.keys), "Status",
         "Val acc, %", "Val CE", "Best epoch", "Within one point", "CE turns", "Test acc, %",
         "Test CE", "Train acc, %", "Last val acc, %", "Last val CE", "Seconds",
     ]  # fmt: skip
     ranked = enumerate(sweep.ranking(), 1)
-    return table(columns, [_row(rank, configuration) for rank, configuration in ranked])
+    return table(columns, [_row(rank, *_names(sweep, of), of=of) for rank, of in ranked])
 
 
-def _row(rank: int, of: Configuration) -> list[Cell | str]:
+def _is_of_runs(sweep: Sweep) -> bool:
+    """Return whether each configuration is one run."""
+    return all(len(configuration.runs) == 1 for configuration in sweep.configurations)
+
+
+def _names(sweep: Sweep, of: Configuration) -> list[Cell | str]:
+    """Return the cells that name a configuration."""
+    number = figure(of.runs[0].folder.number, "d")
+    run = [of.name or number] if _is_of_runs(sweep) else []
+    return [*run, *map(setting, of.values.values())]
+
+
+def _row(rank: int, *names: Cell | str, of: Configuration) -> list[Cell | str]:
     status = counted(of.runs) if len(of.runs) > 1 else of.runs[0].status
     best, near, turns = (
         Spread.of(getattr(run.convergence, name) for run in of.runs)
@@ -104,7 +116,7 @@ def _row(rank: int, of: Configuration) -> list[Cell | str]:
         turned = Cell(f"{turned.text} ({turns.n} of {len(of.runs)})", turns.mean)
     return [
         figure(rank, "d"),
-        *([of.name] if of.name else map(setting, of.values.values())),
+        *names,
         status,
         spread(of.score("best", "val", "acc"), ".1f", 100),
         spread(of.score("best", "val", "ce"), ".3f"),

@@ -85,7 +85,8 @@ def _distribution(scale: Scale) -> Any:
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     if scale.kind == "categories":
-        return CategoricalDistribution([_param(scale, value) for value in scale.values])
+        names = [_param(scale, value) for value in scale.values]
+        return CategoricalDistribution(list(dict.fromkeys(names)))
     low, high = float(scale.values[0]), float(scale.values[-1])
     return FloatDistribution(low, high, log=scale.kind == "log")
 

@@ -41,7 +41,7 @@ def races(search: Search) -> list[list[Rung]]:
     assert search.sweep.path is not None
     try:
         told = _told(read_json(search.sweep.path / "rungs.json"), search.sweep.runs)
-    except (InputError, AttributeError, KeyError, TypeError, ValueError):
+    except (InputError, AttributeError, KeyError, TypeError, ValueError, OverflowError):
         told = []
     return told or _found(search)
 
@@ -53,7 +53,8 @@ def _told(content: Mapping[str, Any], runs: Iterable[Run]) -> list[list[Rung]]:
     for rung in content["rungs"]:
         epoch, numbers = int(rung["epoch"]), [int(number) for number in rung["runs"]]
         here = [by_number[number] for number in numbers if number in by_number]
-        found[int(rung["bracket"])].append(Rung(epoch, len(numbers), _best(here, epoch)))
+        if numbers:
+            found[int(rung["bracket"])].append(Rung(epoch, len(numbers), _best(here, epoch)))
     return [sorted(found[race], key=lambda rung: rung.epoch) for race in sorted(found)]
 
 

@@ -15,6 +15,7 @@ FEW = 7  # values that are all named
 MOST_NAMED = 12  # of more categories, some go without a name
 LONGEST = 14  # characters of a name
 DECADE = 10
+HUGE = 1e300
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Scale:
         if self.kind == "categories":
             return [*map(hashable, self.values)].index(hashable(value)) / (len(self.values) - 1)
         low, high, at = (self.number(v) for v in (self.values[0], self.values[-1], value))
-        return (at - low) / (high - low)
+        return (at - low) / (high - low) if high > low else 0.5
 
     def number(self, value: float) -> float:
         """Return a number as it is drawn: its logarithm, if the scale is logarithmic."""
@@ -100,7 +101,7 @@ def _bent(numbers: Sequence[float]) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < HUGE
 
 
 def _apart(ticks: list[tuple[float, str]], distance: float = 0.07) -> list[tuple[float, str]]:

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-from hydra.core.override_parser.types import IntervalSweep, RangeSweep
-from hydra.errors import HydraException
 
 from fer_lightning.errors import InputError
 from fer_lightning.files import number_at
@@ -34,13 +32,11 @@ class Search:
         sweep: Its runs.
         sweeper: Settings of the sweeper, {} where these are not known.
         objectives: What it looked for.
-        logarithmic: For each setting with a range or an interval, whether it was logarithmic.
     """
 
     sweep: Sweep
     sweeper: dict[str, Any]
     objectives: list[str]
-    logarithmic: dict[str, bool]
 
     @property
     def is_halving(self) -> bool:
@@ -51,6 +47,11 @@ class Search:
     def chose(self) -> bool:
         """Return whether it went on by what came of its runs, as a grid does not."""
         return self.is_halving or "objectives" in self.sweeper
+
+    @cached_property
+    def logarithmic(self) -> dict[str, bool]:
+        """Return for each setting with a range or an interval whether it was logarithmic."""
+        return _logarithmic(self.sweep.path) if self.chose and self.sweep.path else {}
 
     def ended(self) -> list[Run]:
         """Return the runs that have come to an end or were stopped, in the order in which."""
@@ -67,7 +68,7 @@ def search_of(sweep: Sweep) -> Search | None:
         sweeper = {}
     named = sweeper.get("objectives")
     known = [str(name) for name in named if name in DIRECTIONS] if isinstance(named, list) else []
-    return Search(sweep, sweeper, known or [ACCURACY], _logarithmic(sweep.path))
+    return Search(sweep, sweeper, known or [ACCURACY])
 
 
 def objective(run: Run, name: str) -> float | None:
@@ -84,6 +85,9 @@ def better(values: Sequence[float], name: str) -> float:
 
 
 def _logarithmic(folder: Path) -> dict[str, bool]:
+    from hydra.core.override_parser.types import IntervalSweep, RangeSweep
+    from hydra.errors import HydraException
+
     try:
         overrides = sweep_overrides(folder)
     except (InputError, HydraException, AttributeError):

@@ -6,7 +6,7 @@ from fer_lightning.report.markup import Markup, command, figure_box, paragraph
 from fer_lightning.report.pictures import figure_image
 from fer_lightning.report.searches.front import front_of, front_scatter
 from fer_lightning.report.searches.funnel import funnels
-from fer_lightning.report.searches.importance import has_optuna, importance_bars, importances
+from fer_lightning.report.searches.importance import LEAST, has_optuna, importance_bars, importances
 from fer_lightning.report.searches.parallel import parallel_coordinates
 from fer_lightning.report.searches.progress import progress
 from fer_lightning.report.searches.rungs import races
@@ -28,10 +28,10 @@ def search_boxes(sweep: Sweep) -> list[Markup]:
         boxes += _funnels(search)
     if len(search.objectives) > 1:
         boxes += _front(search)
-    if search.chose or len(sweep.keys) > 1:
+    if search.chose or len(sweep.configurations) >= LEAST:
         boxes += _importance(search)
-    if search.chose or (len(sweep.keys) > 1 and not _is_map(sweep)):
-        boxes += _parallel(search)
+        if search.chose or (len(sweep.keys) > 1 and not _is_map(sweep)):
+            boxes += _parallel(search)
     return boxes
 
 
@@ -97,6 +97,6 @@ def _parallel(search: Search) -> Iterator[Markup]:
     if len(keys) < len(search.sweep.keys):
         caption += f" The first {MOST_AXES} settings are shown."
     if len(runs) < len(search.sweep.runs):
-        caption += f" {len(search.sweep.runs) - len(runs)} runs have none."
+        caption += f" Runs without one: {len(search.sweep.runs) - len(runs)}."
     figure = parallel_coordinates(runs, keys, search.logarithmic)
     yield figure_box(figure_image(figure, caption), caption)
