@@ -48,7 +48,7 @@ def importances(
     """
     values = [objective(run, name) for run in runs]
     known = [value for value in values if value is not None]
-    if len(known) < LEAST or len(set(known)) == 1:
+    if len(set(known)) < 2:
         return None
     worst = min(known) if DIRECTIONS[name] == "maximize" else max(known)
     told = [
@@ -59,7 +59,9 @@ def importances(
     columns = {key: [run.settings.get(key) for run, _ in told] for key in keys}
     scales = {key: scale_of(column, logarithmic.get(key)) for key, column in columns.items()}
     varying = {key: scale for key, scale in scales.items() if len(scale.values) > 1}
-    return _fanova(columns, varying, [value for _, value in told]) if varying else None
+    if len(told) < LEAST or not varying:
+        return None
+    return _fanova(columns, varying, [value for _, value in told])
 
 
 def _fanova(

@@ -23,7 +23,7 @@ BAND = 0.55  # of the distance between two values, over which the runs of each a
 BAR = 0.06  # width of the colour bar, in distances of axes
 HEAD = 0.05  # from the axes to their titles, in heights of axes
 MANY = 100  # lines, from which on they are thin
-TYPICAL = 0.3  # place of the median run in the scale of colours, so that the best stand out
+TYPICAL = 0.32  # place of the median run in the scale of colours, so that the best stand out
 WRAP = 18  # characters of a line of a title
 
 Tick = tuple[float, str]

@@ -66,9 +66,9 @@ def search_of(sweep: Sweep) -> Search | None:
         sweeper = sweeper_settings(sweep.path)
     except InputError:
         sweeper = {}
-    named = sweeper.get("objectives")
-    known = [str(name) for name in named if name in DIRECTIONS] if isinstance(named, list) else []
-    return Search(sweep, sweeper, known or [ACCURACY])
+    told = sweeper.get("objectives")
+    names = [str(name) for name in told] if isinstance(told, list) else []
+    return Search(sweep, sweeper, [name for name in names if name in DIRECTIONS] or [ACCURACY])
 
 
 def objective(run: Run, name: str) -> float | None:
