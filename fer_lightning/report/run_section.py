@@ -128,5 +128,6 @@ def _why(run: Run | MixtureRun) -> str:
         epoch = number_at(run.summary, "diverged_epoch")
         return f"Its training loss was no finite number in epoch {epoch}."
     if run.status.startswith("stopped"):
-        return f"It pauses after epoch {number_at(run.summary, 'epochs'):g}; resume= goes on."
+        epochs = figure(number_at(run.summary, "epochs"), "g").text
+        return f"It pauses after epoch {epochs}; resume= goes on."
     return WORDS[run.status].format(failure=run.folder.failure, log=f"{run.folder.kind}.log")
