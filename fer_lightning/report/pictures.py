@@ -91,7 +91,7 @@ def _image(kind: str, content: bytes, alt: str, size: tuple[int, int], class_: s
 # From the worst to the best, on a light page and on a dark one: the best stands out on either.
 _RAMPS = (
     ("#D3D8CF", "#A5D0BF", "#4BA3B7", "#23669F", "#172A63"),
-    ("#30373F", "#28596B", "#2C8FA0", "#78C8AC", "#F5F3B5"),
+    ("#38424C", "#285C6E", "#2C8FA0", "#78C8AC", "#F5F3B5"),
 )
 
 

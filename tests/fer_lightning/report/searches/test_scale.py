@@ -33,6 +33,7 @@ def test_lists_and_words_are_spaced_evenly(values):
     scale = scale_of(values)
     assert scale.kind == "categories"
     assert [scale.place(value) for value in scale.values] == [0, 0.5, 1]
+    assert [place for place, _ in scale.ticks()] == [0, 0.5, 1]
 
 
 def test_few_values_are_all_named_and_of_many_numbers_round_ones():

@@ -13,10 +13,11 @@ GIVEN_UP = {"stopped": "at rung 1"}
 def test_runs_come_in_the_order_in_which_their_logs_end(search, tmp_path):
     found = search(OPTUNA, *[({"optim.lr": lr}, [0.5], {}) for lr in (1, 2, 3)])
     line = "[2026-01-0{} 10:00:00,000][fer_lightning.training.run][INFO] x\n"
+    begin = "[2025-01-01 10:00:00,000][fer_lightning.training.run][INFO] MLP\n"
     later = "[2027-01-01 10:00:00,000][fer_lightning.runs.summary][INFO] done already\n"
     for number, day in ((1, 3), (2, 1), (3, 2)):
         log = tmp_path / "search" / f"{number}_run" / "train.log"
-        log.write_text(line.format(day) + later)
+        log.write_text(begin + line.format(day) + later)
     assert [run.folder.number for run in found.ended()] == [2, 3, 1]
 
 

@@ -3,6 +3,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from fer_lightning.plots import VERMILION
+from fer_lightning.report.curve_figures import curve_panels
 from fer_lightning.report.pictures import LEVELS, drawing
 from fer_lightning.report.searches.front import front_of, front_scatter
 from fer_lightning.report.searches.funnel import funnels
@@ -10,6 +11,7 @@ from fer_lightning.report.searches.importance import importance_bars, importance
 from fer_lightning.report.searches.parallel import parallel_coordinates
 from fer_lightning.report.searches.progress import progress
 from fer_lightning.report.searches.rungs import Rung
+from fer_lightning.report.sweeps import arranged
 from tests.fer_lightning.report.searches.conftest import OPTUNA
 
 PRUNED = {"stopped": "at epoch 1 by MedianPruner"}
@@ -185,3 +187,13 @@ def test_the_best_so_far_has_the_colour_of_its_line_in_the_legend(four, saved):
         for t, h in zip(legend.texts, legend.legend_handles, strict=True)
     }
     assert colors["best so far"] == VERMILION
+
+
+def test_titles_of_curves_that_do_not_fit_begin_with_the_numbers_of_runs(search, texts):
+    keys = [f"optim.a_rather_long_setting_{i}" for i in range(6)]
+    found = search(OPTUNA, *[(dict.fromkeys(keys, 0.1 * i), [0.5], {}) for i in (3, 1, 2)])
+    panels, columns = arranged(found.sweep, 9)
+    told = texts(curve_panels(panels, "acc", columns))
+    assert [text.partition(",")[0] for text in told if text.startswith("run")] == [
+        *("run\xa02", "run\xa03", "run\xa01"),
+    ]
