@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from sybil import Example, Sybil
 from sybil.document import PythonDocStringDocument
 from sybil.parsers.doctest import DocTestParser
@@ -92,10 +94,16 @@ def _compose(words: list[str]) -> None:
 
 
 def _first(override: str) -> str:
-    """Return an override with the first value of each sweep."""
-    key, _, value = override.partition("=")
-    plain = not value or value.startswith(("[", "{", '"'))
-    return override if plain else f"{key}={value.split(',')[0]}"
+    """Return an override with the first value of a sweep."""
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException:
+        return override
+    if not parsed.is_sweep_override():
+        return override
+    discrete = parsed.is_discrete_sweep()
+    first = next(iter(parsed.sweep_string_iterator())) if discrete else parsed.value().start
+    return f"{parsed.get_key_element()}={first}"
 
 
 def enter_folder(namespace: dict[str, Any]) -> None:

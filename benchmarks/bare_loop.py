@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.training.optimizers import OptimizerSettings
+from fer_lightning.training.optim.optimizers import OptimizerSettings
 
 
 def epoch_seconds(

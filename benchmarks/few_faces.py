@@ -19,7 +19,7 @@ from benchmarks.results import in_turns, parser, publish
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.optim.optimizers import SGD
 
 SIZES = (1, 2, 4, 8, 10, 16, 32)
 MODELS, STEPS, SIDE = 15, 1000, 48

@@ -1,7 +1,6 @@
 """The machine that a benchmark runs on."""
 
 import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fer_lightning.machine import processor
+
 Facts = dict[str, str | int | float | None]
 
 
 def facts() -> Facts:
     """Return the facts about this machine that a table of times must state."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch": torch.__version__,
@@ -39,15 +40,6 @@ def gemm_rate(device: str = "cpu", dtype: torch.dtype = torch.float32) -> float:
 
     product()
     return 2 * 2048**3 / min(seconds(product) for _ in range(10)) / 1e9
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def reset_peak() -> int:

@@ -20,7 +20,7 @@ from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.evaluation import load_network
 from fer_lightning.evaluation.measuring import wilson_interval
 from fer_lightning.runs import find_network
-from fer_lightning.training.predictions import logits_of
+from fer_lightning.training.scoring import logits_of
 
 
 def row(name: str, n_parameters: int | None, found: torch.Tensor, faces: Faces) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from fer_lightning.fused.single_run import train
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.plots import BLUE, DPI, INK, VERMILION, plain
 from fer_lightning.shell.configuration import CONF, project_root, register_resolvers
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.optim.optimizers import SGD
 
 TIMES = (1, 2, 5, 10)
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}  # those of FER2013

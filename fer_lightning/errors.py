@@ -22,6 +22,9 @@ class SettingError(InputError):
         self.rule = rule
         self.value = value
 
+    def __reduce__(self) -> tuple[type["SettingError"], tuple[str, str, object]]:
+        return type(self), (self.name, self.rule, self.value)  # it comes from other processes, too
+
     def within(self, section: str) -> "SettingError":
         """Return the same error, with the name of a settings section before the setting's."""
         return SettingError(f"{section}.{self.name}", self.rule, self.value)

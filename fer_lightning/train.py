@@ -7,7 +7,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fer_lightning.shell import command
-from fer_lightning.sweeps import rank, trained, watcher_of
+from fer_lightning.sweeps import judge_of, rank, trained
 from fer_lightning.training import check_settings
 
 
@@ -17,11 +17,12 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     if finish:
         return finish()
     check_settings(config)
-    from fer_lightning.fused import train  # Lightning takes seconds to import
+    from fer_lightning.fused import train  # PyTorch takes a second to import
 
     hydra = HydraConfig.get()
     in_sweep = hydra.mode == RunMode.MULTIRUN
-    return train(config, folder, overrides, watcher_of(config, hydra, folder) if in_sweep else None)
+    judge = judge_of(config, hydra, folder) if in_sweep else None
+    return train(config, folder, overrides, judge, is_command=True)
 
 
 def cli() -> None:

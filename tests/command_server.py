@@ -19,7 +19,7 @@ IMPORTED = (
     "fer_lightning.evaluation.job",
     "fer_lightning.evaluation.output",
     "fer_lightning.fused.single_run",
-    "fer_lightning.sweeps.fused_sweep",
+    "fer_lightning.sweeps.launching.fused_sweep",
     "gmm.faces.classify_report",
     "gmm.faces.cluster_report",
     "torch.utils.tensorboard",

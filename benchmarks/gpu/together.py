@@ -15,7 +15,7 @@ from benchmarks.networks import NETWORKS
 from fer_lightning.data.faces import FaceSplits
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.engine import FusedTraining, Member
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.optim.optimizers import SGD
 
 # Of the study's grids.
 OPTIMIZERS = [SGD(lr, m) for lr in (0.001, 0.05, 0.1, 0.5, 1.0) for m in (0.0, 0.5, 0.9)]

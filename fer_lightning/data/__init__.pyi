@@ -1,7 +1,7 @@
 from .cache import load as load
 from .class_names import CLASSES as CLASSES
 from .contrast import equalised as equalised, prepared as prepared
-from .datamodule import EVALUATION_BATCH as EVALUATION_BATCH, FaceDataModule as FaceDataModule
+from .datamodule import FaceDataModule as FaceDataModule
 from .faces import (
     Faces as Faces,
     FaceSplits as FaceSplits,
@@ -24,6 +24,7 @@ from .loading import (
 )
 from .loading_rules import require_loading_of as require_loading_of
 from .minibatches import (
+    EVALUATION_BATCH as EVALUATION_BATCH,
     Augmentation as Augmentation,
     Batch as Batch,
     Minibatches as Minibatches,
@@ -32,6 +33,7 @@ from .minibatches import (
     epoch_order as epoch_order,
     in_order as in_order,
 )
+from .resident import ResidentFaces as ResidentFaces
 from .sources.fer2013 import Fer2013 as Fer2013
 from .sources.folder import ClassFolders as ClassFolders
 from .sources.synthetic import Synthetic as Synthetic

@@ -12,6 +12,8 @@ from fer_lightning.data.faces import Faces
 
 Batch = tuple[Tensor, Tensor]
 
+EVALUATION_BATCH = 512
+
 
 class Share(NamedTuple):
     """This process's share of every minibatch: every n_processes-th face, beginning at its rank."""

@@ -1,59 +1,25 @@
-"""What training together costs on this machine: memory as counted, time as measured."""
+"""What training together costs on this machine, as measured."""
 
 import copy
-import os
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 
-from fer_lightning.data import CLASSES, EVALUATION_BATCH, SIZE, Faces, FaceSplits, in_order
-from fer_lightning.fused.engine import FusedTraining, Member
-from fer_lightning.training import AdamW, ExpressionClassifier
+from fer_lightning.data import CLASSES, Faces, FaceSplits, in_order
+from fer_lightning.fused.engine import FusedTraining, Member, sharing
+from fer_lightning.fused.optimizers import of_pytorch
+from fer_lightning.machine import n_cores, processor
 
-_SHARE = 0.5
-
-
-def free_bytes(device: torch.device) -> int:
-    """Return half of the memory that is free now on a device."""
-    if device.type == "cuda":
-        return int(_SHARE * torch.cuda.mem_get_info(device)[0])
-    return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
-def bytes_of_model(model: ExpressionClassifier, batch_size: int) -> int:
-    """Return an estimate of the memory that one model takes in a fused training, in bytes.
-
-    It counts the weights, their gradients, the optimiser's state, the best weights so far and a
-    copy while they are saved; and twice the activations of a minibatch.
-    """
-    n_state = 2 if isinstance(model.optimizer, AdamW) else 1
-    n_weights = sum(p.numel() for p in model.parameters())
-    batch = max(batch_size, EVALUATION_BATCH)
-    side = model.settings.get("image_size", SIZE)
-    numbers = (4 + n_state) * n_weights + 2 * batch * _passed_on(model.network, side)
-    return numbers * next(model.parameters()).element_size()
-
-
-@torch.no_grad()
-def _passed_on(network: nn.Module, side: int) -> int:
-    """Return the number of activations of a network for one face, its pixels included."""
-    first = next(network.parameters())
-    x: Tensor = torch.zeros(1, 1, side, side, dtype=first.dtype, device=first.device)
-    total = x.numel()
-    assert isinstance(network.layers, nn.Sequential)
-    for layer in network.layers:
-        x = layer(x)
-        total += x.numel()
-    return total
-
-
-_MODELS, _STEPS, _FACES, _TRIES, _SECONDS = 8, 4, 64, 3, 1.0
+VERSION = 1  # of the measuring; what is remembered of another is not used
+_MODELS, _STEPS, _FACES, _TRIES = 8, 4, 64, 3
+# A measurement lasts about so long, in seconds, and begins no try that would end after the other.
+_ENOUGH, _MOST = 0.8, 1.5
+_GROWTH = 4
 
 
 @dataclass(frozen=True)
@@ -74,8 +40,10 @@ def fused_cost(
 ) -> Cost:
     """Measure the cost of a step of all models at once, with the best number of threads.
 
-    It is measured with copies of the first few models on faces of noise. The fastest try counts,
-    of at least three tries that last at least a second.
+    It is measured with copies of the first few models on faces of noise, in two seconds at most;
+    what compiled loops and the libraries of a GPU take until they are there is not counted, as the
+    training needs them, too. The first tries are short; they grow up to a few steps on whole
+    minibatches if there is time for that. The fastest try counts, of two at least.
 
     Args:
         members: As in `FusedTraining`.
@@ -84,57 +52,160 @@ def fused_cost(
             can be many times as fast as all.
         alone: Threads of each model that is trained by itself.
     """
-    noise: dict[tuple[int, int], FaceSplits] = {}
-    few = []
-    for member in members[:_MODELS]:
-        n_faces = max(_STEPS * batch_size, _FACES)
-        faces = noise.setdefault(member.order, _noise(n_faces, member))
-        few.append(Member(copy.deepcopy(member.network), member.optimizer, faces, member.seed))
-    training = FusedTraining(few, batch_size)
-    training.use_graphs = True
-    by_itself = _each_by_itself(few, batch_size)
-    took: dict[int, list[float]] = {n: [] for n in threads}
-    each: list[float] = []
+    few = _few(members)
+    sizes = _sizes(len(few), batch_size)
+    on_gpu = few[0].splits.train.labels.is_cuda
+    if on_gpu:  # where small steps take as long as large ones
+        sizes = sizes[-1:]
+    if on_gpu or FusedTraining(few, batch_size).native is not None:
+        _Tries(few, _Size(len(few), batch_size, 1), batch_size, threads, alone).go()
     began = time.perf_counter()
-    # the first one warms up
-    while len(each) <= _TRIES or time.perf_counter() - began < _SECONDS:
-        for n in threads:
-            took[n].append(_seconds(lambda: training.train_epoch(0), n))
-        each.append(_seconds(by_itself, alone))
-    least = {n: min(times[1:]) for n, times in took.items()}
-    best = min(least, key=lambda n: least[n])
-    return Cost(least[best] / min(each[1:]), best)
+    for i, size in enumerate(sizes):
+        tries = _Tries(few, size, batch_size, threads, alone)
+        growth = sizes[i + 1].work / size.work if size != sizes[-1] else math.inf
+        while True:
+            tries.go()
+            took = time.perf_counter() - began
+            if 2 * growth * tries.seconds < _MOST - took:
+                break  # as there is time for two tries of the next size
+            is_enough = size == sizes[-1] and tries.number > _TRIES and took > _ENOUGH
+            is_late = tries.number > 1 and tries.seconds > _MOST - took
+            if is_enough or is_late:
+                return tries.cost()
+    raise AssertionError("the last size has no next")
 
 
-def _each_by_itself(members: Sequence[Member], batch_size: int) -> Callable[[], None]:
-    """Return a function that trains each model for an epoch as a run of its own does.
+def decided_by(
+    members: Sequence[Member], batch_size: int, threads: Sequence[int], alone: int
+) -> str:
+    """Return what decides the cost, for the arguments of `fused_cost`, as a line of text."""
+    few = _few(members)
+    weights = next(few[0].network.parameters())
+    device = weights.device
+    facts = {
+        "version": VERSION,
+        "processor": processor(),
+        "cores": n_cores(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "torch": torch.__version__,
+        "layers": " ".join(str(few[0].network.layers).split()),
+        "pixels": tuple(few[0].splits.train.images.shape[2:]),
+        "dtype": weights.dtype,
+        "optimizer": type(few[0].optimizer).__name__,
+        "models": len(few),
+        "sharing": sharing(members),
+        "batch_size": batch_size,
+        "threads": tuple(threads),
+        "threads_alone": alone,
+    }
+    return "; ".join(f"{name} {value}" for name, value in facts.items())
 
-    That is with CUDA graphs on a GPU and in compiled loops on few faces; elsewhere a plain loop
-    stands for Lightning's.
+
+def _few(members: Sequence[Member]) -> Sequence[Member]:
+    """Return the first models, of which as many share their minibatches as of all."""
+    shared = sharing(members)
+    return members[: _MODELS - _MODELS % shared if shared < _MODELS else _MODELS]
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How much is trained in a try: models, faces of a step of each, and steps."""
+
+    models: int
+    faces: int
+    steps: int
+
+    @property
+    def work(self) -> int:
+        return self.models * self.faces * self.steps
+
+
+def _sizes(n_models: int, batch_size: int) -> list[_Size]:
+    """Return the sizes of tries, from the smallest to that which is wanted."""
+    faces = [min(_GROWTH, batch_size)]
+    while faces[-1] < batch_size:
+        faces.append(min(_GROWTH * faces[-1], batch_size))
+    steps = max(_STEPS, -(-_FACES // batch_size))
+    first, last = _Size(min(2, n_models), faces[0], 1), _Size(n_models, batch_size, steps)
+    return [*dict.fromkeys([first, *(_Size(n_models, n, 1) for n in faces), last])]
+
+
+class _Tries:
+    """Seconds of a few steps of copies of models: all at once, and the first by itself.
+
+    Args:
+        members: Models, of which some are trained.
+        size: How many, and how long.
+        batch_size: Faces of their own minibatches.
+        threads: Numbers of threads of all at once.
+        alone: Threads of one by itself.
     """
-    trainings = [FusedTraining([member], batch_size) for member in members]
-    if trainings[0].native is None and not members[0].splits.train.labels.is_cuda:
-        return lambda: _train_each(members, batch_size)
-    for training in trainings:
-        training.use_graphs = True
 
-    def train_each() -> None:
-        for training in trainings:
-            training.train_epoch(0)
+    def __init__(
+        self,
+        members: Sequence[Member],
+        size: _Size,
+        batch_size: int,
+        threads: Sequence[int],
+        alone: int,
+    ) -> None:
+        noise, shared = _noise(size.faces * size.steps, members[0]), sharing(members)
+        copies = [
+            Member(copy.deepcopy(member.network), member.optimizer, noise, m // shared)
+            for m, member in enumerate(members[: size.models])
+        ]
+        is_whole = size.faces == batch_size  # else loops for few faces may not be what is wanted
+        all_at_once = _training(copies, size.faces, is_whole)
+        by_itself = _training(copies[:1], size.faces, is_whole)
+        train_one: Callable[[], object] = partial(by_itself.train_epoch, 0)
+        if by_itself.native is None and not noise.train.labels.is_cuda:
+            train_one = partial(_train_plainly, copies[0], size.faces)
+        train_all: Callable[[], object] = partial(all_at_once.train_epoch, 0)
+        self._epochs = [*((train_all, n) for n in threads), (train_one, alone)]
+        self._took: list[list[float]] = [[] for _ in self._epochs]
+        self._size, self._threads = size, threads
 
-    return train_each
+    def go(self) -> None:
+        """Try each once."""
+        for times, (epoch, n_threads) in zip(self._took, self._epochs, strict=True):
+            times.append(_seconds(epoch, n_threads))
+
+    @property
+    def number(self) -> int:
+        return len(self._took[0])
+
+    @property
+    def seconds(self) -> float:
+        """Return how long all take once, from the fastest try of each; the first warms up."""
+        return sum(self._least())
+
+    def cost(self) -> Cost:
+        *together, alone = self._least()
+        least = min(together)
+        return Cost(least / (self._size.models * alone), self._threads[together.index(least)])
+
+    def _least(self) -> list[float]:
+        return [min(times[1:] or times) for times in self._took]
 
 
-def _train_each(members: Sequence[Member], batch_size: int) -> None:
-    """Train each model by itself for an epoch, on the CPU."""
-    for member in members:
-        optimizer = member.optimizer(member.network.parameters())
-        for images, labels in in_order(member.splits.train, batch_size):
-            dtype = next(member.network.parameters()).dtype
-            loss = F.cross_entropy(member.network(images.to(dtype).div_(255)), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+def _training(members: Sequence[Member], batch_size: int, is_whole: bool) -> FusedTraining:
+    """Return a training as runs have it: with CUDA graphs on a GPU, in loops on few faces."""
+    training = FusedTraining(members, batch_size)
+    training.use_graphs = True
+    if not is_whole:
+        training.native = None
+    return training
+
+
+def _train_plainly(member: Member, batch_size: int) -> None:
+    """Train a model by itself for an epoch, on the CPU, by what stands for Lightning's loop."""
+    optimizer = of_pytorch(member.optimizer, member.network.parameters())
+    dtype = next(member.network.parameters()).dtype
+    for images, labels in in_order(member.splits.train, batch_size):
+        loss = F.cross_entropy(member.network(images.to(dtype).div_(255)), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
 
 def _seconds(epoch: Callable[[], object], threads: int) -> float:
@@ -151,24 +222,3 @@ def _noise(n: int, member: Member) -> FaceSplits:
     labels = torch.randint(0, len(CLASSES), (n,), generator=generator)
     faces = Faces(images, labels, labels, labels).to(member.splits.train.labels.device)
     return FaceSplits(faces, faces, faces)
-
-
-def waves(jobs: Sequence[tuple[int, object]], n_fitting: int) -> Iterator[list[int]]:
-    """Divide jobs into waves of at most n_fitting; jobs of one order stay together if they fit.
-
-    Args:
-        jobs: Each with its order of minibatches; jobs of one order are adjacent.
-        n_fitting: The most that are trained at once.
-    """
-    wave: list[int] = []
-    for _, sharing in groupby(jobs, key=itemgetter(1)):
-        order = [job for job, _ in sharing]
-        if len(wave) + len(order) > n_fitting and wave:
-            yield wave
-            wave = []
-        while len(order) > n_fitting:
-            yield order[:n_fitting]
-            order = order[n_fitting:]
-        wave += order
-    if wave:
-        yield wave

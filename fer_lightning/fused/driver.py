@@ -1,70 +1,90 @@
-"""One of the runs that are trained together, with its Trainer and its files."""
+"""One of the runs that are trained together, with its position and its files."""
 
+from pathlib import Path
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.core.optimizer import _configure_schedulers_automatic_opt
-from lightning.pytorch.loops.progress import _Progress
-from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils._pytree import tree_map_only
 
-from fer_lightning.runs import Stored
-from fer_lightning.training import Run, configured, log_epoch
+from fer_lightning.data import EVALUATION_BATCH, ResidentFaces
+from fer_lightning.runs import Stored, loops_after, write_checkpoint
+from fer_lightning.training import ExpressionNetwork, Run, configured, log_figures
 
 
 class Driver:
-    """Drives one of the runs that are trained together, as if its own Trainer trained it.
+    """Drives one of the runs that are trained together, as if it was trained by itself.
 
-    Callbacks are called as Lightning's loop calls them, and find the Trainer with its network,
-    faces, metrics and position: what they write is what a run of its own leaves.
+    What writes the files of a run is called as Lightning's loop would call it, and finds here the
+    network, faces, metrics and position: what it writes is what a run of its own leaves.
 
     Args:
         run: A run that has begun, with its network on the device of the training.
         optimizer: The optimiser of the network, with a state that follows the training.
+
+    Attributes:
+        should_stop: Whether the training ends before its last epoch.
+        callback_metrics: The metrics of the last epoch.
     """
 
     def __init__(self, run: Run, optimizer: Optimizer) -> None:
-        self.run, self.trainer = run, run.trainer
-        trainer = run.trainer
-        trainer.strategy.connect(run.model)
-        trainer.strategy.optimizers = [optimizer]
+        self.run, self.optimizer = run, optimizer
         optimizer._opt_called = True  # type: ignore[attr-defined]  # what schedulers look for
-        run.model.trainer = trainer
-        trainer.datamodule = run.datamodule  # type: ignore[attr-defined]
-        trainer.callbacks.append(_TensorsOfTheirOwn())  # type: ignore[attr-defined]
-        self._steps = len(run.datamodule.train_dataloader())
-        self._validations = len(run.datamodule.val_dataloader())
-        self._scheduler: LRSchedulerConfig | None = None
+        self.should_stop = False
+        self.callback_metrics: dict[str, Tensor] = {}
+        splits = run.datamodule.splits
+        self._steps = -(-len(splits.train) // run.datamodule.batch_size)
+        self._validations = -(-len(splits.val) // EVALUATION_BATCH)
+        self._trained = 0  # epochs, of which the last may not be over
+        self._scheduler: LRScheduler | None = None
+        self._monitor: str | None = None
         schedule = run.model.schedule
         if schedule is not None:
-            n_steps = self._steps * (trainer.max_epochs or 0)
-            told = configured(schedule, optimizer, self._steps, n_steps)
-            (self._scheduler,) = _configure_schedulers_automatic_opt([told], None)
-            trainer.strategy.lr_scheduler_configs = [self._scheduler]
+            told = configured(schedule, optimizer, self._steps, self._steps * self.max_epochs)
+            self._scheduler, self._monitor = told["scheduler"], told.get("monitor")
+
+    @property
+    def model(self) -> ExpressionNetwork:
+        """Return the network."""
+        return self.run.model
+
+    @property
+    def datamodule(self) -> ResidentFaces:
+        """Return the faces."""
+        return self.run.datamodule
 
     @property
     def epoch(self) -> int:
         """Return the number of epochs that are over."""
-        return self.trainer.current_epoch
+        return self.run.epochs
+
+    current_epoch = epoch
+
+    @property
+    def max_epochs(self) -> int:
+        """Return the number of epochs after which the training ends."""
+        n: int = self.run.config.trainer.max_epochs
+        return n
 
     @property
     def has_ended(self) -> bool:
         """Return whether the network has diverged, or its last epoch is over."""
-        return self.trainer.should_stop or self.epoch == self.trainer.max_epochs
+        return self.should_stop or self.epoch == self.max_epochs
 
     def start(self) -> None:
         """Begin the training, from the run's checkpoint if it has one."""
-        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            callback.setup(self.trainer, self.run.model, "fit")
+        for watcher in self.run.watchers:
+            watcher.setup()
         if self.run.stored:
             self._restore(self.run.stored)
-        self._call("on_train_start")
+        for watcher in self.run.watchers:
+            watcher.on_train_start(self)
 
     def start_epoch(self) -> None:
         """Begin an epoch."""
-        self._call("on_train_epoch_start")
+        for watcher in self.run.watchers:
+            watcher.on_train_epoch_start(self)
 
     @property
     def is_scheduled(self) -> bool:
@@ -73,81 +93,76 @@ class Driver:
 
     def rates(self) -> list[float]:
         """Return the learning rates of the steps of the epoch that begins, and go on in them."""
-        (group,) = self.trainer.optimizers[0].param_groups
-        if self._scheduler is None or self._scheduler.interval == "epoch" or self.has_ended:
+        (group,) = self.optimizer.param_groups
+        if self._scheduler is None or self._waits or self.has_ended:
             return [group["lr"]] * self._steps
         rates = []
         for _ in range(self._steps):
             rates.append(group["lr"])
-            self._scheduler.scheduler.step()  # type: ignore[call-arg]
+            self._scheduler.step()
         return rates
+
+    @property
+    def _waits(self) -> bool:
+        """Return whether the scheduler waits for a metric, at the end of an epoch."""
+        return isinstance(self._scheduler, ReduceLROnPlateau)
 
     def end_epoch(self, metrics: dict[str, Tensor]) -> None:
         """End an epoch with its metrics, such as `val/ce`."""
-        epoch = self.epoch
-        self._stand_at(epoch + 1)
-        log_epoch(self.trainer, metrics, epoch)
-        self._call("on_validation_end")
-        self._call("on_train_epoch_end")
-        if self._scheduler is not None and self._scheduler.reduce_on_plateau:
-            self._scheduler.scheduler.step(metrics[str(self._scheduler.monitor)])  # type: ignore[arg-type]
-            _set(self.trainer.fit_loop.epoch_loop.scheduler_progress, epoch + 1, 1)
-        self.trainer.fit_loop.epoch_progress.increment_completed()
+        self._trained += 1
+        self.callback_metrics.update(metrics)
+        figures = {name: value.item() for name, value in metrics.items()}
+        log_figures(self.run.loggers.each, figures, self.epoch, self._trained * self._steps - 1)
+        for watcher in self.run.watchers:
+            watcher.on_validation_end(self)
+        for watcher in self.run.watchers:
+            watcher.on_train_epoch_end(self)
+        if self._waits:
+            self._scheduler.step(metrics[str(self._monitor)])  # type: ignore[arg-type, union-attr]
+        self.run.epochs += 1
         if self.has_ended:
-            self._call("on_train_end")
+            for watcher in self.run.watchers:
+                watcher.on_train_end(self)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a checkpoint for `load_from_checkpoint`, with copies of the weights."""
+        return self.model.snapshot(self.epoch, self._trained * self._steps)
+
+    def save_checkpoint(self, path: Path) -> None:
+        """Write a checkpoint as Lightning's Trainer writes it."""
+        # copies: a view would be saved with the tensor of all models
+        states = tree_map_only(Tensor, Tensor.clone, self.optimizer.state_dict())
+        watchers = {type(each).__qualname__: each.state_dict() for each in self.run.watchers}
+        content = {
+            **self.snapshot(),
+            "loops": loops_after(self._trained, self._steps, self._validations, self._rated),
+            "callbacks": {name: state for name, state in watchers.items() if state},
+            "optimizer_states": [states],
+            "lr_schedulers": [self._scheduler.state_dict()] if self._scheduler else [],
+        }
+        if self._waits and self._trained > self.epoch:  # it hears of this epoch's after this
+            content["plateau"] = self.callback_metrics[str(self._monitor)].clone()
+        write_checkpoint(content, path)
+
+    @property
+    def _rated(self) -> tuple[int, int]:
+        """Return how often the scheduler has stepped in all, and in the last epoch."""
+        if self._scheduler is None:
+            return 0, 0
+        if self._waits:
+            return self.epoch, 1 - (self._trained - self.epoch)
+        return self._trained * self._steps, self._steps
 
     def _restore(self, stored: Stored) -> None:
-        """Restore callbacks and counters from a checkpoint; the training has its state already."""
-        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            if callback.state_key in stored.content["callbacks"]:
-                callback.load_state_dict(stored.of_callback(callback.state_key))
-        self._stand_at(stored.epoch)
-        self.trainer.fit_loop.epoch_progress.increment_completed()
+        """Restore watchers and position from a checkpoint; the training has its state already."""
+        for watcher in self.run.watchers:
+            if type(watcher).__qualname__ in stored.content["callbacks"]:
+                watcher.load_state_dict(stored.of_callback(type(watcher).__qualname__))
+        self.run.epochs = self._trained = stored.epoch
         if self._scheduler is not None:
-            scheduler, (state,) = self._scheduler.scheduler, stored.content["lr_schedulers"]
-            scheduler.load_state_dict(state)
-            groups = self.trainer.optimizers[0].param_groups
-            for group, lr in zip(groups, state["_last_lr"], strict=True):
+            (state,) = stored.content["lr_schedulers"]
+            self._scheduler.load_state_dict(state)
+            for group, lr in zip(self.optimizer.param_groups, state["_last_lr"], strict=True):
                 group["lr"] = lr
             if "plateau" in stored.content:  # what it had not heard of yet
-                scheduler.step(stored.content["plateau"])
-
-    def _call(self, hook: str) -> None:
-        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            getattr(callback, hook)(self.trainer, self.run.model)
-
-    def _stand_at(self, epochs: int) -> None:
-        """Set Lightning's counters to the end of an epoch, before its completion is counted."""
-        loop = self.trainer.fit_loop
-        steps = loop.epoch_loop.batch_progress
-        validations = loop.epoch_loop.val_loop.batch_progress
-        updates = loop.epoch_loop.automatic_optimization.optim_progress.optimizer
-        _set(loop.epoch_progress, epochs, epochs)
-        loop.epoch_progress.total.completed -= 1
-        loop.epoch_progress.current.completed -= 1
-        _set(steps, epochs * self._steps, self._steps)
-        _set(validations, self._validations, self._validations)
-        for progress in (updates.step, updates.zero_grad):
-            _set(progress, epochs * self._steps, self._steps)
-        if self._scheduler is not None:
-            n = 1 if self._scheduler.interval == "epoch" else self._steps
-            late = self._scheduler.reduce_on_plateau  # which hears of the epoch after this
-            _set(loop.epoch_loop.scheduler_progress, (epochs - late) * n, n - late)
-        steps.is_last_batch = validations.is_last_batch = True
-        loop.epoch_loop._batches_that_stepped = epochs * self._steps
-
-
-class _TensorsOfTheirOwn(L.Callback):
-    """Copies the tensors of a checkpoint: a view would be saved with the tensor of all models."""
-
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        for part in ("state_dict", "optimizer_states"):
-            checkpoint[part] = tree_map_only(Tensor, Tensor.clone, checkpoint[part])
-
-
-def _set(progress: _Progress, total: int, current: int) -> None:
-    for tracker, n in ((progress.total, total), (progress.current, current)):
-        for name in vars(tracker):
-            setattr(tracker, name, n)
+                self._scheduler.step(stored.content["plateau"])

@@ -56,6 +56,12 @@ class Means:
         return cls(*both.cpu())
 
 
+def sharing(members: Sequence[Member]) -> int:
+    """Return how many models share each order of minibatches, or 1 where the numbers differ."""
+    runs = {len(list(run)) for _, run in groupby(members, key=lambda member: member.order)}
+    return runs.pop() if len(runs) == 1 else 1
+
+
 class FusedTraining:
     """M models that are trained as one.
 
@@ -77,8 +83,7 @@ class FusedTraining:
 
     def __init__(self, members: Sequence[Member], batch_size: int) -> None:
         self.batch_size = batch_size
-        runs = [len(list(run)) for _, run in groupby(members, key=lambda member: member.order)]
-        self.n_shared = runs[0] if len(set(runs)) == 1 else 1
+        self.members, self.n_shared = members, sharing(members)
         self.orders = members[:: self.n_shared]
         self.network = StackedNetwork([member.network for member in members], self.n_shared)
         self.optimizer = stacked([m.optimizer for m in members], self.network)

@@ -42,8 +42,14 @@ def gradients(
         logits = network(parameters, images)
         return (cross_entropies(logits, labels) * shares).sum(), logits
 
-    found, logits = torch.func.grad(loss, has_aux=True)(network.parameters)
-    return found, logits
+    if torch.compiler.is_compiling():  # which knows this way alone
+        found, logits = torch.func.grad(loss, has_aux=True)(network.parameters)
+        return found, logits
+    # that way would import the compiler, for which the first step waits a second
+    with torch.enable_grad():
+        parameters = [each.detach().requires_grad_() for each in network.parameters]
+        total, logits = loss(parameters)
+        return list(torch.autograd.grad(total, parameters)), logits.detach()
 
 
 @torch.no_grad()

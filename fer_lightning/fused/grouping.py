@@ -29,6 +29,8 @@ LOSSES = (None, "crossentropy", "torch.nn.CrossEntropyLoss")
 NETWORKS = ("mlp", "cnn")
 # Whose steps are written for many models at once, in optimizers.py.
 OPTIMIZERS = ("sgd", "adamw")
+# The device; others are known to Lightning alone.
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 PRECISIONS = (None, 32, 64, "32", "64", "32-true", "64-true")
 
 
@@ -79,6 +81,9 @@ def obstacle(settings: Mapping[str, Any]) -> str | None:
     precision = settings.get("trainer.precision")
     if precision not in PRECISIONS:
         return f"trainer.precision={precision} is for Lightning's own loop"
+    accelerator = settings.get("trainer.accelerator", "auto")
+    if accelerator not in ACCELERATORS:
+        return f"trainer.accelerator={accelerator} is for Lightning's own loop"
     if settings.get("trainer.devices") != 1:
         return "it runs on several devices"
     if any(key.startswith("callbacks.") for key in settings):
@@ -164,7 +169,7 @@ def parts(jobs: Sequence[int], found: Mapping[int, Sequence["Stored"]]) -> list[
         jobs: Their positions in the sweep, in order.
         found: The undamaged checkpoints of each job, the newest first.
     """
-    together = [i for i in jobs if found[i] and _state(found[i][0])["share"] < 1]
+    together = [i for i in jobs if found[i] and _were_together(found[i][0])]
     alone = [i for i in jobs if found[i] and i not in together]
     unbegun = [i for i in jobs if not found[i]]
     made = [Part((i,), {i: found[i][0]}) for i in alone]
@@ -194,10 +199,18 @@ def _from_one_epoch(jobs: Sequence[int], found: Mapping[int, Sequence["Stored"]]
 def _stands_for(stored: "Stored", epoch: int) -> bool:
     """Return whether a run can go on from a checkpoint with others that are at an epoch.
 
-    A run that has diverged by that epoch can: it is not trained further.
+    A run that has diverged or was stopped by that epoch can: it is not trained further.
     """
-    diverged_at = _state(stored)["diverged_at"]
-    return stored.epoch == epoch or (diverged_at is not None and diverged_at <= epoch)
+    is_over = _state(stored)["diverged_at"] is not None or bool(
+        stored.content["callbacks"].get("Stops", {}).get("stopped")
+    )
+    return stored.epoch == epoch or (is_over and stored.epoch <= epoch)
+
+
+def _were_together(stored: "Stored") -> bool:
+    """Return whether a run was trained with others, which may have ended since."""
+    state = _state(stored)
+    return bool(state.get("together", state["share"] < 1))  # older runs have only the latter
 
 
 def _state(stored: "Stored") -> dict[str, Any]:

@@ -1,14 +1,43 @@
 """The optimisers, with settings of their own for each of the models that are trained together."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 from torch.optim import Optimizer
 
 from fer_lightning.fused.stacking import StackedNetwork
 from fer_lightning.training import SGD, AdamW, OptimizerSettings
+
+
+class WithoutCompiler(Optimizer):
+    """A PyTorch optimiser that does not import PyTorch's compiler, which takes a second.
+
+    PyTorch hides these methods, and `step`, from its compiler, and imports it for that when they
+    are first called; here they are as they were before. So they are not for compiled code.
+    """
+
+    add_param_group = inspect.unwrap(Optimizer.add_param_group)
+    state_dict = inspect.unwrap(Optimizer.state_dict)
+    zero_grad = inspect.unwrap(Optimizer.zero_grad)
+
+
+class _SGD(WithoutCompiler, optim.SGD):
+    step = torch.no_grad()(inspect.unwrap(optim.SGD.step))
+
+
+class _AdamW(WithoutCompiler, optim.AdamW):
+    step = torch.no_grad()(inspect.unwrap(optim.AdamW.step))
+
+
+def of_pytorch(settings: OptimizerSettings, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """Return the optimiser of PyTorch with these settings, which does not import the compiler."""
+    if isinstance(settings, SGD):
+        return _SGD(parameters, **settings.arguments)
+    assert isinstance(settings, AdamW)
+    return _AdamW(parameters, **settings.arguments)
 
 
 class StackedOptimizer(ABC):
@@ -78,11 +107,15 @@ class StackedOptimizer(ABC):
             m: Which model.
             parameters: The parameters of model m, in the order of the stacked ones.
         """
-        own = list(parameters)
-        optimizer = self.settings[m](own)
-        for i, p in enumerate(own if self.has_state(m) else []):
-            optimizer.state[p] = {name: tensors[i][m] for name, tensors in self.state.items()}
+        optimizer = of_pytorch(self.settings[m], list(parameters))
+        self.share_state(m, optimizer)
         return optimizer
+
+    def share_state(self, m: int, optimizer: Optimizer) -> None:
+        """Let a PyTorch optimiser of model m have the state of that model here, as views."""
+        (group,) = optimizer.param_groups
+        for i, p in enumerate(group["params"] if self.has_state(m) else []):
+            optimizer.state[p] = {name: tensors[i][m] for name, tensors in self.state.items()}
 
     def load(self, m: int, state: Mapping[int, Mapping[str, Tensor]]) -> None:
         """Load the state of a PyTorch optimiser of model m, given by parameter and name."""

@@ -1,8 +1,10 @@
 """One run from its settings to its summary, trained by Lightning or by the fused loop."""
 
+import functools
 import logging
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from fer_lightning.fused.together import train_together
 from fer_lightning.networks import MLP
 from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
-from fer_lightning.training import ALL_THREADS, Run, Watcher, fit, leave_group
+from fer_lightning.training import ALL_THREADS, Judge, Run, import_torchmetrics, leave_group
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,11 @@ SMALL_BATCH = 10
 
 
 def train(
-    config: DictConfig, folder: Path, overrides: list[str], watcher: Watcher | None = None
+    config: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    judge: Judge | None = None,
+    is_command: bool = False,
 ) -> float:
     """Train a network as a configuration says.
 
@@ -34,7 +40,8 @@ def train(
         config: The composed configuration of `conf/train.yaml`.
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
-        watcher: Who may stop the run after an epoch.
+        judge: Who may stop the run after an epoch.
+        is_command: Whether nothing else goes on in this process: see `import_torchmetrics`.
 
     Returns:
         The best validation accuracy, in [0, 1]; 0 if the run diverged before it had one.
@@ -55,7 +62,7 @@ def train(
             tempfile.TemporaryDirectory() as nowhere,
             joined_by_others(config.trainer.devices, _follow, plain, Path(nowhere), place),
         ):
-            return _train(config, folder, overrides, stored, watcher)
+            return _train(config, folder, overrides, stored, judge, is_command)
     finally:
         leave_group()  # once the others have ended, who would take it for a fault
 
@@ -74,23 +81,28 @@ def _train(
     folder: Path,
     overrides: list[str],
     stored: Stored | None,
-    watcher: Watcher | None = None,
+    judge: Judge | None = None,
+    is_command: bool = False,
 ) -> float:
-    run = Run(config, folder, overrides, watcher)
+    run = Run(config, folder, overrides, judge)
     run.stored = stored
     torch.set_num_threads(config.threads or max(1, ALL_THREADS // config.trainer.devices))
+    engine, reason = engine_and_reason(run)
+    trained: Callable[[], object] = functools.partial(train_together, [run])
+    if engine == "lightning":
+        if is_command:
+            import_torchmetrics(config)
+        from fer_lightning.training import Fit  # Lightning takes seconds to import
+
+        trained = Fit(run)
     if not leads():
-        fit(run)
+        trained()
         return 0.0
     run.begin()
     started = time.perf_counter()
-    engine, reason = engine_and_reason(run)
     log.info("engine: %s (%s)", engine, reason)
     try:
-        if engine == "fused":
-            train_together([run])
-        else:
-            fit(run)
+        trained()
     except BaseException:
         run.loggers.close(None)
         raise
@@ -121,7 +133,7 @@ def engine_and_reason(run: Run) -> tuple[str, str]:
         return "fused", "asked for"
     if reason is not None:
         return "lightning", reason
-    if run.trainer.strategy.root_device.type == "cuda":
+    if run.device.type == "cuda":
         return "fused", "steps are launched as CUDA graphs"
     network, batch_size = run.model.network, run.datamodule.batch_size
     if not (isinstance(network, MLP) and is_written_out(network.layers)):

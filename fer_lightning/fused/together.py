@@ -9,18 +9,19 @@ from torch import nn
 from fer_lightning.data import SPLITS, FaceSplits
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.driver import Driver
-from fer_lightning.fused.engine import FusedTraining, Means, Member
+from fer_lightning.fused.engine import FusedTraining, Means, Member, sharing
 from fer_lightning.networks import CNN, MLP
 from fer_lightning.processes import signals_wait, stop_if_waiting
 from fer_lightning.runs import as_now
 from fer_lightning.training import EpochBar, Run
 
 COMPILE = {"auto": None, True: True, False: False}
-PRECISIONS = {"32-true": torch.float32, "64-true": torch.float64}
+PRECISIONS = dict.fromkeys(("None", "32", "32-true"), torch.float32)
+PRECISIONS |= dict.fromkeys(("64", "64-true"), torch.float64)
 
 
 def train_together(runs: Sequence[Run]) -> list[Driver]:
-    """Train networks of one shape as one, until each has had its epochs or has diverged.
+    """Train networks of one shape as one, until each has had its epochs or is stopped.
 
     Args:
         runs: Runs that have begun, with one batch size and number of epochs; those that share their
@@ -44,17 +45,22 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
         for m, run in enumerate(runs)
     ]
     for driver in drivers:
-        driver.run.epoch_log.share = 1 / len(runs)
         if len(runs) > 1:  # pictures of many runs would take longer than their training
             driver.run.image_log.times = 1
         driver.start()
-    compilation = Compilation(training, COMPILE[runs[0].config.compile])
-    bar = EpochBar(runs[0].trainer.max_epochs or 0, runs[0].config.trainer.enable_progress_bar)
+        driver.run.epoch_log.share = 1 / len(runs)
+        driver.run.epoch_log.together |= len(runs) > 1
+    wanted = COMPILE[runs[0].config.compile]
+    compilation, riding = Compilation(training, wanted), drivers
+    bar = EpochBar(runs[0].config.trainer.max_epochs, runs[0].config.trainer.enable_progress_bar)
     try:
         with signals_wait():
             while not all(driver.has_ended for driver in drivers):
                 began = time.perf_counter()
-                if _epoch(training, drivers):
+                if _is_worth_fewer(training, riding):  # here, as one that goes on begins so
+                    training, riding = _of_the_others(riding, training.batch_size)
+                    compilation = Compilation(training, wanted)
+                if _epoch(training, riding):
                     stop_if_waiting()
                 left = bar.epochs - max(driver.epoch for driver in drivers)
                 told = compilation.consider(left * (time.perf_counter() - began))
@@ -73,11 +79,11 @@ def members(runs: Sequence[Run]) -> list[Member]:
     splits: dict[int, FaceSplits] = {}
     made = []
     for run in runs:
-        run.datamodule.trainer = run.trainer
+        run.datamodule.device = run.device
         faces = [run.datamodule.resident(split) for split in SPLITS]
         shared = splits.setdefault(id(faces[0]), FaceSplits(*faces))
-        dtype = PRECISIONS[run.trainer.precision]
-        model = run.model.to(run.trainer.strategy.root_device, dtype)
+        dtype = PRECISIONS[str(run.config.trainer.get("precision"))]
+        model = run.model.to(run.device, dtype)
         network = model.network
         assert isinstance(network, MLP | CNN)
         made.append(Member(network, model.optimizer, shared, run.datamodule.seed))
@@ -90,6 +96,37 @@ def _tie(training: FusedTraining, runs: Sequence[Run]) -> None:
     for name, stack in stacks:
         for m, run in enumerate(runs):
             run.model.network.get_parameter(name).data = stack[m]
+
+
+# Networks that have ended are left out when no more than this share of all goes on.
+_LEFT = 0.75
+
+
+def _is_worth_fewer(training: FusedTraining, drivers: Sequence[Driver]) -> bool:
+    """Return whether a training of the networks that have not ended would be faster.
+
+    It has to be set up, and one in which fewer share their minibatches could be slower.
+    """
+    left = [training.members[m] for m, driver in enumerate(drivers) if not driver.has_ended]
+    shared = sharing(left)
+    as_shared = shared > 1 or training.n_shared == 1 or 2 * len(left) <= len(drivers)
+    return 0 < len(left) <= _LEFT * len(drivers) and as_shared
+
+
+def _of_the_others(
+    drivers: Sequence[Driver], batch_size: int
+) -> tuple[FusedTraining, list[Driver]]:
+    """Return a training of the networks that have not ended, as they are now, and their drivers."""
+    left = [driver for driver in drivers if not driver.has_ended]
+    runs = [driver.run for driver in left]
+    training = FusedTraining(members(runs), batch_size)
+    for m, driver in enumerate(left):
+        training.optimizer.load(m, driver.optimizer.state_dict()["state"])
+    _tie(training, runs)
+    for m, driver in enumerate(left):
+        training.optimizer.share_state(m, driver.optimizer)
+        driver.run.epoch_log.share = 1 / len(left)
+    return training, left
 
 
 def _untie(network: nn.Module) -> None:

@@ -11,9 +11,11 @@ from .checkpoint_files import (
     restored_network as restored_network,
     sweep_up as sweep_up,
     whole_checkpoints as whole_checkpoints,
+    write_checkpoint as write_checkpoint,
 )
 from .event_file import EventFile as EventFile
 from .hparams import close_row as close_row, open_row as open_row
+from .loop_counters import loops_after as loops_after
 from .metrics import (
     COLUMNS as COLUMNS,
     CURVES as CURVES,

@@ -1,5 +1,6 @@
 """The checkpoints in the folder of a run: read without trusting them, and gone on from."""
 
+import io
 import pickle
 import shutil
 import zipfile
@@ -45,6 +46,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(stored, dict):
         raise InputError(f"{path}: not a checkpoint of one of this project's networks")
     return stored
+
+
+def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint."""
+    written = io.BytesIO()  # PyTorch does not say why it cannot write to a file
+    torch.save(content, written)
+    path.write_bytes(written.getbuffer())
 
 
 def _require_unpacked(path: Path) -> None:

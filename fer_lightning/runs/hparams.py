@@ -8,6 +8,7 @@ runs, and keys that only others have would be missing.
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -19,7 +20,7 @@ from torch.utils.tensorboard.summary import text
 
 from fer_lightning.runs.event_file import EventFile
 from fer_lightning.runs.overrides import override_values
-from fer_lightning.runs.summary import Summary
+from fer_lightning.runs.summary import Summary, status_of
 
 # They decide where and how fast a run goes rather than what comes of it, or are seldom changed.
 PLUMBING = (
@@ -66,7 +67,7 @@ def open_row(
 
 
 def close_row(events: EventFile, summary: Summary) -> None:
-    """Write the results of a run that has ended, and whether it diverged.
+    """Write the results of a run that has ended, and how it ended, if that was early.
 
     Results of the last epoch are in the curves already; numbers that do not exist are left out.
     They stand last among the tags.
@@ -77,6 +78,8 @@ def close_row(events: EventFile, summary: Summary) -> None:
     for split in ("train", "val"):
         best |= {f"best_{split}_{name}": v for name, v in getattr(summary.best, split).items()}
     _add_scalars(events, best, summary.best.epoch)
+    if summary.stopped:
+        events.add(text("ending", status_of(asdict(summary))))
     events.add(_session_end(summary.diverged))
 
 

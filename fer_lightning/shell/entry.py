@@ -109,8 +109,10 @@ def command(
             _step_back()
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
     except (HydraException, OmegaConfBaseException, InputError) as error:
+        if isinstance(error, InstantiationException) and isinstance(error.__cause__, InputError):
+            error = error.__cause__  # of a sweeper or a launcher
         if full_error or isinstance(error, InstantiationException):
-            raise  # what went wrong in there is a fault, or it would be an InputError
+            raise error  # what went wrong in there is a fault, or it would be an InputError
         sys.exit(one_line(explain(error, config_name)) if leads() else 1)
     except OSError as error:  # what Hydra itself writes
         if full_error or not is_full(error):
@@ -168,6 +170,9 @@ class _SingleRun:
         if "resume" in config:
             self.folder = folder
         try:
+            for group in ("hydra/sweeper", "hydra/launcher"):
+                name = hydra.runtime.choices[group]
+                require(name == "basic", group, "be given with -m, for a sweep", name)
             if config.get("resume") is not None:
                 stored = Path(config.resume)
                 config, overrides = stored_settings(stored)

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from fer_lightning.errors import InputError, one_line
 from fer_lightning.files import full_disk_is_told, leave_full_disks_to_the_run
+from fer_lightning.machine import n_cores
 from fer_lightning.runs import override_values, run_number, sweep_overrides, swept_runs
 
 log = logging.getLogger(__name__)
@@ -115,8 +116,7 @@ def share_cores(n_jobs: int) -> None:
     executor = os.environ.get("SUBMITIT_EXECUTOR")
     if executor is None or "OMP_NUM_THREADS" in os.environ:
         return
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = max(1, (n_cores or 1) // n_jobs) if executor == "local" else _cores_of_slurm()
+    threads = max(1, n_cores() // n_jobs) if executor == "local" else _cores_of_slurm()
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
         if "torch" in sys.modules:  # which has looked there already

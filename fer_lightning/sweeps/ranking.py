@@ -18,7 +18,7 @@ from fer_lightning.runs import (
     swept_runs,
     write_runs,
 )
-from fer_lightning.sweeps.objectives import DIRECTIONS, pareto, values_of
+from fer_lightning.sweeps.searching.objectives import DIRECTIONS, pareto, values_of
 
 STATUSES = ("done", "stopped", "diverged", "unfinished", "failed")
 FIGURES = (
@@ -96,7 +96,7 @@ def ranking_table(keys: Sequence[str], rows: Sequence[Row]) -> str:
     for row in rows:
         table.add_row(
             row["run"].partition("_")[0],
-            *(row[key] for key in keys),
+            *("" if row[key] is None else str(row[key]) for key in keys),
             cell(row["train_ce"], ".4f"),
             cell(row["train_acc"], ".2%"),
             cell(row["val_ce"], ".4f"),

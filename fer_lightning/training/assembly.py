@@ -1,41 +1,25 @@
-"""The parts of a run that its settings name: faces, network, callbacks, loggers, Trainer."""
+"""The parts of a run that its settings name: faces, network, loggers."""
 
-import functools
 import inspect
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import lightning as L
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
-from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data import DROPPED, Augmentation, FaceDataModule
+from fer_lightning.data import DROPPED, Augmentation, ResidentFaces
 from fer_lightning.errors import InputError, SettingError, one_line, require
 from fer_lightning.runs import section
-from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.ddp import LeaderWritesDDP
-from fer_lightning.training.lean import NoProfiler
-from fer_lightning.training.loggers import (
-    EXTRAS,
-    Loggers,
-    OwnWandbLogger,
-    arguments_of,
-)
+from fer_lightning.training.expression_network import ExpressionNetwork
+from fer_lightning.training.loggers import AnyLogger, TensorBoard
 from fer_lightning.training.losses import CrossEntropy
 
-# What of Lightning's Trainer a run decides by itself, and what to type instead.
-REFUSED = {
-    "default_root_dir": "hydra.run.dir=FOLDER",
-    "barebones": "engine=fused, which is faster",
-    "model_registry": "the checkpoints in its folder",
-}
+EXTRAS = ("wandb", "mlflow")  # of this project, which install what the loggers need
 
 
 def plain(part: DictConfig) -> dict[str, Any]:
@@ -63,10 +47,13 @@ def made(part: DictConfig, of_pytorch: str) -> Any:
     return instantiate(part, _convert_="all", _partial_=is_partial)
 
 
-def datamodule_of(config: DictConfig) -> FaceDataModule:
-    """Return the faces of a run, which are not read yet."""
+Kind = TypeVar("Kind", bound=ResidentFaces)
+
+
+def faces_of(config: DictConfig, kind: type[Kind]) -> Kind:
+    """Return the faces of a run, which are not read yet, as a kind of `ResidentFaces`."""
     with section("data"):
-        return FaceDataModule(
+        return kind(
             instantiate(config.data.source, _convert_="all"),
             batch_size=config.data.batch_size,
             seed=config.seed,
@@ -90,7 +77,7 @@ def augmentation(config: DictConfig) -> Augmentation | None:
     return augment
 
 
-def model_of(config: DictConfig) -> ExpressionClassifier:
+def model_of(config: DictConfig) -> ExpressionNetwork:
     """Return the network of a run, and how it is trained."""
     with told("model"):
         network = instantiate(config.model, _convert_="all")
@@ -102,13 +89,11 @@ def model_of(config: DictConfig) -> ExpressionClassifier:
     if config.get("schedule"):
         with told("schedule"):
             schedule = made(config.schedule, "torch.optim.lr_scheduler.LRScheduler")
-    log_steps = config.trainer.get("log_every_n_steps") is not None
-    model = ExpressionClassifier(
+    model = ExpressionNetwork(
         network,
         optimizer,
         schedule,
         loss,
-        log_steps,
         tta=config.get("tta"),
         contrast=config.data.get("contrast"),
     )
@@ -116,17 +101,7 @@ def model_of(config: DictConfig) -> ExpressionClassifier:
     return model
 
 
-def callbacks(config: DictConfig) -> list[L.Callback]:
-    """Return the callbacks that the settings name."""
-    found = []
-    for name, part in (config.get("callbacks") or {}).items():
-        if part is not None:
-            with told(f"callbacks.{name}"):
-                found.append(instantiate(part, _convert_="all"))
-    return found
-
-
-def loggers(config: DictConfig, folder: Path) -> list[Logger]:
+def loggers(config: DictConfig, folder: Path) -> list[AnyLogger]:
     """Return the loggers that the settings name.
 
     Args:
@@ -139,74 +114,37 @@ def loggers(config: DictConfig, folder: Path) -> list[Logger]:
             continue
         with told(f"logger.{name}"):
             kind = get_class(part._target_)
-            given = {**arguments_of(kind, folder), **plain(part)}
-            if kind is WandbLogger:
-                given["_target_"] = f"{OwnWandbLogger.__module__}.{OwnWandbLogger.__name__}"
+            if issubclass(kind, TensorBoard):
+                of_run: dict[str, Any] = {"folder": folder}
+            else:
+                from fer_lightning.training.foreign_loggers import arguments_of
+
+                of_run = arguments_of(kind, folder)
+            target = of_run.get("_target_", part._target_)
+            given = {**of_run, **plain(part), "_target_": target}
             found.append(instantiate(given, _convert_="all"))
     return found
 
 
-def trainer_of(
-    config: DictConfig, folder: Path, own: list[L.Callback], its_loggers: Loggers
-) -> L.Trainer:
-    """Return the Trainer of a run.
+def device_of(accelerator: str) -> torch.device:
+    """Return the device of a run as Lightning's Trainer chooses it.
 
     Args:
-        config: The composed configuration.
-        folder: Folder of the run.
-        own: The callbacks that every run has.
-        its_loggers: Its loggers, to which those of `trainer.logger` are added.
+        accelerator: The setting; what Lightning alone knows stands for the CPU until it is asked.
 
     Raises:
-        InputError: Lightning refuses its settings.
+        SettingError: PyTorch does not find it on this machine.
     """
-    for name, instead in REFUSED.items():
-        if config.trainer.get(name) not in (None, False):
-            rule = f"be left alone, as the run decides it; use {instead}"
-            raise SettingError(f"trainer.{name}", rule, config.trainer[name])
-    checkpoints = config.trainer.get("enable_checkpointing")
-    rule = "be true, as a run goes on from its checkpoints; trainer=debug writes nothing"
-    require(checkpoints is not False, "trainer.enable_checkpointing", rule, checkpoints)
-    with told("trainer"):
-        make = instantiate(config.trainer, _convert_="all", _partial_=True)
-    given = make.keywords
-    of_user = [*callbacks(config), *_listed(given.get("callbacks"))]
-    its_loggers.each += _loggers_of_trainer(given.get("logger"), folder)
-    settings = {
-        "callbacks": [*own, *of_user],
-        "logger": its_loggers.of_trainer,
-        "default_root_dir": folder,
-        "profiler": given.get("profiler") or NoProfiler(),
-        # this project's bar is added when the training begins
-        "enable_progress_bar": any(isinstance(each, ProgressBar) for each in of_user),
-    }
-    if not own:  # of a run that writes nothing
-        settings["enable_checkpointing"] = False
-    if config.trainer.get("strategy") == "ddp":
-        settings["strategy"] = LeaderWritesDDP() if config.trainer.devices > 1 else "auto"
-    try:
-        with told("trainer"):
-            return functools.partial(make, **settings)()
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        if "backend found" in str(error):  # of an accelerator
-            rule = "be one that PyTorch finds on this machine, such as cpu"
-            raise SettingError("trainer.accelerator", rule, config.trainer.accelerator) from error
-        raise InputError(f"trainer: {one_line(error)}") from error  # Lightning checks its own
-
-
-def _listed(found: Any) -> list[Any]:
-    if found is None:
-        return []
-    return list(found) if isinstance(found, list | tuple) else [found]
-
-
-def _loggers_of_trainer(given: Any, folder: Path) -> list[Logger]:
-    """Return the loggers of `trainer.logger`, where true stands for Lightning's default one."""
-    if given is True:
-        return [TensorBoardLogger(folder)]
-    return [] if given is False else _listed(given)
+    has_mps, has_cuda = torch.backends.mps.is_available(), torch.cuda.is_available()
+    found = {
+        "mps": "mps:0" * has_mps,
+        "cuda": "cuda:0" * has_cuda,
+        "gpu": "mps:0" if has_mps else "cuda:0" * has_cuda,
+        "auto": "mps:0" if has_mps else "cuda:0" if has_cuda else "cpu",
+    }.get(accelerator, "cpu")
+    rule = "be one that PyTorch finds on this machine, such as cpu"
+    require(bool(found), "trainer.accelerator", rule, accelerator)
+    return torch.device(found)
 
 
 @contextmanager
@@ -231,8 +169,10 @@ def told(name: str) -> Iterator[None]:
         if missing:
             rule = "be a class that Python finds"
             raise SettingError(f"{name}._target_", rule, missing[1] or missing[2]) from error
-        if isinstance(cause, ModuleNotFoundError | MisconfigurationException | ValueError):
+        # Lightning's own mistakes are known by their name, as it need not be imported
+        is_of_lightning = type(cause).__name__ == "MisconfigurationException"
+        if is_of_lightning or isinstance(cause, ModuleNotFoundError | ValueError):
             extra = next((extra for extra in EXTRAS if extra in str(cause)), None)
             hint = f"; pip install 'fer-lightning[{extra}]'" if extra else ""
-            raise InputError(f"{name}: {one_line(cause)[:200]}{hint}") from error
+            raise InputError(f"{name}: {one_line(str(cause))[:200]}{hint}") from error
         raise

@@ -5,38 +5,31 @@ its folder, grouped by its sweep, with all settings as configuration and final a
 summary.
 """
 
-import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-import lightning as L
-from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, WandbLogger
-from lightning.pytorch.loggers.logger import DummyLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Union
 
 from fer_lightning.data import SPLITS
-from fer_lightning.errors import InputError, one_line
-from fer_lightning.processes import leads
+from fer_lightning.processes import leads, local_rank
 from fer_lightning.runs import EventFile, Summary
 
-EXTRAS = ("wandb", "mlflow")  # of this project, which install what the loggers need
+if TYPE_CHECKING:  # Lightning takes seconds to import, and a run may do without
+    from lightning.pytorch.loggers import Logger
 
 
-class TensorBoard(Logger):
+class TensorBoard:
     """Writes TensorBoard's events: a tag is a panel, and a sub-run is a line in it.
 
     `train/ce` is the tag `ce` in the sub-run `train`, so that training and validation share a
-    panel, over epochs; any other metric keeps its name, over steps.
+    panel, over epochs; any other metric keeps its name, over steps. It has all that Lightning's
+    Trainer asks of a logger, and is there where Lightning is not.
 
     Args:
         folder: Folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
         self.events = EventFile(folder)
         self._of_splits = {split: EventFile(folder / split) for split in SPLITS}
 
@@ -52,12 +45,21 @@ class TensorBoard(Logger):
     def save_dir(self) -> str:
         return str(self.events.folder)
 
-    @rank_zero_only
+    root_dir = log_dir = save_dir
+    group_separator = "/"
+
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """Do nothing: settings are written when a run begins."""
 
-    @rank_zero_only
+    def log_graph(self, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
+    def after_save_checkpoint(self, checkpoint_callback: object) -> None:
+        """Do nothing."""
+
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if not (leads() and local_rank() == 0):
+            return
         epoch = metrics.get("epoch")
         for name, value in metrics.items():
             if name == "epoch" or not math.isfinite(value):
@@ -80,48 +82,7 @@ class TensorBoard(Logger):
         self.flush()
 
 
-class OwnWandbLogger(WandbLogger):
-    """Lightning's logger for Weights & Biases, with a run of its own beside others."""
-
-    @property
-    def experiment(self) -> Any:
-        """Return the run, which is begun by the first call."""
-        import wandb
-
-        if self._experiment is None and leads():
-            mode = {"mode": "offline"} if self._offline else {}
-            given = {name: value for name, value in self._wandb_init.items() if value is not None}
-            self._experiment = wandb.init(**{"reinit": "create_new", **mode, **given})
-            self._experiment.define_metric("trainer/global_step")
-            self._experiment.define_metric("*", step_metric="trainer/global_step")
-        return self._experiment
-
-
-def arguments_of(logger: type, folder: Path) -> dict[str, Any]:
-    """Return the arguments of a logger that only the run knows.
-
-    Args:
-        logger: Its class.
-        folder: Folder of the run.
-    """
-    sweep = sweep_of(folder)
-    if issubclass(logger, TensorBoard):
-        return {"folder": folder}
-    if issubclass(logger, CSVLogger):
-        return {"save_dir": folder, "name": "csv"}
-    if issubclass(logger, WandbLogger):
-        of_sweep = {"group": sweep} if sweep else {}
-        place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-        return {"name": folder.name, "save_dir": folder, "id": place, **of_sweep}
-    if issubclass(logger, MLFlowLogger):
-        tags = {"folder": str(folder.resolve())} | ({"sweep": sweep} if sweep else {})
-        return {"run_name": folder.name, "tags": tags}
-    return {}
-
-
-def sweep_of(folder: Path) -> str | None:
-    """Return the name of the sweep that a run's folder is in, or None."""
-    return folder.parent.name if (folder.parent / "multirun.yaml").exists() else None
+AnyLogger = Union[TensorBoard, "Logger"]
 
 
 class Loggers:
@@ -131,13 +92,8 @@ class Loggers:
         each: The loggers.
     """
 
-    def __init__(self, each: list[Logger]) -> None:
+    def __init__(self, each: list[AnyLogger]) -> None:
         self.each = each
-
-    @property
-    def of_trainer(self) -> list[Logger]:
-        """Return what the Trainer of this process has: those that do not lead log nothing."""
-        return self.each if leads() else [DummyLogger() for _ in self.each[:1]]
 
     @property
     def boards(self) -> list[TensorBoard]:
@@ -162,20 +118,12 @@ class Loggers:
         for logger in self.each:
             if isinstance(logger, TensorBoard):
                 continue
+            from fer_lightning.training.foreign_loggers import begin
+
             try:
-                if goes_on and isinstance(logger, MLFlowLogger):
-                    _find_former(logger)
-                    if logger._run_id is not None:  # parameters cannot be written again
-                        continue
-                logger.log_hyperparams(dict(settings))
-            except Exception as error:  # each of them has its own
+                begin(logger, settings, goes_on=goes_on)
+            except Exception:
                 self.close(None)
-                name = type(logger).__name__
-                if isinstance(logger, WandbLogger | MLFlowLogger):
-                    hint = "; logger.wandb.offline=true needs no account" * isinstance(
-                        logger, WandbLogger
-                    )
-                    raise InputError(f"{name}: {one_line(error)[:200]}{hint}") from error
                 raise
 
     def close(self, summary: Summary | None) -> None:
@@ -189,14 +137,10 @@ class Loggers:
         for logger in self.each:
             if isinstance(logger, TensorBoard):
                 logger.flush()
-            elif isinstance(logger, WandbLogger):
-                if logger._experiment is not None:
-                    logger.experiment.summary.update(figures)
-                    logger.experiment.finish(exit_code=int(status != "success"))
             else:
-                if figures and summary is not None:
-                    logger.log_metrics(figures, summary.epochs)
-                logger.finalize(status)
+                from fer_lightning.training.foreign_loggers import end
+
+                end(logger, figures, 0 if summary is None else summary.epochs, status)
 
 
 def _figures(summary: Summary) -> dict[str, float]:
@@ -209,33 +153,17 @@ def _figures(summary: Summary) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _find_former(logger: MLFlowLogger) -> None:
-    """Let a logger go on with the run of its folder, if it has begun one before."""
-    client, folder = logger._mlflow_client, (logger.tags or {}).get("folder")
-    experiment = client.get_experiment_by_name(logger._experiment_name)
-    if experiment is None or folder is None:
-        return
-    text = str(folder).replace("'", "")
-    found = client.search_runs([experiment.experiment_id], f"tags.folder = '{text}'", max_results=1)
-    if found:
-        logger._run_id = found[0].info.run_id
-        client.update_run(logger._run_id, status="RUNNING")
-
-
-def log_epoch(trainer: L.Trainer, means: Mapping[str, Tensor], epoch: int) -> None:
-    """Tell callbacks and loggers the means of an epoch.
-
-    It is what `LightningModule.log_dict` comes to at the end of an epoch, at a fraction of its
-    cost, which small networks notice.
+def log_figures(
+    loggers: Iterable[AnyLogger], figures: Mapping[str, float], epoch: int, step: int
+) -> None:
+    """Log the figures of an epoch.
 
     Args:
-        trainer: Whose callbacks and loggers.
-        means: Under the names that they have in Lightning.
+        loggers: Where.
+        figures: Under the names that they have in Lightning.
         epoch: From 0.
+        step: The last step of the epoch, from 0.
     """
-    trainer.callback_metrics.update(means)
-    figures = {name: mean.item() for name, mean in means.items()}
-    trainer.progress_bar_metrics.update(figures)
-    for logger in trainer.loggers:
-        logger.log_metrics({**figures, "epoch": epoch}, trainer.global_step - 1)
+    for logger in loggers:
+        logger.log_metrics({**figures, "epoch": epoch}, step)
         logger.save()

@@ -1,56 +1,17 @@
-"""A network's predictions for faces, their scores, and sheets of faces with captions."""
+"""A network's predictions for faces, and sheets of faces with captions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from fer_lightning.data import (
-    CLASSES,
-    EVALUATION_BATCH,
-    SIZE,
-    SPLITS,
-    FaceDataModule,
-    Faces,
-    in_order,
-)
+from fer_lightning.data import CLASSES, SIZE, Faces
 from fer_lightning.plots import face_sheet
-from fer_lightning.runs import Scores
-from fer_lightning.training.classifier import ExpressionClassifier
-
-
-@torch.inference_mode()
-def logits_of(model: ExpressionClassifier, faces: Faces) -> Tensor:
-    """Return the logits, (N, 7), of faces on the network's device, in evaluation mode."""
-    was_training = model.training
-    model.eval()
-    logits = torch.cat([model.evaluated(images) for images, _ in in_order(faces, EVALUATION_BATCH)])
-    model.train(was_training)
-    return logits
-
-
-def score(model: ExpressionClassifier, faces: Faces) -> dict[str, float | None]:
-    """Return a network's mean cross-entropy (`ce`, nats) and accuracy (`acc`, in [0, 1]) on faces.
-
-    Both are None if a logit is not finite, as those of a diverged network are.
-    """
-    logits = logits_of(model, faces)
-    if not logits.isfinite().all():
-        return {"ce": None, "acc": None}
-    correct = (logits.argmax(-1) == faces.labels).to(logits.dtype)
-    return {"ce": F.cross_entropy(logits, faces.labels).item(), "acc": correct.mean().item()}
-
-
-def scores_of(model: ExpressionClassifier, datamodule: FaceDataModule, epoch: int) -> Scores:
-    """Return the cross-entropy and accuracy of a network after an epoch on all splits."""
-    splits = [datamodule.resident(split) for split in SPLITS]
-    model.to(splits[0].labels.device)  # from which Lightning takes it at the end of a training
-    return Scores(epoch, *(score(model, faces) for faces in splits))
-
+from fer_lightning.training.expression_network import ExpressionNetwork
+from fer_lightning.training.scoring import logits_of
 
 COLUMNS = ("index", "true", "predicted", *CLASSES)
 
@@ -90,7 +51,7 @@ class Predictions:
             yield [int(index), CLASSES[label], CLASSES[answer], *digits]
 
 
-def predict(model: ExpressionClassifier, faces: Faces) -> Predictions:
+def predict(model: ExpressionNetwork, faces: Faces) -> Predictions:
     """Return the predictions, on the CPU, of a network for faces on its device."""
     rows = faces.index.argsort(stable=True)
     log_proba = logits_of(model, faces).double().log_softmax(-1)

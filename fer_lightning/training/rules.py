@@ -10,7 +10,7 @@ from fer_lightning.errors import SettingError, require, require_integer, require
 from fer_lightning.networks import SHAPES
 from fer_lightning.processes import require_processes
 from fer_lightning.runs import section
-from fer_lightning.training.views import require_tta
+from fer_lightning.training.augmenting.views import require_tta
 
 
 def check_settings(config: DictConfig) -> None:

@@ -1,23 +1,17 @@
-"""A run before and after its training: its faces, network, Trainer, and what it leaves."""
+"""A run before and after its training: its faces, its network, and what it leaves."""
 
 import logging
-import warnings
+import random
 from pathlib import Path
 from typing import Any
 
-import lightning as L
+import numpy as np
 import torch
 import torch.distributed
-from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
-from fer_lightning.data import FaceDataModule
-from fer_lightning.errors import InputError, one_line
-from fer_lightning.processes import (
-    leads,
-    signals_wait,
-)
+from fer_lightning.data import ResidentFaces
+from fer_lightning.processes import leads
 from fer_lightning.runs import (
     Scores,
     Stored,
@@ -32,23 +26,16 @@ from fer_lightning.runs import (
     section,
     versions,
 )
-from fer_lightning.training.assembly import (
-    datamodule_of,
-    loggers,
-    model_of,
-    plain,
-    trainer_of,
-)
-from fer_lightning.training.callbacks.checkpoints import Checkpoints, StopOnSignal
+from fer_lightning.training.assembly import device_of, faces_of, loggers, model_of, plain
+from fer_lightning.training.callbacks.checkpoints import Checkpoints
 from fer_lightning.training.callbacks.epoch_log import EpochLog
 from fer_lightning.training.callbacks.image_log import ImageLog
-from fer_lightning.training.callbacks.progress import EpochProgress
-from fer_lightning.training.callbacks.stops import Stops, Watcher
-from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.lean import make_lean
+from fer_lightning.training.callbacks.stops import Judge, Stops
+from fer_lightning.training.callbacks.watcher import Watcher
+from fer_lightning.training.expression_network import ExpressionNetwork
 from fer_lightning.training.loggers import Loggers
-from fer_lightning.training.predictions import scores_of
 from fer_lightning.training.rules import check_settings
+from fer_lightning.training.scoring import scores_of
 
 ALL_THREADS = torch.get_num_threads()
 
@@ -62,10 +49,13 @@ class Run:
         config: The composed configuration of `conf/train.yaml`.
         folder: Where the run writes.
         overrides: What the user changed, for the summary.
-        watcher: Who may stop the run after an epoch.
+        judge: Who may stop the run after an epoch.
 
     Attributes:
         stored: The checkpoint that the training goes on from, or None.
+        device: Where it is trained.
+        watchers: What of it writes files while it is trained.
+        epochs: Number of epochs that are over, once it is trained.
 
     Raises:
         InputError: A setting breaks its rule.
@@ -76,16 +66,17 @@ class Run:
         config: DictConfig,
         folder: Path,
         overrides: list[str],
-        watcher: Watcher | None = None,
+        judge: Judge | None = None,
     ) -> None:
         check_settings(config)
-        _quieten_lightning()
         self.config, self.folder, self.overrides = config, folder, overrides
         self.stored: Stored | None = None
         _set_precision(config.get("float32_matmul_precision", "highest"))
-        L.seed_everything(config.seed, verbose=False)
-        self.datamodule = datamodule_of(config)
+        self.device = device_of(config.trainer.get("accelerator", "auto"))
+        _seed(config.seed)
+        self.datamodule = faces_of(config, ResidentFaces)
         self.model = model_of(config)
+        self.epochs = 0
         self.writes = not config.trainer.get("fast_dev_run")
         self.loggers = Loggers(loggers(config, folder) if self.writes else [])
         self.epoch_log = EpochLog(folder, self.loggers.flush)
@@ -95,11 +86,11 @@ class Run:
         )
         self.image_log = ImageLog(self.loggers.boards, config.image_every_n_epochs)
         pause = plain(config.pause) if "pause" in config else {}  # not in older runs
-        self.stops = Stops(**pause, watcher=watcher)
-        own: list[L.Callback] = [self.epoch_log, self.stops]
+        self.stops = Stops(**pause, judge=judge)
+        own: list[Watcher] = [self.epoch_log, self.stops]
         if leads():
             own += [self.image_log, self.checkpoints]
-        self.trainer = trainer_of(config, folder, own if self.writes else [], self.loggers)
+        self.watchers = own if self.writes else []
 
     def begin(self) -> None:
         """Read the faces, say what is trained on them, and open the run's row in TensorBoard.
@@ -109,7 +100,7 @@ class Run:
         Raises:
             InputError: The faces cannot be read.
         """
-        _announce(self.model, self.datamodule, self.trainer, self.folder)
+        _announce(self.model, self.datamodule, self.device, self.folder)
         if not self.writes:
             return
         settings = flat_settings(self.config)
@@ -134,16 +125,15 @@ class Run:
         Args:
             seconds: Seconds that the training took; of a resumed run, since it went on.
         """
-        trainer = self.trainer
         if not self.writes:
             log.info("all of a training went through once; nothing was written")
             return 0.0
-        final = scores_of(self.model, self.datamodule, trainer.current_epoch)
+        final = scores_of(self.model, self.datamodule, self.epochs)
         summary = Summary(
             final=final,
             best=_best(final, self.checkpoints, self.model, self.datamodule),
             n_parameters=sum(parameter.numel() for parameter in self.model.parameters()),
-            epochs=trainer.current_epoch,
+            epochs=self.epochs,
             seconds=round(self.epoch_log.seconds_before + seconds, 3),
             diverged=self.epoch_log.diverged_at is not None,
             diverged_epoch=self.epoch_log.diverged_at,
@@ -154,7 +144,7 @@ class Run:
             data=data_facts(
                 self.datamodule.source, self.datamodule.splits, self.datamodule.left_out
             ),
-            device=str(trainer.strategy.root_device),
+            device=str(self.device),
             versions=versions(),
             commit=commit(),
         )
@@ -172,51 +162,21 @@ class Run:
         return summary.best.val["acc"] or 0.0
 
 
+def _seed(seed: int) -> None:
+    """Seed all generators of random numbers, as Lightning does it."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
 def _set_precision(name: str) -> None:
     """Set how float32 products and convolutions are computed on a GPU."""
     torch.set_float32_matmul_precision(name)
     torch.backends.cudnn.allow_tf32 = name != "highest"
 
 
-def fit(run: Run) -> None:
-    """Train the network of a run by Lightning's Trainer.
-
-    Raises:
-        InputError: Lightning cannot do what the settings want.
-    """
-    callbacks: list[L.Callback] = run.trainer.callbacks  # type: ignore[attr-defined]
-    shown = run.config.trainer.enable_progress_bar and run.writes
-    if leads() and shown and not any(isinstance(each, ProgressBar) for each in callbacks):
-        callbacks.append(EpochProgress())
-    callbacks.append(StopOnSignal())
-    make_lean(run.trainer, run.model)
-    if run.config.compile is True:
-        run.model.network.compile()
-    last = run.stored.path if run.stored else None
-    try:
-        with signals_wait():
-            run.trainer.fit(run.model, datamodule=run.datamodule, ckpt_path=last, weights_only=True)
-    except MisconfigurationException as error:
-        raise InputError(f"trainer: {one_line(error)}") from error
-
-
-def _quieten_lightning() -> None:
-    """Silence Lightning's advertisements, notes on devices, and a warning on its use of PyTorch."""
-    warnings.filterwarnings("ignore", "GPU available but not used")  # who says cpu means it
-    warnings.filterwarnings("ignore", "train_dataloader yielded None")  # of a run that goes on
-    warnings.filterwarnings("ignore", ".*not resumable")  # it is, see data
-    warnings.filterwarnings("ignore", ".*sync_dist")  # a metric synchronises itself
-    warnings.filterwarnings("ignore", "You requested to overfit but")  # the order stays, see data
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for name in ("lightning.pytorch.profilers", "lightning.pytorch.callbacks"):
-        logging.getLogger(name).setLevel(logging.INFO)  # who asks is told
-    warnings.filterwarnings("ignore", ".*is smaller than the logging interval")
-    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
-
-
 def _announce(
-    model: ExpressionClassifier, datamodule: FaceDataModule, trainer: L.Trainer, folder: Path
+    model: ExpressionNetwork, datamodule: ResidentFaces, device: torch.device, folder: Path
 ) -> None:
     with section("data"):
         sizes = datamodule.splits.sizes()
@@ -224,7 +184,7 @@ def _announce(
         "%s with %s parameters on %s; %s: %s; %s",
         type(model.network).__name__,
         f"{sum(p.numel() for p in model.parameters()):,}",
-        trainer.strategy.root_device,
+        device,
         datamodule.source.name,
         ", ".join(f"{n:,} {split}" for split, n in sizes.items()),
         folder,
@@ -234,8 +194,8 @@ def _announce(
 def _best(
     final: Scores,
     checkpoints: Checkpoints,
-    model: ExpressionClassifier,
-    datamodule: FaceDataModule,
+    model: ExpressionNetwork,
+    datamodule: ResidentFaces,
 ) -> Scores:
     """Return the scores of the best network by the metric that is monitored."""
     if checkpoints.best_epoch is None:

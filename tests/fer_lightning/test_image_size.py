@@ -17,11 +17,11 @@ from fer_lightning.data.sources.synthetic import N_FACES, Synthetic
 from fer_lightning.data.sources.tfd import Tfd
 from fer_lightning.errors import InputError, SettingError
 from fer_lightning.evaluation.stored_runs import load_network
-from fer_lightning.fused.cost import bytes_of_model
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.runs.checkpoint_files import restored_network
-from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.sweeps.launching.memory import bytes_of_model
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 
 SIZES = (8, 20, 50, 64)
 

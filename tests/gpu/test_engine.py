@@ -8,7 +8,7 @@ from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.optimizers import SGD, AdamW
+from fer_lightning.training.optim.optimizers import SGD, AdamW
 from tests.gpu.device import DEVICE
 
 pytestmark = pytest.mark.gpu

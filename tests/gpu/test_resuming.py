@@ -18,9 +18,9 @@ def cut_off(train_on, monkeypatch):
     def cut(name, device, *overrides):
         original = EpochLog.on_validation_end
 
-        def with_signal(self, trainer, *args):
-            original(self, trainer, *args)
-            if trainer.current_epoch + 1 >= 2:
+        def with_signal(self, training):
+            original(self, training)
+            if training.current_epoch + 1 >= 2:
                 processes._signals.arrived(15, None)
 
         with monkeypatch.context() as patch:

@@ -39,12 +39,12 @@ def test_a_gpu_takes_the_fused_loop_by_itself(train_on, monkeypatch):
     from fer_lightning.fused import single_run
 
     chosen = []
-    original = single_run.chosen_engine
+    original = single_run.engine_and_reason
     monkeypatch.setattr(
-        single_run, "chosen_engine", lambda run: chosen.append(original(run)) or chosen[-1]
+        single_run, "engine_and_reason", lambda run: chosen.append(original(run)) or chosen[-1]
     )
     train_on("auto", DEVICE, "model=mlp", "trainer.max_epochs=1")
-    assert chosen == ["fused" if DEVICE == "cuda" else "lightning"]
+    assert [engine for engine, _ in chosen] == ["fused" if DEVICE == "cuda" else "lightning"]
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
@@ -108,8 +108,8 @@ def test_a_run_of_a_gpu_is_evaluated(train_on, composed, tmp_path, monkeypatch, 
 
 
 def test_weights_of_a_gpu_are_read_on_the_cpu(train_on):
-    from fer_lightning.networks.mlp import MLP
+    from fer_lightning.training import ExpressionClassifier
 
     folder, _ = train_on("run", DEVICE, "model=mlp")
-    network = MLP.load_from_checkpoint(folder / "checkpoints" / "best.ckpt")
+    network = ExpressionClassifier.load_from_checkpoint(folder / "checkpoints" / "best.ckpt")
     assert next(network.parameters()).device == torch.device("cpu")

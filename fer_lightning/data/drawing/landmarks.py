@@ -80,6 +80,7 @@ class Frame:
     head_y: Tensor
     x: Tensor  # on the face after yaw and pitch are undone
     y: Tensor
+    side: Tensor  # |x|
     nose_x: Tensor  # the same for the nose, which stands out and so moves further
     nose_y: Tensor
     rim: Tensor  # 0 in the middle of the head, 1 at its outline
@@ -88,10 +89,6 @@ class Frame:
     right: Tensor  # 0 on the left half of the face, 1 on the right
     halves: dict[int, Tensor]  # strength of a unit on each half, (n, 2)
     unit: dict[int, Tensor]  # its mean, (n, 1, 1)
-
-    @property
-    def side(self) -> Tensor:
-        return self.x.abs()
 
     def sided(self, value: Tensor) -> Tensor:
         """Spread one value for each half of the face, (n, 2), over the picture."""
@@ -152,6 +149,7 @@ def place_frame(units: Tensor, who: Identity, photo: Photo, side: int) -> Frame:
         head_y=head_y,
         x=x,
         y=y,
+        side=x.abs(),
         nose_x=x - 0.22 * photo.yaw.sin(),
         nose_y=y - 0.16 * photo.pitch.sin(),
         rim=rim,

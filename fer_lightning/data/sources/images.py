@@ -15,6 +15,7 @@ from PIL import Image
 
 from fer_lightning.errors import InputError
 from fer_lightning.files import FileTree, open_tree
+from fer_lightning.machine import n_cores
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
@@ -129,7 +130,7 @@ def in_parallel(
     Elsewhere (macOS, Windows) this process works on all items: starting fresh interpreters there
     would run the caller's script again.
     """
-    workers = min(len(os.sched_getaffinity(0)), len(items) // MIN_CHUNK) if _forks() else 1
+    workers = min(n_cores(), len(items) // MIN_CHUNK) if _forks() else 1
     if workers <= 1:
         return function(items)
     size = -(-len(items) // (2 * workers))  # two chunks a worker even out an uneven load

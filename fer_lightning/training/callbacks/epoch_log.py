@@ -7,19 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
-from lightning.pytorch.callbacks import Checkpoint
 
 from fer_lightning.processes import leads
 from fer_lightning.runs import COLUMNS, CURVES, growing_files
+from fer_lightning.training.callbacks.watcher import Training, Watcher
 
 
-class EpochLog(Checkpoint):
+class EpochLog(Watcher):
     """Writes the curves, and ends a run whose loss is no longer finite.
-
-    It is a `Checkpoint` because Lightning calls those after the network has logged its epoch, and
-    all other callbacks before.
 
     Args:
         folder: Folder of the run, where `metrics.csv` is written.
@@ -27,6 +23,7 @@ class EpochLog(Checkpoint):
 
     Attributes:
         share: The run's share of the time of an epoch, where several are trained together.
+        together: Whether it is or was trained together with others.
         diverged_at: The epoch, from 1, in which the training loss was not finite, or None.
         seconds_before: Seconds of the epochs done before the run went on from a checkpoint.
     """
@@ -34,6 +31,7 @@ class EpochLog(Checkpoint):
     def __init__(self, folder: Path, flush: Callable[[], None]) -> None:
         self.folder, self.flush = folder, flush
         self.share = 1.0
+        self.together = False
         self.diverged_at: int | None = None
         self.seconds_before = 0.0
         self._files = growing_files(folder)
@@ -50,12 +48,18 @@ class EpochLog(Checkpoint):
         self.flush()
         sizes = self._files.sizes()
         so_far = 0.0 if self._started is None else time.perf_counter() - self._started
-        kept = {"diverged_at": self.diverged_at, "share": self.share, "seconds_so_far": so_far}
+        kept = {
+            "diverged_at": self.diverged_at,
+            "share": self.share,
+            "together": self.together,
+            "seconds_so_far": so_far,
+        }
         return {**kept, "threads": torch.get_num_threads(), "files": sizes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state saved in a checkpoint, and cut later epochs off the files."""
         self.diverged_at = state_dict["diverged_at"]
+        self.together = state_dict.get("together", state_dict.get("share", 1) < 1)  # of older runs
         if not leads():  # whose files these are
             return
         self._files.cut(state_dict["files"])
@@ -65,26 +69,26 @@ class EpochLog(Checkpoint):
         with self.path.open(newline="") as file:
             self.seconds_before = sum(float(row["seconds"]) for row in csv.DictReader(file))
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.current_epoch == 0:
+    def on_train_start(self, training: Training) -> None:
+        if training.current_epoch == 0:
             with self.path.open("w", newline="") as file:
                 csv.writer(file).writerow(COLUMNS)
         if self.diverged_at is not None:
-            trainer.should_stop = True
+            training.should_stop = True
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_start(self, training: Training) -> None:
         self._started = time.perf_counter() - self._seconds_so_far
         self._seconds_so_far = 0.0
         self._validated = False
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_end(self, training: Training) -> None:
         self._validated = True
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, training: Training) -> None:
         assert self._started is not None
-        epoch = trainer.current_epoch + 1
+        epoch = training.current_epoch + 1
         tags = CURVES if self._validated else CURVES[:2]
-        values = {tag: trainer.callback_metrics[tag].item() for tag in tags}
+        values = {tag: training.callback_metrics[tag].item() for tag in tags}
         seconds = self.share * (time.perf_counter() - self._started)
         self._started = None
         cells = [f"{values[tag]:.9g}" if tag in values else "" for tag in CURVES]
@@ -92,4 +96,4 @@ class EpochLog(Checkpoint):
             csv.writer(file).writerow([epoch, *cells, f"{seconds:.4f}"])
         if not math.isfinite(values["train/ce"]):
             self.diverged_at = epoch
-            trainer.should_stop = True
+            training.should_stop = True

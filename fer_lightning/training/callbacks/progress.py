@@ -2,8 +2,6 @@
 
 import time
 
-import lightning as L
-from lightning.pytorch.callbacks import Checkpoint
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -60,53 +58,3 @@ class EpochBar:
         """Stop updating the bar, and leave it as it is."""
         if self._bar:
             self._bar.stop()
-
-
-class EpochProgress(Checkpoint):
-    """Shows the epochs of a run with cross-entropy and accuracy.
-
-    A `Checkpoint` because Lightning calls those after the network has logged its epoch.
-    """
-
-    def __init__(self) -> None:
-        self._bar: EpochBar | None = None
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._bar = EpochBar(trainer.max_epochs or 0)
-
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
-    ) -> None:
-        if self._bar and self._bar.is_due and self._bar.console.is_terminal:
-            part = (batch_idx + 1) / trainer.num_training_batches
-            self._bar.draw(trainer.current_epoch + part, _figures(trainer))
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._bar and self._bar.is_due:
-            self._bar.draw(trainer.current_epoch + 1, _figures(trainer))
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._bar:
-            self._bar.draw(trainer.current_epoch, _figures(trainer))
-            self._bar.stop()
-
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
-
-
-def _figures(trainer: L.Trainer) -> str:
-    metrics = trainer.callback_metrics
-    shown = (
-        f"{split} ce {metrics[f'{split}/ce'].item():.3f} acc {metrics[f'{split}/acc'].item():.1%}"
-        for split in ("train", "val")
-        if f"{split}/ce" in metrics
-    )
-    return "  ".join(shown)

@@ -202,9 +202,10 @@ def test_a_run_that_goes_on_leaves_out_the_same_faces(
     OmegaConf.save(OmegaConf.create(started_in), settings / "hydra.yaml")
     monkeypatch.chdir("/")
     config, _ = stored_settings(tmp_path / "run")
-    from fer_lightning.training.assembly import datamodule_of
+    from fer_lightning.data import ResidentFaces
+    from fer_lightning.training.assembly import faces_of
 
-    assert datamodule_of(config).splits.sizes()["train"] == 13
+    assert faces_of(config, ResidentFaces).splits.sizes()["train"] == 13
 
 
 def test_the_mixtures_leave_out_the_same_faces(composed, csv_path, write_audit):

@@ -7,8 +7,8 @@ import torch
 
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.errors import InputError
-from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.views import smoothed
+from fer_lightning.training.augmenting.views import smoothed
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 
 
 def read(folder):

@@ -9,7 +9,7 @@ from fer_lightning.evaluation.measuring import measure
 from fer_lightning.evaluation.output import evaluation_figures
 from fer_lightning.evaluation.stored_runs import DataSet
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 
 
 def faces_of(n, seed):

@@ -8,7 +8,7 @@ from fer_lightning.evaluation import load_network
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.runs import find_network, find_networks
-from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 
 
 def stored(model, **changes):

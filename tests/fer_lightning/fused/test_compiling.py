@@ -11,7 +11,7 @@ from fer_lightning.fused import compiling, native_epochs
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.optim.optimizers import SGD
 
 
 @pytest.fixture(autouse=True)

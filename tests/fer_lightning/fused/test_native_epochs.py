@@ -14,7 +14,7 @@ from fer_lightning.data.minibatches import epoch_order
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.optimizers import SGD, AdamW
+from fer_lightning.training.optim.optimizers import SGD, AdamW
 
 N = 22  # training faces
 SETTINGS = {
@@ -109,7 +109,7 @@ import torch
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.optim.optimizers import SGD
 
 for n, batch_size in ((7, 3), (7, 5), (4, 1), (9, 8)):
     faces = Faces(torch.zeros(n, 1, 8, 8, dtype=torch.uint8), *[torch.arange(n) % 7] * 3)

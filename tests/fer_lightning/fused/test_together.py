@@ -10,15 +10,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from fer_lightning import processes
 from fer_lightning.errors import Interrupted
+from fer_lightning.fused.engine import FusedTraining
 from fer_lightning.fused.together import train_together
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.runs.checkpoint_files import newest_checkpoint
-from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 from fer_lightning.training.run import Run
 
 # "random" is what was drawn before a run, of which networks without dropout know nothing.
-DIFFERENT = {"seconds", "overrides", "files", "share", "random"}
+DIFFERENT = {"seconds", "overrides", "files", "share", "together", "random"}
 
 
 @pytest.fixture
@@ -131,17 +132,56 @@ def test_a_group_that_a_signal_ends_goes_on_as_if_it_had_not(group):
     assert [len(rows) for rows in expected] == [4, 4, 1]  # the last one diverges
 
 
+def test_those_that_are_stopped_leave_a_smaller_training_with_the_same_curves(
+    group, tmp_path, monkeypatch
+):
+    expected = [curves(run.folder) for run in group("whole", rates=RATES, precise=True)]
+    sizes = []
+    train_epoch = FusedTraining.train_epoch
+
+    def counted(self, epoch):
+        sizes.append(len(self.network))
+        return train_epoch(self, epoch)
+
+    monkeypatch.setattr(FusedTraining, "train_epoch", counted)
+    ends = (1, 4, 2, 4, 1)
+    runs = group("stopped", rates=RATES, precise=True, ends=ends)
+    assert sizes == [5, 3, 2, 2]
+    for run, end, whole in zip(runs, ends, expected, strict=True):
+        assert run.stops.stopped == (None if end == 4 else f"after {end}")
+        own = curves(run.folder)
+        assert len(own) == end
+        for row, other in zip(own, whole, strict=False):
+            assert row == pytest.approx(other, rel=1e-8)  # nine digits are written
+        stored = newest_checkpoint(run.folder / "checkpoints")
+        assert stored.epoch == end
+        weights = stored.content["state_dict"]
+        for name, parameter in run.model.state_dict().items():
+            assert torch.equal(weights[name], parameter)
+
+
+RATES = ("0.01", "0.05", "0.02", "0.03", "0.04")
+
+
 @pytest.fixture
 def group(csv_path, composed, tmp_path, monkeypatch):
     """Train three models together in folders that begin with a name; returns their runs."""
     monkeypatch.setattr(processes, "GRACE_SECONDS", 0)  # no alarm in the tests' process
 
-    def train(name, epochs_before_a_signal=None, resume=False):
+    def train(
+        name,
+        epochs_before_a_signal=None,
+        resume=False,
+        rates=("0.01", "0.05", "1e30"),
+        precise=False,
+        ends=(),
+    ):
         common = ["data=fer2013", f"data.path={csv_path}", "trainer.accelerator=cpu", "threads=1"]
         common += ["data.cache_dir=null", "trainer.max_epochs=4", "data.batch_size=4"]
         common += ["image_every_n_epochs=0", "optim.momentum=0.9", "compile=false"]
         runs = []
-        for i, lr in enumerate(("0.01", "0.05", "1e30")):
+        common += ["+trainer.precision=64-true"] if precise else []
+        for i, lr in enumerate(rates):
             folder = tmp_path / f"{name}{i}"
             folder.mkdir(exist_ok=True)
             settings = [*common, f"optim.lr={lr}"]
@@ -150,6 +190,7 @@ def group(csv_path, composed, tmp_path, monkeypatch):
                     composed("train", *settings, f"resume={folder if resume else 'null'}"),
                     folder,
                     [],
+                    judge_at(ends[i]) if ends else None,
                 )
             )
             if resume:
@@ -168,13 +209,18 @@ def group(csv_path, composed, tmp_path, monkeypatch):
     return train
 
 
+def judge_at(end):
+    """Return a judge who stops a run after an epoch."""
+    return lambda epoch, means: f"after {epoch}" if epoch == end else None
+
+
 def arrives_after(run, epochs):
     """Let a signal arrive at the end of an epoch."""
     original = run.checkpoints.on_validation_end
 
-    def with_signal(trainer, module):
-        original(trainer, module)
-        if trainer.current_epoch + 1 == epochs:
+    def with_signal(training):
+        original(training)
+        if training.current_epoch + 1 == epochs:
             processes._signals.arrived(signal.SIGTERM, None)
 
     run.checkpoints.on_validation_end = with_signal

@@ -13,8 +13,8 @@ from fer_lightning.data.minibatches import epoch_order
 from fer_lightning.errors import InputError, SettingError
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
+from fer_lightning.training.optim.optimizers import SGD
 
 
 class Few:

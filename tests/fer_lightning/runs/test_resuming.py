@@ -14,6 +14,7 @@ from fer_lightning import processes
 from fer_lightning.errors import InputError, Interrupted
 from fer_lightning.files.writing import full_disk_is_told
 from fer_lightning.fused.single_run import train
+from fer_lightning.training.by_lightning.callbacks import SavingWithin
 from fer_lightning.training.callbacks import checkpoints
 from fer_lightning.training.callbacks.epoch_log import EpochLog
 
@@ -56,16 +57,23 @@ def stops(monkeypatch):
     """Let a signal arrive in the middle of an epoch, or of none."""
 
     def after(epochs, steps=None):
-        hook = "on_validation_end" if steps is None else "on_train_batch_end"
-        original = getattr(EpochLog, hook)
+        validated, stepped = EpochLog.on_validation_end, SavingWithin.on_train_batch_end
 
-        def with_signal(self, trainer, *args):
-            original(self, trainer, *args)
-            done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-            if trainer.current_epoch + 1 == epochs and steps in (None, done):
+        def after_validation(self, training):
+            validated(self, training)
+            if training.current_epoch + 1 == epochs:
                 processes._signals.arrived(15, None)
 
-        monkeypatch.setattr(EpochLog, hook, with_signal)
+        def after_step(self, trainer, *args):
+            done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+            if trainer.current_epoch + 1 == epochs and done == steps:
+                processes._signals.arrived(15, None)
+            stepped(self, trainer, *args)
+
+        if steps is None:
+            monkeypatch.setattr(EpochLog, "on_validation_end", after_validation)
+        else:
+            monkeypatch.setattr(SavingWithin, "on_train_batch_end", after_step)
         monkeypatch.setattr(processes, "GRACE_SECONDS", 0)  # no alarm in the tests' process
         return monkeypatch.undo
 
@@ -149,6 +157,19 @@ def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.parametrize("settings", [["schedule=cosine"], PLATEAU], ids=["cosine", "plateau"])
+@pytest.mark.parametrize(("first", "then"), [("lightning", "fused"), ("fused", "lightning")])
+def test_a_run_goes_on_by_the_other_engine(run_here, cut_off, tmp_path, settings, first, then):
+    given = [*settings, "+trainer.precision=64-true", "compile=false"]
+    run_here("whole", *given, f"engine={then}")
+    cut_off("cut", *given, f"engine={first}", epochs=(3,))
+    run_here("cut", *given, f"engine={then}", resume=True)
+    whole, cut = (left(tmp_path / name)["rows"][1:] for name in ("whole", "cut"))
+    assert len(cut) == EPOCHS
+    for row, expected in zip(cut, whole, strict=True):
+        assert list(map(float, row)) == pytest.approx(list(map(float, expected)), rel=1e-7)
+
+
 # The 16 faces are four minibatches.
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize(
@@ -207,14 +228,14 @@ def test_a_part_of_an_epoch_that_is_none_is_damage(
 
 def test_a_long_epoch_is_saved_within(run_here, tmp_path, monkeypatch):
     written = []
-    original = checkpoints.Checkpoints._write
+    original = checkpoints.Checkpoints.write
 
-    def write(self, trainer):
-        original(self, trainer)
+    def write(self, training):
+        original(self, training)
         last = torch.load(self.folder / "last.ckpt", weights_only=True)
-        written.append((trainer.current_epoch, "epoch_so_far" in last))
+        written.append((training.current_epoch, "epoch_so_far" in last))
 
-    monkeypatch.setattr(checkpoints.Checkpoints, "_write", write)
+    monkeypatch.setattr(checkpoints.Checkpoints, "write", write)
     seconds = iter(range(10_000))  # one at each look
     monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     long = ["trainer.max_epochs=1", "checkpoint_every_seconds=1.5"]

@@ -11,9 +11,12 @@ def test_a_sweep_under_the_fused_launcher(shell, csv_path, tmp_path):
         *("train.py", "-m", "hydra/launcher=fused", "data=fer2013", f"data.path={csv_path}"),
         *("optim.lr=0.01,0.05,-1", "seed=0,1", "optim=sgd", "trainer.max_epochs=2"),
         *(f"hydra.sweep.dir={folder}", f"data.cache_dir={tmp_path / 'cache'}"),
+        f"hydra.launcher.costs={tmp_path / 'costs.json'}",
     )
     assert done.returncode == 1, done.stderr
     assert "4 runs (1, 2, 3, 4): trained together" in done.stderr.replace("\n", " ")
+    assert "measured now" in done.stderr
+    assert (tmp_path / "costs.json").exists()
     assert done.stderr.count("optim.lr must be a number above 0, got -1") == 2
     with (folder / "summary.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -6,9 +6,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from fer_lightning.errors import InputError
-from fer_lightning.fused.cost import Cost, waves
-from fer_lightning.sweeps import fused_sweep as module
-from fer_lightning.sweeps.fused_sweep import FusedSweep
+from fer_lightning.fused.cost import Cost
+from fer_lightning.sweeps.launching import fused_sweep as module
+from fer_lightning.sweeps.launching.fused_sweep import FusedSweep
+from fer_lightning.sweeps.launching.memory import waves
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_a_group_that_fails_leaves_its_jobs_failed_and_the_others_to_go_on(
         job = composed("train", *given, f"model={model}", f"seed={i}")
         place = {"dir": str(tmp_path), "subdir": str(i)}
         OmegaConf.set_struct(job, False)
-        job.hydra = {"sweep": place, "job": {"num": i}, "overrides": {"task": []}}
+        job.hydra = {"sweep": place, "job": {"num": i}, "overrides": {"task": []}, "sweeper": {}}
         (tmp_path / str(i)).mkdir()
         jobs.append(job)
     monkeypatch.setattr(module, "train_together", broken)

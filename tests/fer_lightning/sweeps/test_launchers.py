@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from fer_lightning.shell import jobs as workers
 from fer_lightning.shell.configuration import CONF, register_resolvers
+from tests.fer_lightning.sweeps.ray_cluster import TWO_WORKERS, needs_ray, ray_folder as ray_folder
 
 needs_submitit = pytest.mark.skipif(
     importlib.util.find_spec("submitit") is None, reason="needs the extra `slurm`"
@@ -26,10 +27,12 @@ needs_joblib = pytest.mark.skipif(
         pytest.param("submitit_local", [], marks=needs_submitit),
         pytest.param("fused_local", [], marks=needs_submitit),
         pytest.param("joblib", ["hydra.launcher.n_jobs=2"], marks=needs_joblib),
+        pytest.param("ray", [TWO_WORKERS, "hydra.sweeper.max_batch_size=3"], marks=needs_ray),
+        pytest.param("fused_ray", [TWO_WORKERS, "hydra.launcher.num_cpus=2"], marks=needs_ray),
     ],
 )
 def test_a_sweep_of_four_jobs_is_ranked_and_tells_of_those_that_fail(
-    shell, csv_path, tmp_path, launcher, settings
+    shell, csv_path, tmp_path, ray_folder, launcher, settings
 ):
     folder = tmp_path / "sweep"
     done = shell(

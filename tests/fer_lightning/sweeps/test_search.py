@@ -5,8 +5,8 @@ import pytest
 
 from fer_lightning.errors import InputError
 from fer_lightning.runs import SweptRun
-from fer_lightning.sweeps.search import OptunaSweeper
-from fer_lightning.sweeps.space import space_of
+from fer_lightning.sweeps.searching.search import OptunaSweeper
+from fer_lightning.sweeps.searching.space import space_of
 
 optuna = pytest.importorskip("optuna")
 
@@ -23,7 +23,7 @@ class Search(OptunaSweeper):
 
     def __init__(self, folder: Path, survives: int | None = None, **settings) -> None:
         defaults = {"n_trials": 13, "n_jobs": 1, "objectives": ["val/acc"], "sampler": "tpe"}
-        others = {"sampler_args": {}, "pruner": "nop", "pruner_args": {}, "storage": "journal"}
+        others = {"sampler_args": None, "pruner": "nop", "pruner_args": None, "storage": "journal"}
         super().__init__(**{**defaults, **others, "seed": 3, **settings})
         self.place, self.left = folder, survives
         self.launched: list[int] = []

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from fer_lightning.errors import InputError
-from fer_lightning.sweeps.space import space_of
+from fer_lightning.sweeps.searching.space import space_of
 
 
 def test_a_grid_has_the_order_of_hydras_own():

@@ -9,8 +9,16 @@ from scipy.ndimage import affine_transform
 
 from fer_lightning.errors import SettingError
 from fer_lightning.training import face_changes as change
-from fer_lightning.training.augmentation import ACROSS, DOWN, FLIP, KEPT, TURN, ZOOM, Augment
-from fer_lightning.training.views import smoothed
+from fer_lightning.training.augmenting.augmentation import (
+    ACROSS,
+    DOWN,
+    FLIP,
+    KEPT,
+    TURN,
+    ZOOM,
+    Augment,
+)
+from fer_lightning.training.augmenting.views import smoothed
 
 SIDE = 12
 

@@ -3,9 +3,16 @@
 import csv
 import json
 
+import lightning as L
 import pytest
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from fer_lightning.data import FaceDataModule, Fer2013
 from fer_lightning.errors import InputError
+from fer_lightning.networks import MLP
+from fer_lightning.training import ExpressionClassifier, TensorBoard
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -138,3 +145,22 @@ def test_without_an_account_one_line_says_so(train_here, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "online")
     with pytest.raises(InputError, match=r"No API key.*logger\.wandb\.offline=true"):
         train_here("run", "logger=wandb")
+
+
+def test_a_trainer_of_ones_own_logs_to_tensorboard(csv_path, tmp_path):
+    board = TensorBoard(tmp_path / "run")
+    trainer = L.Trainer(
+        max_epochs=2, accelerator="cpu", logger=board, num_sanity_val_steps=0,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
+        callbacks=[LearningRateMonitor(), ModelCheckpoint(tmp_path / "kept")],
+    )  # fmt: skip
+    trainer.fit(ExpressionClassifier(MLP()), datamodule=FaceDataModule(Fer2013(csv_path)))
+    board.flush()
+    assert "lr-SGD" in EventAccumulator(str(tmp_path / "run")).Reload().Tags()["scalars"]
+    scalars = EventAccumulator(str(tmp_path / "run" / "val")).Reload().Scalars("ce")
+    assert [event.step for event in scalars] == [1, 2]
+
+
+def test_tensorboard_has_all_that_lightning_asks_of_a_logger():
+    asked = {name for name in dir(Logger) if not name.startswith("_")}
+    assert asked <= set(dir(TensorBoard))

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from fer_lightning.errors import SettingError
-from fer_lightning.training.muon import orthogonalised
-from fer_lightning.training.optimizers import Muon
+from fer_lightning.training.optim.muon import orthogonalised
+from fer_lightning.training.optim.optimizers import Muon
 
 
 @pytest.mark.parametrize("shape", [(6, 20), (20, 6), (6, 6), (1, 8)])

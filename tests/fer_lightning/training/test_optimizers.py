@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fer_lightning.errors import SettingError
-from fer_lightning.training.optimizers import SGD, AdamW
+from fer_lightning.training.optim.optimizers import SGD, AdamW
 
 
 def two_steps(settings):

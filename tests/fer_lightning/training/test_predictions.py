@@ -3,7 +3,7 @@ import torch
 
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 from fer_lightning.training.predictions import COLUMNS, predict
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.errors import InputError
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 
 
 def rows_of(folder):

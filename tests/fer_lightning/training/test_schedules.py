@@ -8,7 +8,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from fer_lightning.errors import SettingError
-from fer_lightning.training.schedules import Cosine, OneCycle, Plateau, Step, configured
+from fer_lightning.training.optim.schedules import Cosine, OneCycle, Plateau, Step, configured
 
 STEPS, EPOCHS = 5, 6  # steps an epoch
 

@@ -6,9 +6,9 @@ import torch
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.classifier import ExpressionClassifier
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 from fer_lightning.training.losses import CrossEntropy
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.optim.optimizers import SGD
 
 
 class Voted:

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from fer_lightning.data.minibatches import epoch_order
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
+from fer_lightning.training.optim.optimizers import SGD
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 OF_LIGHTNING = "lightning.pytorch.callbacks"

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fer_lightning.errors import InputError
+from fer_lightning.training.by_lightning.fitting import Fit
 from fer_lightning.training.run import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -113,7 +114,7 @@ def made(composed, csv_path, tmp_path):
     def make(argument, value):
         given = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null"]
         given += ["trainer.accelerator=cpu"] if argument != "accelerator" else []
-        return Run(composed("train", *given, f"++trainer.{argument}={value}"), tmp_path, [])
+        return Fit(Run(composed("train", *given, f"++trainer.{argument}={value}"), tmp_path, []))
 
     return make
 

@@ -1,12 +1,14 @@
+import numpy as np
 import pytest
 import torch
 from scipy.ndimage import rotate
 from torch import Tensor
 
+from fer_lightning.data.drawing import rendering
 from fer_lightning.data.drawing.action_units import COLUMN, UNITS
 from fer_lightning.data.drawing.landmarks import Identity, Photo
 from fer_lightning.data.drawing.rendering import render
-from fer_lightning.data.sources.synthetic import IDENTITY, PHOTO
+from fer_lightning.data.sources.synthetic import IDENTITY, PHOTO, sample_people
 
 SCALE = 18.5  # pixels per face unit, with the face's origin in the middle of the picture
 EYES, BROWS, MOUTH = (-0.28, -0.02), (-0.75, -0.34), (0.5, 1.1)  # y from and to, face units
@@ -135,6 +137,34 @@ def test_faces_drawn_together_equal_faces_drawn_one_by_one():
     halves = torch.rand(18, len(UNITS), 2, generator=torch.Generator().manual_seed(1))
     alone = torch.cat([portrait(one[None], roll=0.1, yaw=0.2) for one in halves])
     torch.testing.assert_close(portrait(halves, roll=0.1, yaw=0.2), alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_cores", [1, 5])
+@pytest.mark.parametrize("n_together", [1, 7, 64])
+def test_pixels_do_not_depend_on_cores_and_on_who_is_drawn_together(
+    monkeypatch, n_cores, n_together
+):
+    halves = torch.rand(40, len(UNITS), 2, generator=torch.Generator().manual_seed(2))
+    expected = torch.cat([portrait(one, roll=0.1, yaw=0.2) for one in halves.split(20)])
+    monkeypatch.setattr(rendering, "n_cores", lambda: n_cores)
+    monkeypatch.setattr(rendering, "CHUNK", n_together * 48 * 48)
+    assert torch.equal(portrait(halves, roll=0.1, yaw=0.2), expected)
+
+
+def test_more_pixels_are_drawn_in_smaller_parts(monkeypatch):
+    sizes = []
+    draw = rendering._draw
+
+    def noted(units, who, photo, side):
+        sizes.append(len(units) * side * side)
+        return draw(units, who, photo, side)
+
+    monkeypatch.setattr(rendering, "_draw", noted)
+    people = sample_people(70, np.random.default_rng(0))
+    for side in (20, 48, 200):
+        pictures = render(torch.rand(70, len(UNITS), 2), *people, side)
+        assert pictures.shape == (70, 1, side, side)
+    assert max(sizes) <= 64 * 48 * 48
 
 
 def test_shifting_moves_the_picture_by_whole_pixels():

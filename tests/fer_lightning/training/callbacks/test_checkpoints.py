@@ -5,9 +5,10 @@ import torch
 from fer_lightning.data.datamodule import FaceDataModule
 from fer_lightning.data.sources.fer2013 import Fer2013
 from fer_lightning.networks.mlp import MLP
+from fer_lightning.training.by_lightning.callbacks import SavingWithin
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
 from fer_lightning.training.callbacks.checkpoints import Checkpoints
-from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.optimizers import SGD
+from fer_lightning.training.optim.optimizers import SGD
 
 
 def fit(csv_path, max_epochs, folder, last=None, every_seconds=10.0):
@@ -17,7 +18,7 @@ def fit(csv_path, max_epochs, folder, last=None, every_seconds=10.0):
         max_epochs=max_epochs,
         accelerator="cpu",
         logger=False,
-        callbacks=[Checkpoints(folder, every_seconds)],
+        callbacks=[SavingWithin(Checkpoints(folder, every_seconds))],
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

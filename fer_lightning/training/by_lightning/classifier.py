@@ -3,9 +3,9 @@
 import dataclasses
 import functools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import lightning as L
 import torch
@@ -14,31 +14,21 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from fer_lightning.data import (
-    Batch,
-    FaceDataModule,
-    ShareOfBatch,
-    TrainLoader,
-    prepared,
-    require_contrast,
-)
+from fer_lightning.data import Batch, FaceDataModule, ShareOfBatch, TrainLoader
 from fer_lightning.errors import InputError
-from fer_lightning.runs import as_now, network_name, read_checkpoint, restored_network
+from fer_lightning.runs import as_now, read_checkpoint, restored_network
+from fer_lightning.training.augmenting.views import as_evaluated
+from fer_lightning.training.by_lightning.lean import remember_signature
 from fer_lightning.training.epoch_means import EpochMeans
-from fer_lightning.training.lean import remember_signature
-from fer_lightning.training.loggers import log_epoch
+from fer_lightning.training.expression_network import STUDY, ExpressionNetwork, Loss
+from fer_lightning.training.loggers import log_figures
 from fer_lightning.training.losses import CrossEntropy
-from fer_lightning.training.optimizers import SGD, OptimizerSettings
-from fer_lightning.training.random_state import random_state, set_random_state
-from fer_lightning.training.schedules import Schedule, configured
-from fer_lightning.training.views import AS_EVALUATED, as_evaluated, evaluated, require_tta
-
-# From logits (B, 7) and labels (B,) to the mean over the faces.
-Loss = Callable[[Tensor, Tensor], Tensor]
-STUDY = SGD(lr=0.01)
+from fer_lightning.training.optim.optimizers import OptimizerSettings
+from fer_lightning.training.optim.schedules import Schedule, configured
+from fer_lightning.training.random_state import set_random_state
 
 
-class ExpressionClassifier(L.LightningModule):
+class ExpressionClassifier(ExpressionNetwork, L.LightningModule):
     """A network from faces to logits of the seven expressions, trained by any loss and optimiser.
 
     Logs `train/ce`, `train/acc`, `val/ce`, `val/acc`, `test/ce` and `test/acc`, each the mean over
@@ -66,6 +56,10 @@ class ExpressionClassifier(L.LightningModule):
         settings: The arguments that the class of the network was made with, for checkpoints.
     """
 
+    # which Lightning remembers, rather than looking at the weights in each step
+    dtype = L.LightningModule.dtype  # type: ignore[assignment]
+    device = L.LightningModule.device
+
     def __init__(
         self,
         network: nn.Module,
@@ -77,16 +71,8 @@ class ExpressionClassifier(L.LightningModule):
         contrast: str | None = None,
         smooth: bool = False,
     ) -> None:
-        super().__init__()
-        require_contrast(contrast)
-        require_tta(tta)
-        self.network = network
-        self.optimizer, self.schedule, self.loss = optimizer, schedule, loss
-        for weights in network.parameters():
-            self.to(weights.dtype)  # that of the faces: a stored network may have float64 weights
-            break
-        self.log_steps, self.tta, self.contrast, self.smooth = log_steps, tta, contrast, smooth
-        self.settings: dict[str, Any] = getattr(network, "settings", {})
+        super().__init__(network, optimizer, schedule, loss, tta, contrast, smooth)
+        self.log_steps = log_steps
         self._outputs: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         self._weighs = self._resident = False
         self._plateau: Tensor | None = None  # what a schedule has not heard of yet
@@ -127,23 +113,6 @@ class ExpressionClassifier(L.LightningModule):
             self.optimizer = functools.partial(self.optimizer, lr=lr)
         else:
             self.optimizer = dataclasses.replace(self.optimizer, lr=lr)  # type: ignore[type-var]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits of faces.
-
-        Args:
-            images: Grey levels, (B, 1, H, W): integers 0..255, which are prepared as `contrast`
-                says, or floats in [0, 1], which are taken as they are.
-
-        Returns:
-            Unnormalised log-probabilities of the classes, (B, 7).
-        """
-        return self.network(prepared(images, self.contrast, cast(torch.dtype, self.dtype)))
-
-    def evaluated(self, images: Tensor) -> Tensor:
-        """Return log-probabilities by `tta` and `smooth`, up to a constant of each face, (B, 7)."""
-        images = prepared(images, self.contrast, cast(torch.dtype, self.dtype))
-        return evaluated(self, images, self.tta, self.smooth)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(self.parameters())
@@ -264,12 +233,6 @@ class ExpressionClassifier(L.LightningModule):
         self._plateau = checkpoint.get("plateau")
         self._random = checkpoint.get("random")
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["network"] = network_name(type(self.network))
-        checkpoint["hyper_parameters"] = self.settings
-        checkpoint.update({name: getattr(self, name) for name in AS_EVALUATED})
-        checkpoint["random"] = random_state(self.device)
-
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # Lightning's takes addresses and unpickles
         cls, checkpoint_path: str | Path, **settings: Any
@@ -290,3 +253,20 @@ class ExpressionClassifier(L.LightningModule):
         except (TypeError, KeyError, RuntimeError, ValueError, AttributeError) as error:
             rule = "must hold a network that can be made here"
             raise InputError(f"{checkpoint_path}: the checkpoint {rule}") from error
+
+
+def log_epoch(trainer: L.Trainer, means: Mapping[str, Tensor], epoch: int) -> None:
+    """Tell callbacks and loggers the means of an epoch.
+
+    It is what `LightningModule.log_dict` comes to at the end of an epoch, at a fraction of its
+    cost, which small networks notice.
+
+    Args:
+        trainer: Whose callbacks and loggers.
+        means: Under the names that they have in Lightning.
+        epoch: From 0.
+    """
+    trainer.callback_metrics.update(means)
+    figures = {name: mean.item() for name, mean in means.items()}
+    trainer.progress_bar_metrics.update(figures)
+    log_figures(trainer.loggers, figures, epoch, trainer.global_step - 1)

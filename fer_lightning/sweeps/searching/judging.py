@@ -8,16 +8,16 @@ from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.runs import run_number
-from fer_lightning.sweeps.choosers import PRUNERS, known_as, pruner_of, require_optuna
-from fer_lightning.sweeps.halving import AsynchronousRungs
-from fer_lightning.sweeps.rungs import rung_epochs
-from fer_lightning.sweeps.trials import PrunedTrials
+from fer_lightning.sweeps.searching.choosers import PRUNERS, known_as, pruner_of, require_optuna
+from fer_lightning.sweeps.searching.halving import AsynchronousRungs
+from fer_lightning.sweeps.searching.rungs import rung_epochs
+from fer_lightning.sweeps.searching.trials import PrunedTrials
 
-if TYPE_CHECKING:  # Lightning takes seconds to import
-    from fer_lightning.training import Watcher
+if TYPE_CHECKING:  # PyTorch takes a second to import
+    from fer_lightning.training import Judge
 
 
-def watcher_of(config: DictConfig, hydra: HydraConf, folder: Path) -> "Watcher | None":
+def judge_of(config: DictConfig, hydra: HydraConf, folder: Path) -> "Judge | None":
     """Return who may stop a run, or None where nobody does.
 
     Args:
@@ -31,7 +31,7 @@ def watcher_of(config: DictConfig, hydra: HydraConf, folder: Path) -> "Watcher |
         return AsynchronousRungs(folder, rungs, sweeper.eta)
     if "pruner" not in sweeper or known_as(sweeper.pruner, PRUNERS, "pruner") == "Nop":
         return None
-    return _pruned_trials(folder.parent, OmegaConf.to_yaml(sweeper)).watcher(run_number(folder) - 1)
+    return _pruned_trials(folder.parent, OmegaConf.to_yaml(sweeper)).judge(run_number(folder) - 1)
 
 
 @functools.cache
@@ -45,5 +45,5 @@ def _pruned_trials(folder: Path, sweeper: str) -> PrunedTrials:
     require_optuna()
     settings = OmegaConf.create(sweeper)
     assert isinstance(settings, DictConfig)
-    pruner = pruner_of(known_as(settings.pruner, PRUNERS, "pruner"), settings.pruner_args)
+    pruner = pruner_of(known_as(settings.pruner, PRUNERS, "pruner"), settings.pruner_args or {})
     return PrunedTrials(folder, settings.storage, pruner, settings.objectives[0])

@@ -5,8 +5,8 @@ operation at a time, which a small network notices.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fer_lightning.errors import require, require_number
 
@@ -51,17 +51,15 @@ class SGD:
         if self.nesterov:
             require_number("momentum", self.momentum, 0, open_below=True, below=1)
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of PyTorch's optimiser."""
+        return {**asdict(self), "fused": True}
+
     def __call__(self, parameters: "Iterable[Parameter]") -> "Optimizer":
         from torch import optim
 
-        return optim.SGD(
-            parameters,
-            lr=self.lr,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            nesterov=self.nesterov,
-            fused=True,
-        )
+        return optim.SGD(parameters, **self.arguments)
 
 
 @dataclass(frozen=True)
@@ -91,17 +89,15 @@ class AdamW:
         require_number("eps", self.eps, 0, open_below=True)
         require_number("weight_decay", self.weight_decay, 0)
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of PyTorch's optimiser."""
+        return {**asdict(self), "betas": tuple(self.betas), "fused": True}
+
     def __call__(self, parameters: "Iterable[Parameter]") -> "Optimizer":
         from torch import optim
 
-        return optim.AdamW(
-            parameters,
-            lr=self.lr,
-            betas=(self.betas[0], self.betas[1]),
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
+        return optim.AdamW(parameters, **self.arguments)
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ class Muon:
         require_number("factor_others", self.factor_others, 0, open_below=True)
 
     def __call__(self, parameters: "Iterable[Parameter]") -> "Optimizer":
-        from fer_lightning.training.muon import MuonWithSGD
+        from fer_lightning.training.optim.muon import MuonWithSGD
 
         others = self.lr * self.factor_others
         return MuonWithSGD(parameters, self.lr, self.momentum, self.weight_decay, others)

@@ -102,7 +102,7 @@ class Augment:
         import torch.nn.functional as F
 
         from fer_lightning.data import CLASSES, prepared
-        from fer_lightning.training import face_changes as change
+        from fer_lightning.training.augmenting import face_changes as change
 
         images = prepared(images, None)
         draws = draws.to(images.dtype)

@@ -23,7 +23,7 @@ from fer_lightning.runs import (
     swept_runs,
     without_resume,
 )
-from fer_lightning.sweeps.space import Space, space_of
+from fer_lightning.sweeps.searching.space import Space, space_of
 
 
 class OwnSweeper(Sweeper):
@@ -61,11 +61,11 @@ class OwnSweeper(Sweeper):
         return Path(self.config.hydra.sweep.dir)
 
     def sweep(self, arguments: list[str]) -> None:
+        for word in arguments:
+            require(not word.startswith(PAUSE), "pause", "be left to hydra/sweeper", word)
         loader = self.hydra_context.config_loader
         space = space_of(self.params, without_resume(arguments), loader)
         self.resume = [word for word in arguments if word.startswith(RESUME)]
-        for key in [*(dimension.key for dimension in space.dimensions), *space.fixed]:
-            require(not key.startswith(PAUSE), "pause", "be left to hydra/sweeper", key)
         plan = self.plan(space)
         self._require_legal(space)
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -165,7 +165,7 @@ class Plateau:
 
     def __call__(self, optimizer: "Optimizer", steps_per_epoch: int, n_steps: float) -> Scheduler:
         """Return a scheduler of an optimiser."""
-        from fer_lightning.training.plateau import WarmedPlateau
+        from fer_lightning.training.optim.plateau import WarmedPlateau
 
         scheduler = WarmedPlateau(
             optimizer,

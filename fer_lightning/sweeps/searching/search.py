@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_lightning.errors import require, require_integer
-from fer_lightning.sweeps.choosers import (
+from fer_lightning.sweeps.searching.choosers import (
     PRUNERS,
     SAMPLERS,
     known_as,
@@ -12,10 +12,10 @@ from fer_lightning.sweeps.choosers import (
     require_optuna,
     sampler_of,
 )
-from fer_lightning.sweeps.objectives import DIRECTIONS, require_objectives, values_of
-from fer_lightning.sweeps.space import Choice, Space
-from fer_lightning.sweeps.sweeper import OwnSweeper
-from fer_lightning.sweeps.trials import STORAGES, Trials
+from fer_lightning.sweeps.searching.objectives import DIRECTIONS, require_objectives, values_of
+from fer_lightning.sweeps.searching.space import Choice, Space
+from fer_lightning.sweeps.searching.sweeper import OwnSweeper
+from fer_lightning.sweeps.searching.trials import STORAGES, Trials
 
 
 class OptunaSweeper(OwnSweeper):
@@ -40,9 +40,9 @@ class OptunaSweeper(OwnSweeper):
         n_jobs: int,
         objectives: Sequence[str],
         sampler: str,
-        sampler_args: Mapping[str, Any],
+        sampler_args: Mapping[str, Any] | None,
         pruner: str,
-        pruner_args: Mapping[str, Any],
+        pruner_args: Mapping[str, Any] | None,
         storage: str,
         seed: int,
         params: Mapping[str, Any] | None = None,
@@ -58,8 +58,8 @@ class OptunaSweeper(OwnSweeper):
         self.n_trials, self.n_jobs, self.seed, self.storage = n_trials, n_jobs, seed, storage
         self.objectives = list(objectives)
         self.sampler = known_as(sampler, SAMPLERS, "sampler")
-        self.sampler_args = dict(sampler_args)
-        self.pruner = pruner_of(require_pruner(pruner, self.objectives), pruner_args)
+        self.sampler_args = dict(sampler_args or {})
+        self.pruner = pruner_of(require_pruner(pruner, self.objectives), pruner_args or {})
 
     def plan(self, space: Space) -> Space:
         if self.sampler == "Grid":

@@ -9,7 +9,7 @@ from typing import Any
 from fer_lightning.errors import require, require_integer
 from fer_lightning.files import write_json
 from fer_lightning.runs import SweptRun, is_finished
-from fer_lightning.sweeps.rungs import (
+from fer_lightning.sweeps.searching.rungs import (
     Bracket,
     brackets,
     goes_on,
@@ -17,8 +17,8 @@ from fer_lightning.sweeps.rungs import (
     rung_epochs,
     survivors,
 )
-from fer_lightning.sweeps.space import Space
-from fer_lightning.sweeps.sweeper import OwnSweeper
+from fer_lightning.sweeps.searching.space import Space
+from fer_lightning.sweeps.searching.sweeper import OwnSweeper
 
 METHODS = ("successive", "hyperband", "asynchronous")
 

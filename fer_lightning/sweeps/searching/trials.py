@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fer_lightning.errors import InputError, one_line
-from fer_lightning.sweeps.choosers import distributions_of
-from fer_lightning.sweeps.space import Space, Span, Value
+from fer_lightning.sweeps.searching.choosers import distributions_of
+from fer_lightning.sweeps.searching.space import Space, Span, Value
 
 if TYPE_CHECKING:  # optuna is an extra, and takes a while to import
     from optuna import Study
@@ -180,7 +180,7 @@ class PrunedTrials:
         self.study = optuna.load_study(study_name=name, storage=self.storage, pruner=pruner)
         self._study_id = self.storage.get_study_id_from_name(name)
 
-    def watcher(self, number: int) -> Callable[[int, Mapping[str, float]], str | None]:
+    def judge(self, number: int) -> Callable[[int, Mapping[str, float]], str | None]:
         """Return who reports the epochs of a trial's run."""
         return functools.partial(self._report, number)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_lightning.errors import InputError, one_line, require
-from fer_lightning.sweeps.space import Choice, Space
+from fer_lightning.sweeps.searching.space import Choice, Space
 
 if TYPE_CHECKING:  # optuna is an extra, and takes a while to import
     from optuna.distributions import BaseDistribution

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import torch
 
-from fer_lightning.fused.cost import bytes_of_model, free_bytes
 from fer_lightning.networks.mlp import MLP
-from fer_lightning.training.classifier import ExpressionClassifier
-from fer_lightning.training.optimizers import SGD, AdamW
+from fer_lightning.sweeps.launching.memory import bytes_of_model, free_bytes
+from fer_lightning.training.by_lightning.classifier import ExpressionClassifier
+from fer_lightning.training.optim.optimizers import SGD, AdamW
 
 
 def test_a_model_takes_its_weights_a_few_times_and_what_its_layers_pass_on():

@@ -14,19 +14,23 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from fer_lightning.errors import InputError, require, require_integer, require_number
+from fer_lightning.errors import (
+    InputError,
+    require,
+    require_integer,
+    require_number,
+    require_path,
+)
 from fer_lightning.files import full_disk_is_told
 from fer_lightning.fused import (
     Cost,
     Part,
-    bytes_of_model,
-    free_bytes,
+    decided_by,
     fused_cost,
     grouped,
     members,
     parts,
     train_together,
-    waves,
 )
 from fer_lightning.runs import (
     Stored,
@@ -40,7 +44,9 @@ from fer_lightning.runs import (
     whole_checkpoints,
     without_resume,
 )
-from fer_lightning.sweeps.watching import watcher_of
+from fer_lightning.sweeps.launching.memory import bytes_of_model, free_bytes, waves
+from fer_lightning.sweeps.launching.remembered_costs import RememberedCosts
+from fer_lightning.sweeps.searching.judging import judge_of
 from fer_lightning.training import ALL_THREADS, Run
 
 RunJob = Callable[[DictConfig, TaskFunction], JobReturn]
@@ -67,7 +73,7 @@ class FusedSweep:
         run_job: Calls a function in the place of a job's task, with its folder and its log.
         memory_gb: See `FusedLauncher`, as for threads.
         threads: CPU threads.
-        measure: Whether to train together only what is measured to be faster so.
+        measure: See `FusedLauncher`, as for costs.
 
     Raises:
         InputError: A number breaks its rule.
@@ -79,7 +85,8 @@ class FusedSweep:
         run_job: RunJob,
         memory_gb: float | None,
         threads: int | None,
-        measure: bool = True,
+        measure: bool | str = True,
+        costs: str | Path | None = None,
     ) -> None:
         if memory_gb is not None:
             require_number("hydra.launcher.memory_gb", memory_gb, 0, open_below=True)
@@ -87,8 +94,12 @@ class FusedSweep:
             require_integer("hydra.launcher.threads", threads, 1)
         self.console = Console(stderr=True, soft_wrap=True)
         self.jobs, self.run_job = jobs, run_job
-        require(measure in (True, False), "hydra.launcher.measure", "be true or false", measure)
+        rule = "be true, false or again"
+        require(measure in (True, False, "again"), "hydra.launcher.measure", rule, measure)
+        if costs is not None:
+            require_path("hydra.launcher.costs", costs, "a file, or null")
         self.memory_gb, self.threads, self.measure = memory_gb, threads, measure
+        self.costs = RememberedCosts(None if costs is None else Path(costs).expanduser())
 
     def __iter__(self) -> Iterator[Ready]:
         done = [i for i, job in enumerate(self.jobs) if _is_done(job)]
@@ -118,24 +129,34 @@ class FusedSweep:
             return
         told = "trained together"
         if self.measure and not part.were_together:
-            cost = self._cost(list(runs.values()))
+            cost, known = self._cost(list(runs.values()))
             if cost.share > 1:
-                why = f"as a step of all at once takes {cost.share:.1f} times as long here"
+                why = (
+                    f"as a step of all at once takes {cost.share:.1f} times as long here ({known})"
+                )
                 self._say(list(runs), f"one after another, {why}")
                 yield Ready(list(runs))
                 return
             told += f", as a step of all takes {cost.share:.2f} of the time of one after another"
-            told += f" ({cost.threads} threads)" if cost.threads > 1 else " (one thread)"
+            n_threads = f"{cost.threads} threads" if cost.threads > 1 else "one thread"
+            told += f" ({n_threads}; {known})"
             torch.set_num_threads(cost.threads)
         for wave in self._waves(runs):
             yield self._train({i: runs[i] for i in wave}, told)
 
-    def _cost(self, runs: list[Run]) -> Cost:
-        """Measure what training the runs together costs, with the best number of threads."""
+    def _cost(self, runs: list[Run]) -> tuple[Cost, str]:
+        """Return what training the runs together costs, and whether it is remembered."""
         choice = {self.threads} if self.threads else {ALL_THREADS, 1}
         alone = runs[0].config.threads or ALL_THREADS
         batch_size = runs[0].datamodule.batch_size
-        return fused_cost(members(runs), batch_size, sorted(choice, reverse=True), alone)
+        training = members(runs), batch_size, sorted(choice, reverse=True), alone
+        what = decided_by(*training)
+        known = None if self.measure == "again" else self.costs.found(what)
+        if known:
+            return known.cost, f"remembered from {known.day}"
+        cost = fused_cost(*training)
+        self.costs.keep(what, cost)
+        return cost, "measured now"
 
     def _made(self, part: Part) -> dict[int, Run]:
         """Make the runs of a part's jobs, leaving out jobs whose settings or faces are wrong."""
@@ -156,7 +177,7 @@ class FusedSweep:
     def _waves(self, runs: dict[int, Run]) -> Iterator[list[int]]:
         """Divide the runs into waves, each of which fits into memory."""
         first = next(iter(runs.values()))
-        budget = free_bytes(first.trainer.strategy.root_device)
+        budget = free_bytes(first.device)
         if self.memory_gb is not None:
             budget = int(1e9 * self.memory_gb)
         n_fitting = max(1, budget // bytes_of_model(first.model, first.datamodule.batch_size))
@@ -243,7 +264,7 @@ def _folder(job: DictConfig) -> Path:
 
 def _run_of(job: DictConfig) -> Run:
     config, folder = task_settings(job), _folder(job)
-    return Run(config, folder, _overrides(job), watcher_of(config, job.hydra, folder))
+    return Run(config, folder, _overrides(job), judge_of(config, job.hydra, folder))
 
 
 def _number(job: DictConfig) -> int:

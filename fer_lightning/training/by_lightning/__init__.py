@@ -1,0 +1,1 @@
+"""A run that Lightning's Trainer trains."""
