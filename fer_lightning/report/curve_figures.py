@@ -47,7 +47,7 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
     for i, (facet, title) in enumerate(zip(places, titles, strict=True)):
         lowest = i + columns >= len(panels)
         _write(axes, facet, title, TICK[measure], (lowest or not alike, i % columns == 0))
-        _note(axes, facet, panels[i], measure)
+        _note(axes, facet, panels[i])
     _draw_curves(axes, list(zip(places, panels, strict=True)), measure)
     _legend(axes, measure)
     figure = axes.get_figure(root=True)
@@ -99,14 +99,12 @@ def _write(
         axes.text(facet.left - 0.06, at, form(y), size=7, color=INK, ha="right", va="center")
 
 
-def _note(axes: Axes, facet: Facet, panel: Configuration, measure: str) -> None:
+def _note(axes: Axes, facet: Facet, panel: Configuration) -> None:
     """Write in a panel how many of its runs are not done, in the corner where curves seldom are."""
     left = [run for run in panel.runs if run.status != "done"]
     text = counted(left) if len(panel.runs) > 1 else "".join(run.status for run in left)
-    right, is_top = facet.left + facet.width - 0.02, measure == "ce"
-    at = facet.bottom + (facet.height if is_top else 0.04)
-    axes.text(right, at, text, size=7.5, color=INK, style="italic", ha="right",
-              va="top" if is_top else "bottom")  # fmt: skip
+    corner = facet.left + facet.width - 0.02, facet.bottom + 0.04
+    axes.text(*corner, text, size=7.5, color=INK, style="italic", ha="right", va="bottom")
 
 
 def _draw_curves(axes: Axes, placed: Sequence[tuple[Facet, Configuration]], measure: str) -> None:
