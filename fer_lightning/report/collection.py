@@ -96,6 +96,11 @@ class MixtureRun:
     summary: dict[str, Any] = field(default_factory=dict)
     rows: list[list[str]] = field(default_factory=list)
 
+    @property
+    def is_trouble(self) -> bool:
+        """Return whether it has not come to its end."""
+        return self.status != "done"
+
     def setting(self, key: str) -> object:
         """Return the value of a setting under the key that users type, or None."""
         settings = value_at(self.summary, "settings")

@@ -2,7 +2,6 @@
 
 import math
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -19,13 +18,14 @@ from fer_lightning.report.facets import (
     facets,
     fitting_characters,
 )
-from fer_lightning.report.runs import Run
+from fer_lightning.report.runs import Run, counted
 from fer_lightning.report.sweeps import Configuration
 from fer_lightning.runs import Values, thinned
 
 CE_CEILING = 3 * math.log(7)  # thrice what guessing among seven classes costs
 COLOR = {"train": BLUE, "val": VERMILION}
 NAMES = {"ce": "cross-entropy, nats", "acc": "accuracy"}
+CUT = " …"
 MARKED = {"ce": "validation CE turns up", "acc": "within one point of its best"}
 TICK: dict[str, Callable[[float], str]] = {"ce": "{:g}".format, "acc": "{:.0%}".format}
 
@@ -40,7 +40,7 @@ def curve_panels(panels: Sequence[Configuration], measure: str, columns: int) ->
     """
     alike = like_long(panels)
     ends = [_last_epoch(panels)] if alike else [_last_epoch([panel]) for panel in panels]
-    titles = [_lines(panel.label, fitting_characters(columns)) for panel in panels]
+    titles = _titles(panels, fitting_characters(columns))
     top = 1.0 if measure == "acc" else _highest(panels)
     axes, places = facets(len(panels), columns, max(map(len, titles)), ends, top)
     draw_frames(axes, places)
@@ -61,10 +61,24 @@ def like_long(panels: Sequence[Configuration]) -> bool:
     return max(planned) <= 4 * min(planned)
 
 
+def _titles(panels: Sequence[Configuration], fitting: int) -> list[list[str]]:
+    """Return the lines of all titles; those of single runs begin with their numbers if any is cut.
+
+    Args:
+        panels: What they name.
+        fitting: Number of characters that fit on a line.
+    """
+    titles = [_lines(panel.label, fitting) for panel in panels]
+    is_cut = any(lines and lines[-1].endswith(CUT) for lines in titles)
+    if not is_cut or any(panel.name or len(panel.runs) > 1 for panel in panels):
+        return titles
+    return [_lines(f"run {p.runs[0].folder.number}, {p.label}", fitting) for p in panels]
+
+
 def _lines(label: str, fitting: int) -> list[str]:
     """Return a label as one line or two, broken only between settings."""
     unbroken = label.replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
-    return textwrap.wrap(unbroken, fitting, max_lines=2, placeholder=" …")
+    return textwrap.wrap(unbroken, fitting, max_lines=2, placeholder=CUT)
 
 
 def _write(
@@ -86,12 +100,11 @@ def _write(
 
 
 def _note(axes: Axes, facet: Facet, panel: Configuration) -> None:
-    """Write in a panel how many of its runs are not done."""
-    counts = Counter(run.status for run in panel.runs if run.status != "done")
-    alone = len(panel.runs) == 1
-    text = ", ".join(status if alone else f"{n} {status}" for status, n in counts.items())
-    middle = facet.left + facet.width / 2, facet.bottom + facet.height / 2
-    axes.text(*middle, text, size=7.5, color=INK, style="italic", ha="center", va="center")
+    """Write in a panel how many of its runs are not done, in the corner where curves seldom are."""
+    left = [run for run in panel.runs if run.status != "done"]
+    text = counted(left) if len(panel.runs) > 1 else "".join(run.status for run in left)
+    corner = facet.left + facet.width - 0.02, facet.bottom + 0.04
+    axes.text(*corner, text, size=7.5, color=INK, style="italic", ha="right", va="bottom")
 
 
 def _draw_curves(axes: Axes, placed: Sequence[tuple[Facet, Configuration]], measure: str) -> None:

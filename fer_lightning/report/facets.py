@@ -14,7 +14,7 @@ from fer_lightning.runs import Values
 
 # Inches: of the figure; beside, above and below its panels; of a panel; of a line of text.
 WIDTH, LEAST_WIDTH, SIDE, HEAD, FOOT = 10.6, 5.2, 0.6, 0.35, 0.5
-TALL, LOW, GAP, LINE, TICKS, CHARACTER = 1.5, 0.9, 0.14, 0.12, 0.17, 0.056
+TALL, LOW, GAP, LINE, TICKS, CHARACTER = 1.5, 0.9, 0.14, 0.12, 0.17, 0.06
 
 
 @dataclass(frozen=True)

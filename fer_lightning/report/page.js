@@ -47,7 +47,7 @@ if (runs) {
   const rows = Array.from(runs.tBodies[0].rows, (row) => ({
     row,
     text: Array.from(row.cells, (cell) => cell.textContent).join(" ").toLowerCase(),
-    status: row.cells[names.indexOf("Status")].textContent,
+    status: row.cells[names.indexOf("Status")].textContent.split(" ")[0],
   }));
 
   const filter = () => {

@@ -24,6 +24,8 @@ SECTIONS = (
     trouble_section,
 )
 
+STOPPED = "stopped early by their search"
+
 
 def page(found: Collection, made: datetime) -> str:
     """Return the page as HTML that needs no other file.
@@ -54,8 +56,11 @@ def _tiles(found: Collection) -> Markup:
         "sweeps": sweeps,
         "runs of mixtures": len(found.mixtures),
         "evaluations": len(found.evaluations),
-        "not done": sum(run.status != "done" for run in found.all_runs),
+        STOPPED: sum(run.was_given_up for run in found.runs),
+        "not done": sum(run.is_trouble for run in found.all_runs),
     }
     return joined(
-        element("li", element("strong", f"{n:,}"), f" {name}") for name, n in counts.items()
+        element("li", element("strong", f"{n:,}"), f" {name}")
+        for name, n in counts.items()
+        if n or name != STOPPED
     )

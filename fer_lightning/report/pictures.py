@@ -4,12 +4,13 @@ import base64
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -87,6 +88,21 @@ def _image(kind: str, content: bytes, alt: str, size: tuple[int, int], class_: s
     )  # fmt: skip
 
 
+# From the worst to the best, on a light page and on a dark one: the best stands out on either.
+_RAMPS = (
+    ("#D3D8CF", "#A5D0BF", "#4BA3B7", "#23669F", "#172A63"),
+    ("#38424C", "#285C6E", "#2C8FA0", "#78C8AC", "#F5F3B5"),
+)
+
+
+def _levels(anchors: Sequence[str], n: int = 16) -> list[str]:
+    ramp = LinearSegmentedColormap.from_list("", list(anchors))
+    return [to_hex(ramp(i / (n - 1))).upper() for i in range(n)]
+
+
+LEVELS = _levels(_RAMPS[0])
+PAPER, GREY = "#FFFFFF", "#8A8A92"
+
 # Colours that differ on a dark page: the CSS variable, its value in light and in dark.
 SCHEME = {
     INK: ("ink", INK, "#D8D8DC"),
@@ -94,6 +110,11 @@ SCHEME = {
     GRID: ("grid", GRID, "#3A3A42"),
     BLUE: ("blue", BLUE, "#56B4E9"),
     VERMILION: ("vermilion", VERMILION, "#F0803C"),
+    PAPER: ("paper", PAPER, "#17171A"),  # as in page.css
+    **{
+        light: (f"level{i}", light, dark)
+        for i, (light, dark) in enumerate(zip(LEVELS, _levels(_RAMPS[1]), strict=True))
+    },
 }
 
 
@@ -103,11 +124,12 @@ def svg_of(figure: Figure) -> str:
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     svg = out.getvalue()
     svg = _short(svg[svg.index("<svg") :])
-    for color, (name, _, _) in SCHEME.items():
+    used = {color: row for color, row in SCHEME.items() if color.lower() in svg}
+    for color, (name, _, _) in used.items():
         svg = svg.replace(color.lower(), f"var(--{name})")
     svg, classes = _classes(svg)
     light, dark = (
-        "".join(f"--{row[0]}:{row[column]};" for row in SCHEME.values()) for column in (1, 2)
+        "".join(f"--{row[0]}:{row[column]};" for row in used.values()) for column in (1, 2)
     )
     style = f"svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}{classes}"
     return svg.replace("<defs>", f"<style>{style}</style><defs>", 1)

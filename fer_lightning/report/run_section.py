@@ -35,7 +35,7 @@ WORDS = {
 
 def run_section(found: Collection) -> Section:
     """Return the section with all network runs in one table that can be sorted and filtered."""
-    statuses = sorted({run.status for run in found.runs})
+    statuses = sorted({run.status.split()[0] for run in found.runs})  # stopped, wherever it was
     content = (
         joined([_controls(statuses), _table(found.runs)]) if found.runs else paragraph("None.")
     )
@@ -112,7 +112,7 @@ def trouble_section(found: Collection) -> Section:
     """Return the section with the runs that are not done, and why."""
     rows: list[list[Cell | str]] = []
     for run in found.all_runs:
-        if run.status != "done":
+        if run.is_trouble:
             sweep = run.folder.sweep_name or "-"
             rows.append([run.folder.name, sweep, run.status, _why(run)])
     if not rows:
@@ -128,7 +128,6 @@ def _why(run: Run | MixtureRun) -> str:
         epoch = number_at(run.summary, "diverged_epoch")
         return f"Its training loss was no finite number in epoch {epoch}."
     if run.status.startswith("stopped"):
-        return (
-            f"It pauses, or its sweep gave it up, after {number_at(run.summary, 'epochs')} epochs."
-        )
+        epochs = figure(number_at(run.summary, "epochs"), "g").text
+        return f"It pauses after epoch {epochs}; resume= goes on."
     return WORDS[run.status].format(failure=run.folder.failure, log=f"{run.folder.kind}.log")

@@ -1,6 +1,8 @@
 """The runs of networks and of mixtures, as read from their folders."""
 
 import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,8 +27,10 @@ from fer_lightning.runs import (
     Curves,
     ending,
     read_curves,
+    run_number,
     status_of,
     told_failure,
+    without_resume,
 )
 
 # Files by which the folder of a run is known from its first second on, and those of older copies.
@@ -58,6 +62,11 @@ class RunFolder:
     def name(self) -> str:
         """Return the name of the run on the page."""
         return readable(self.path.resolve().name)
+
+    @property
+    def number(self) -> int:
+        """Return the number of the run in its sweep, from 1, or 0 if it has none."""
+        return run_number(self.path.resolve())
 
     @property
     def sweep_name(self) -> str | None:
@@ -135,6 +144,16 @@ class Run:
     settings: dict[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     curves: Curves | None = None
+
+    @property
+    def was_given_up(self) -> bool:
+        """Return whether its sweep stopped it early, as others were better."""
+        return bool(re.match(r"stopped at (rung \d|epoch \d+ by \w)", self.status))
+
+    @property
+    def is_trouble(self) -> bool:
+        """Return whether it has neither come to its end nor was stopped by its sweep."""
+        return self.status != "done" and not self.was_given_up
 
     @cached_property
     def convergence(self) -> Convergence:
@@ -216,6 +235,13 @@ def read_run(folder: RunFolder) -> Run:
     )
 
 
+def counted(runs: Iterable[Run]) -> str:
+    """Return how many runs ended how, such as `9 done, 3 stopped by MedianPruner`."""
+    ends = [re.sub(r"^(stopped) at epoch \d+ (?=by )", r"\1 ", run.status) for run in runs]
+    counts = sorted(Counter(ends).items(), key=lambda end: (end[0] != "done", end[0]))
+    return ", ".join(f"{n} {end}" for end, n in counts)
+
+
 def _status(folder: RunFolder, summary: dict[str, Any], problems: list[str]) -> str:
     if problems:
         return "damaged"
@@ -234,8 +260,8 @@ def given_settings(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     overrides = read_yaml(path)
-    texts = overrides if isinstance(overrides, list) else []
-    pairs = [str(text).partition("=") for text in texts]
+    texts = [str(text) for text in overrides] if isinstance(overrides, list) else []
+    pairs = [text.partition("=") for text in without_resume(texts)]
     return {key.lstrip("+"): _value(text) for key, equals, text in pairs if equals}
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,8 @@ from fer_lightning.report.markup import (
     table,
 )
 from fer_lightning.report.pictures import figure_image
+from fer_lightning.report.runs import counted
+from fer_lightning.report.searches.section import search_boxes
 from fer_lightning.report.sweeps import (
     Configuration,
     Grid,
@@ -47,8 +48,8 @@ def sweep_section(found: Collection) -> Section:
     """Return the section with all sweeps, and then the runs that are in none."""
     parts = [(f"sweep-{i}", _name(sweep)) for i, sweep in enumerate(found.sweeps, 1)]
     shown_sweeps = [
-        element("section", element("h3", name), _facts(sweep), _ranking(sweep), *_figures(sweep),
-                id=id_)
+        element("section", element("h3", name), _facts(sweep), _ranking(sweep),
+                *search_boxes(sweep), *_figures(sweep), id=id_)
         for (id_, name), sweep in zip(parts, found.sweeps, strict=True)
     ]  # fmt: skip
     content = joined([paragraph(DEFINITION, class_="note"), *shown_sweeps])
@@ -62,8 +63,7 @@ def _name(sweep: Sweep) -> str:
 def _facts(sweep: Sweep) -> Markup:
     """Return a paragraph on a sweep: its runs, the settings they vary, and the best of them."""
     runs = sweep.runs
-    counts = Counter(run.status for run in runs)
-    text = f"{len(runs)} runs ({', '.join(f'{n} {status}' for status, n in counts.items())})"
+    text = f"{len(runs)} runs ({counted(runs)})"
     if sweep.path is not None:
         varied = ", ".join(f"{key} ({len(sweep.values(key))})" for key in sweep.keys)
         text += f", varying {varied}" if varied else ""
@@ -85,17 +85,28 @@ def _facts(sweep: Sweep) -> Markup:
 
 def _ranking(sweep: Sweep) -> Markup:
     columns = [
-        "Rank", *(["Run"] if sweep.path is None else map(short, sweep.keys)), "Status",
+        "Rank", *(["Run"] if _is_of_runs(sweep) else []), *map(short, sweep.keys), "Status",
         "Val acc, %", "Val CE", "Best epoch", "Within one point", "CE turns", "Test acc, %",
         "Test CE", "Train acc, %", "Last val acc, %", "Last val CE", "Seconds",
     ]  # fmt: skip
     ranked = enumerate(sweep.ranking(), 1)
-    return table(columns, [_row(rank, configuration) for rank, configuration in ranked])
+    return table(columns, [_row(rank, *_names(sweep, of), of=of) for rank, of in ranked])
 
 
-def _row(rank: int, of: Configuration) -> list[Cell | str]:
-    counts = Counter(run.status for run in of.runs)
-    status = ", ".join(f"{n} {name}" if len(of.runs) > 1 else name for name, n in counts.items())
+def _is_of_runs(sweep: Sweep) -> bool:
+    """Return whether each configuration is one run."""
+    return all(len(configuration.runs) == 1 for configuration in sweep.configurations)
+
+
+def _names(sweep: Sweep, of: Configuration) -> list[Cell | str]:
+    """Return the cells that name a configuration."""
+    number = figure(of.runs[0].folder.number, "d")
+    run = [of.name or number] if _is_of_runs(sweep) else []
+    return [*run, *map(setting, of.values.values())]
+
+
+def _row(rank: int, *names: Cell | str, of: Configuration) -> list[Cell | str]:
+    status = counted(of.runs) if len(of.runs) > 1 else of.runs[0].status
     best, near, turns = (
         Spread.of(getattr(run.convergence, name) for run in of.runs)
         for name in ("best", "near_best", "ce_turns")
@@ -105,7 +116,7 @@ def _row(rank: int, of: Configuration) -> list[Cell | str]:
         turned = Cell(f"{turned.text} ({turns.n} of {len(of.runs)})", turns.mean)
     return [
         figure(rank, "d"),
-        *([of.name] if of.name else map(setting, of.values.values())),
+        *names,
         status,
         spread(of.score("best", "val", "acc"), ".1f", 100),
         spread(of.score("best", "val", "ce"), ".3f"),

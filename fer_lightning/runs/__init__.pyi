@@ -26,17 +26,19 @@ from .metrics import (
     read_curves as read_curves,
     thinned as thinned,
 )
-from .settings import (
+from .overrides import (
     PAUSE as PAUSE,
     RESUME as RESUME,
+    override_values as override_values,
+    without_resume as without_resume,
+)
+from .settings import (
     _stored as _stored,
     flat_settings as flat_settings,
-    override_values as override_values,
     run_settings as run_settings,
     section as section,
     stored_settings as stored_settings,
     task_settings as task_settings,
-    without_resume as without_resume,
 )
 from .stored_networks import (
     StoredNetwork as StoredNetwork,
@@ -55,6 +57,7 @@ from .summary import (
     score_table as score_table,
     status_of as status_of,
     told_failure as told_failure,
+    trained_until as trained_until,
     versions as versions,
 )
 from .sweep_folder import (

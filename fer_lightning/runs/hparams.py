@@ -19,7 +19,7 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard.summary import text
 
 from fer_lightning.runs.event_file import EventFile
-from fer_lightning.runs.settings import override_values
+from fer_lightning.runs.overrides import override_values
 from fer_lightning.runs.summary import Summary, status_of
 
 # They decide where and how fast a run goes rather than what comes of it, or are seldom changed.

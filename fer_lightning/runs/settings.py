@@ -1,7 +1,7 @@
 """The settings of a run: made into objects, told as flat keys, and read back from its folder."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,6 @@ def _flat(section: dict[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield prefix.rstrip("."), short
         else:
             yield key, value
-
-
-RESUME = "resume="  # what goes on a command line before the folder of a run that goes on
 
 
 def stored_settings(folder: Path) -> tuple[DictConfig, list[str]]:
@@ -172,20 +169,6 @@ def _stored(path: Path, *keys: str) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path.parent}: {error}") from error
     return part if isinstance(part, dict) else {}
-
-
-def override_values(overrides: Iterable[str]) -> dict[str, str]:
-    """Return the values, by key, of overrides such as `optim.lr=0.1` or `+trainer.precision=16`."""
-    parts = (override.partition("=") for override in overrides)
-    return {key.lstrip("+"): value for key, _, value in parts}
-
-
-PAUSE = "pause."  # what the keys that say where a run stops for now begin with
-
-
-def without_resume(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides of a run without those that resume it and stop it for now."""
-    return [override for override in overrides if not override.startswith((RESUME, PAUSE))]
 
 
 def task_settings(job: DictConfig) -> DictConfig:

@@ -167,6 +167,8 @@ TAIL_BYTES = 1 << 16  # that may hold a traceback
 # The project's own: launchers end a job that has failed with success.
 _RECORD = re.compile(r"^\[[^]]*\]\[(?:fer_lightning|gmm)[^]]*\]\[([A-Z]+)\] (.*)$", re.MULTILINE)
 
+_TRAINED = re.compile(r"^\[([\d :,-]+)\]\[fer_lightning\.training\.", re.MULTILINE)
+
 
 def told_failure(folder: Path) -> str | None:
     """Return the error message in the last record of a run's log, or None if it is no error."""
@@ -176,6 +178,12 @@ def told_failure(folder: Path) -> str | None:
             of_job = re.fullmatch(r"failed: (.*); [^;]*", records[-1][1])
             return of_job[1] if of_job else str(records[-1][1])
     return None
+
+
+def trained_until(folder: Path) -> str:
+    """Return when the training of a run last wrote to its log, as text that sorts; "" if never."""
+    return max((time for log in folder.glob("*.log") for time in _TRAINED.findall(_tail(log))),
+               default="")  # fmt: skip
 
 
 def ending(folder: Path) -> str:

@@ -6,15 +6,15 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
-from omegaconf import OmegaConf
+from fer_lightning.errors import InputError
+from fer_lightning.files import read_yaml, value_at, whole_file
+from fer_lightning.runs.overrides import PAUSE, RESUME, override_values
 
-from fer_lightning.files import whole_file
-from fer_lightning.runs.settings import PAUSE, RESUME, override_values
+if TYPE_CHECKING:  # Hydra takes a while to import
+    from hydra.core.config_loader import ConfigLoader
+    from hydra.core.override_parser.types import Override
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,42 @@ class SweptRun:
         return run_number(self.folder)
 
 
-def sweep_overrides(folder: Path, loader: ConfigLoader | None = None) -> dict[str, Override]:
+def sweep_overrides(folder: Path, loader: "ConfigLoader | None" = None) -> "dict[str, Override]":
     """Return the overrides of a sweep by key: first its experiment's, then the command line's.
 
     Args:
         folder: Folder of the sweep, with the multirun.yaml that Hydra left there.
         loader: Hydra's configuration loader, which finds the values of `model=glob(*)`.
+
+    Raises:
+        InputError: There is no multirun.yaml, or it is damaged.
     """
-    hydra = _hydra_settings(folder)
-    given = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    sweeper, task = _hydra_settings(folder)
+    given = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
     parser = OverridesParser.create(loader)
-    parsed = parser.parse_overrides([*given, *hydra["overrides"]["task"]])
+    parsed = parser.parse_overrides([*given, *task])
     return {override.get_key_element().lstrip("+~"): override for override in parsed}
 
 
 def sweeper_settings(folder: Path) -> dict[str, Any]:
-    """Return the settings of the sweeper that made a sweep: of a search, with its `objectives`."""
-    return cast(dict[str, Any], _hydra_settings(folder)["sweeper"])
+    """Return the settings of the sweeper that made a sweep: of a search, with its `objectives`.
+
+    Raises:
+        InputError: There is no multirun.yaml, or it is damaged.
+    """
+    return _hydra_settings(folder)[0]
 
 
-def _hydra_settings(folder: Path) -> dict[str, Any]:
-    config = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"))
-    return cast(dict[str, Any], cast(dict[str, Any], config)["hydra"])
+def _hydra_settings(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings of the sweeper, and the overrides of the command line."""
+    path = folder / "multirun.yaml"
+    hydra = value_at(read_yaml(path), "hydra")
+    sweeper, task = value_at(hydra, "sweeper"), value_at(hydra, "overrides", "task")
+    if not isinstance(sweeper, dict) or not isinstance(task, list):
+        raise InputError(f"{path}: not the settings of a sweep")
+    return sweeper, [str(override) for override in task]
 
 
 def swept_keys(folder: Path) -> list[str]:
@@ -69,10 +83,12 @@ def swept_keys(folder: Path) -> list[str]:
 
 def swept_runs(folder: Path) -> list[SweptRun]:
     """Return the runs of a sweep that have begun, in the order of their numbers."""
+    from omegaconf import OmegaConf
+
     keys = swept_keys(folder)
     runs = []
     for path in folder.glob("*/.hydra/overrides.yaml"):
-        values = override_values(cast(list[str], OmegaConf.to_container(OmegaConf.load(path))))
+        values = override_values(map(str, OmegaConf.load(path)))
         summary = path.parent.parent / "summary.json"
         facts = json.loads(summary.read_text()) if summary.exists() else None
         runs.append(SweptRun(summary.parent, {key: values.get(key, "") for key in keys}, facts))
@@ -105,6 +121,8 @@ def run_number(folder: Path) -> int:
 
 def quoted(word: str) -> str:
     """Return a word quoted for Hydra's grammar, whatever characters it has."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
     # Hydra would take ${ in a name for an interpolation.
     return QuotedString(word.replace("${", r"\${"), Quote.single).with_quotes()
 

@@ -3,7 +3,7 @@ import shlex
 import pytest
 
 from fer_lightning.errors import InputError
-from fer_lightning.runs.settings import without_resume
+from fer_lightning.runs.overrides import without_resume
 from fer_lightning.shell.command_line import resumed, resuming_command
 
 
