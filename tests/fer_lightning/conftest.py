@@ -39,7 +39,7 @@ def train_here(csv_path, composed, tmp_path) -> Callable[..., float]:
             "image_every_n_epochs=0",  # figures take longer than all else
             *overrides,
         ]
-        (tmp_path / name).mkdir()
+        (tmp_path / name).mkdir(exist_ok=True)
         return train(composed("train", *given), tmp_path / name, list(overrides))
 
     return run

@@ -39,6 +39,8 @@ class Stops(Watcher):
         self.stopped = state_dict["stopped"] if self.judge else None
 
     def on_train_start(self, training: Training) -> None:
+        if self.epoch is not None and training.current_epoch >= self.epoch:
+            self.stopped = self._pause(training.current_epoch)  # cut off before it could say so
         if self.stopped is not None:
             training.should_stop = True
 
@@ -51,10 +53,13 @@ class Stops(Watcher):
         if training.should_stop or epoch == training.max_epochs:
             return
         if self.epoch is not None and epoch >= self.epoch:
-            told = f"at epoch {epoch}" if self.rung is None else f"at rung {self.rung}"
+            told = self._pause(epoch)
         self.stopped = _told_to_all(told)
         if self.stopped is not None:
             training.should_stop = True
+
+    def _pause(self, epoch: int) -> str:
+        return f"at epoch {epoch}" if self.rung is None else f"at rung {self.rung}"
 
 
 def _told_to_all(told: str | None) -> str | None:

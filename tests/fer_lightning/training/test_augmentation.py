@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import affine_transform
 
 from fer_lightning.errors import SettingError
-from fer_lightning.training import face_changes as change
+from fer_lightning.training.augmenting import face_changes as change
 from fer_lightning.training.augmenting.augmentation import (
     ACROSS,
     DOWN,
