@@ -84,8 +84,10 @@ class Run:
         self.checkpoints = Checkpoints(
             folder / "checkpoints", config.checkpoint_every_seconds, **best_by
         )
-        self.image_log = ImageLog(self.loggers.boards, config.image_every_n_epochs)
         pause = plain(config.pause) if "pause" in config else {}  # not in older runs
+        # a rung would take longer to draw the pictures of its runs than to train them
+        often = 0 if pause.get("rung") is not None else config.image_every_n_epochs
+        self.image_log = ImageLog(self.loggers.boards, often)
         self.stops = Stops(**pause, judge=judge)
         own: list[Watcher] = [self.epoch_log, self.stops]
         if leads():

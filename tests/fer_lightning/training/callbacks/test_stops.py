@@ -39,3 +39,11 @@ def test_a_run_that_was_cut_off_at_its_pause_is_not_trained_further(train_here, 
 def test_a_pause_after_the_last_epoch_is_none(train_here, tmp_path):
     train_here("run", "trainer.max_epochs=2", "pause.epoch=2")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["stopped"] is None
+
+
+@pytest.mark.parametrize(("pause", "shows"), [([], True), (["pause.rung=1"], False)])
+def test_pictures_are_drawn_where_a_user_pauses_but_at_no_rung(train_here, tmp_path, pause, shows):
+    given = ["trainer.max_epochs=2", "pause.epoch=1", *pause]
+    train_here("run", *given, "image_every_n_epochs=null", "model.hidden=[4]")
+    (events,) = (tmp_path / "run").glob("events*")
+    assert (b"first_layer" in events.read_bytes()) == shows
