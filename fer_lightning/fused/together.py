@@ -45,8 +45,9 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
         for m, run in enumerate(runs)
     ]
     for driver in drivers:
-        if len(runs) > 1:  # pictures of many runs would take longer than their training
-            driver.run.image_log.times = 1
+        if len(runs) > 1 and driver.run.image_log.every_n_epochs is None:
+            # pictures of many runs would take as long as their training
+            driver.run.image_log.every_n_epochs = 0
         driver.start()
         driver.run.epoch_log.share = 1 / len(runs)
         driver.run.epoch_log.together |= len(runs) > 1

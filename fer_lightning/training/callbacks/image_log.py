@@ -23,17 +23,13 @@ class ImageLog(Watcher):
 
     Args:
         boards: Where they are shown.
-        every_n_epochs: Epochs between two pictures; 0 for none at all, None for `times` a run. The
-            last epoch has its pictures too.
-
-    Attributes:
-        times: About how often pictures are made if `every_n_epochs` is None.
+        every_n_epochs: Epochs between two pictures; 0 for none at all, None for about `TIMES` a
+            run. The last epoch has its pictures too.
     """
 
     def __init__(self, boards: Sequence[TensorBoard], every_n_epochs: int | None) -> None:
         self.boards = boards
         self.every_n_epochs = every_n_epochs
-        self.times = TIMES
         self._shown_at = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -45,7 +41,7 @@ class ImageLog(Watcher):
     def on_train_epoch_end(self, training: Training) -> None:
         every = self.every_n_epochs
         if every is None:
-            every = max(1, (training.max_epochs or 0) // self.times)
+            every = max(1, (training.max_epochs or 0) // TIMES)
         epoch = training.current_epoch + 1
         if every and epoch % every == 0:
             self._show(training, epoch)

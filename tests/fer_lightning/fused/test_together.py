@@ -30,7 +30,7 @@ def both(csv_path, composed, tmp_path):
     def run(*jobs):
         common = ["data=fer2013", f"data.path={csv_path}", "trainer.accelerator=cpu", "threads=1"]
         common += [f"data.cache_dir={tmp_path / 'cache'}", "trainer.max_epochs=4"]
-        common += ["data.batch_size=4"]
+        common += ["data.batch_size=4", "image_every_n_epochs=4"]
         folders = {kind: [tmp_path / f"{kind}{i}" for i in range(len(jobs))] for kind in "ab"}
         configs = [composed("train", *common, *job) for job in jobs]
         runs = []
