@@ -1,7 +1,8 @@
-"""Four runs at once by joblib against the same four one after another, as whole commands.
+"""Whole sweeps at once against the same runs one after another, from start to end of the command.
 
-`python -m benchmarks.parallel` prints seconds from the start of each command to its end, with the
-start of its processes, for the MLP and the CNN on the synthetic faces.
+`python -m benchmarks.parallel` prints seconds of commands with warm caches, on the synthetic faces:
+four runs by joblib, with the start of its processes, and the 15 MLPs of five learning rates and
+three momenta, trained together.
 """
 
 import functools
@@ -11,37 +12,56 @@ import tempfile
 from collections.abc import Sequence
 
 from benchmarks.machine import seconds
-from benchmarks.results import in_turns, parser, publish
+from benchmarks.results import Row, in_turns, parser, publish
 from fer_lightning.shell.configuration import project_root
 
-EPOCHS = {"mlp": 300, "cnn": 20}
-JOBS = ("seed=0,1,2,3", "image_every_n_epochs=0")
-WAYS = {"one after another, s": (), "joblib, s": ("hydra/launcher=joblib",)}
+SEEDS = ("seed=0,1,2,3",)
+GRID = ("optim.lr=0.001,0.003,0.01,0.03,0.1", "optim.momentum=0,0.5,0.9")
+# Network, number of runs, what varies, epochs, launcher.
+SWEEPS = (
+    ("mlp", 4, SEEDS, 300, "joblib"),
+    ("cnn", 4, SEEDS, 20, "joblib"),
+    ("mlp", 15, GRID, 60, "fused"),
+    ("mlp", 15, GRID, 300, "fused"),
+)
 
 
 def sweep_seconds(settings: Sequence[str]) -> list[float]:
-    """Return the seconds of a sweep of four runs, as a list of one number."""
+    """Return the seconds of a sweep, as a list of one number."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "train.py", "-m", *JOBS, *settings, f"hydra.sweep.dir={folder}"]
+        command = [sys.executable, "train.py", "-m", *settings, f"hydra.sweep.dir={folder}"]
         run = functools.partial(
             subprocess.run, command, cwd=project_root(), capture_output=True, check=True
         )
         return [seconds(run)]
 
 
+def row(
+    network: str, n_runs: int, varied: Sequence[str], epochs: int, launcher: str, rounds: int
+) -> Row:
+    """Return the row of a sweep."""
+    given = [f"model={network}", f"trainer.max_epochs={epochs}", *varied]
+    ways = {
+        "one after another, s": functools.partial(sweep_seconds, given),
+        "at once, s": functools.partial(sweep_seconds, [*given, f"hydra/launcher={launcher}"]),
+    }
+    sweep_seconds([*given[:1], "trainer.max_epochs=1", *varied, f"hydra/launcher={launcher}"])
+    took = in_turns(ways, rounds)
+    one_by_one, at_once = took.values()
+    facts = {"network": network, "runs": n_runs, "epochs": epochs, "launcher": launcher}
+    return {**facts, **took, "times as fast": one_by_one / at_once}
+
+
 def main() -> None:
     """Time the sweeps, print the table and write it as JSON."""
-    args = parser("parallel", __doc__, rounds=2).parse_args()
+    made = parser("parallel", __doc__ or "", rounds=2)
+    made.add_argument("--launcher", choices=("joblib", "fused"), help="by default both")
+    args = made.parse_args()
     rows = []
-    for model, epochs in EPOCHS.items():
-        given = (f"model={model}", f"trainer.max_epochs={2 if args.quick else epochs}")
-        ways = {
-            name: functools.partial(sweep_seconds, [*given, *launcher])
-            for name, launcher in WAYS.items()
-        }
-        took = in_turns(ways, args.rounds)
-        one_by_one, at_once = took.values()
-        rows.append({"network": model, "runs": 4, **took, "share": at_once / one_by_one})
+    for network, n_runs, varied, epochs, launcher in SWEEPS:
+        if args.launcher in (None, launcher):
+            few = 2 if args.quick else epochs
+            rows.append(row(network, n_runs, varied, few, launcher, args.rounds))
     publish(args.json, rows)
 
 
