@@ -41,11 +41,12 @@ def row(
 ) -> Row:
     """Return the row of a sweep."""
     given = [f"model={network}", f"trainer.max_epochs={epochs}", *varied]
+    given += ["image_every_n_epochs=0"]  # as runs that are trained together have no pictures
     ways = {
         "one after another, s": functools.partial(sweep_seconds, given),
         "at once, s": functools.partial(sweep_seconds, [*given, f"hydra/launcher={launcher}"]),
     }
-    sweep_seconds([*given[:1], "trainer.max_epochs=1", *varied, f"hydra/launcher={launcher}"])
+    sweep_seconds([*varied, "trainer.max_epochs=1", f"hydra/launcher={launcher}"])  # fills caches
     took = in_turns(ways, rounds)
     one_by_one, at_once = took.values()
     facts = {"network": network, "runs": n_runs, "epochs": epochs, "launcher": launcher}
