@@ -92,7 +92,7 @@ def fused_cost(
         few.append(Member(copy.deepcopy(member.network), member.optimizer, faces, member.seed))
     training = FusedTraining(few, batch_size)
     training.use_graphs = True
-    by_itself = _each_by_itself(few, batch_size)
+    by_itself = _each_by_itself(few, batch_size, alone)
     took: dict[int, list[float]] = {n: [] for n in threads}
     each: list[float] = []
     began = time.perf_counter()
@@ -106,14 +106,16 @@ def fused_cost(
     return Cost(least[best] / min(each[1:]), best)
 
 
-def _each_by_itself(members: Sequence[Member], batch_size: int) -> Callable[[], None]:
+def _each_by_itself(members: Sequence[Member], batch_size: int, threads: int) -> Callable[[], None]:
     """Return a function that trains each model for an epoch as a run of its own does.
 
-    That is with CUDA graphs on a GPU and in compiled loops on few faces; elsewhere a plain loop
+    That is with CUDA graphs on a GPU and in compiled loops where they pay; elsewhere a plain loop
     stands for Lightning's.
     """
     trainings = [FusedTraining([member], batch_size) for member in members]
-    if trainings[0].native is None and not members[0].splits.train.labels.is_cuda:
+    native = trainings[0].native
+    by_loops = native is not None and native.pay_alone(batch_size, threads)
+    if not by_loops and not members[0].splits.train.labels.is_cuda:
         return lambda: _train_each(members, batch_size)
     for training in trainings:
         training.use_graphs = True
