@@ -159,18 +159,18 @@ class Layout:
             return
         n_channels = 1
         for i, (block, n_filters) in enumerate(zip(self._blocks, self._filters, strict=True)):
-            filters = flat[block.w : block.b].reshape(block.n_out, block.n_filter)[:n_filters]
-            for y in range(block.kernel):
-                for x in range(block.kernel):
-                    at = y * block.n_row + x * block.n_in
-                    yield own[2 * i][:, :, y, x], filters[:, at : at + n_channels]
+            n, side, n_row = n_filters, block.kernel, block.n_row
+            filters = flat[block.w : block.b].reshape(block.n_out, block.n_filter)
+            rows = filters[:n, : side * n_row].reshape(n, side, n_row)[:, :, : block.run]
+            by_pixel = rows.reshape(n, side, side, block.n_in)[..., :n_channels]
+            yield own[2 * i].transpose(0, 2, 3, 1), by_pixel
             yield own[2 * i + 1], flat[block.b : block.b + n_filters]
             n_channels = n_filters
         weight, bias = own[-2:]
         begin, end = block.b + block.n_out, len(flat) - len(bias)
         of_linear = flat[begin:end].reshape(len(bias), block.n_pools, block.n_out)
-        by_pixel = weight.reshape(len(bias), n_channels, block.n_pools).swapaxes(1, 2)
-        yield by_pixel, of_linear[:, :, :n_channels]
+        features = weight.reshape(len(bias), n_channels, block.n_pools)
+        yield features.swapaxes(1, 2), of_linear[:, :, :n_channels]
         yield bias, flat[end:]
 
 
