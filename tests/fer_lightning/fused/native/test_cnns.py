@@ -120,6 +120,19 @@ def test_of_equal_pixels_in_a_pool_the_first_is_taken():
     assert_as_alone([Member(network, SGD(0.1), splits(24, levels=2), 0)], N, epochs=1)
 
 
+def test_what_is_not_a_number_wins_in_a_pool():
+    one = member(SGD(0.1), (1,), kernel=1, side=8)
+    with torch.no_grad():
+        one.network.layers[0].weight.fill_(torch.inf)  # which makes a number only of what is not 0
+        one.network.layers[-1].weight.fill_(1)
+        one.splits.train.images[:, :, 0, 0] = 0
+        expected = one.network(images_of(one))
+    training = FusedTraining([one], 1)
+    assert isinstance(training.native, NativeCNNs)
+    assert expected.isnan().all()
+    assert training.native.logits(training.val).isnan().all()
+
+
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_a_learning_rate_of_every_step(batch_size):
     one = member(SETTINGS["moving"])
