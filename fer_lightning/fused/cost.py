@@ -114,7 +114,7 @@ def _each_by_itself(members: Sequence[Member], batch_size: int, threads: int) ->
     """
     trainings = [FusedTraining([member], batch_size) for member in members]
     native = trainings[0].native
-    by_loops = native is not None and native.pay_alone(batch_size, threads)
+    by_loops = native is not None and native.pay_alone(members[0].network, batch_size, threads)
     if not by_loops and not members[0].splits.train.labels.is_cuda:
         return lambda: _train_each(members, batch_size)
     for training in trainings:

@@ -19,9 +19,9 @@ from fer_lightning.fused.stacking import StackedNetwork
 
 # Faces of a step up to which the loops of perceptrons are faster than products of matrices.
 FEW_FACES = 16
-# A CNN that is trained alone has one core of the loops, and all of PyTorch: which is faster beyond
-# a few faces a step and a few cores.
-FACES_ALONE, CORES_ALONE = 10, 2
+# A CNN that is trained alone has one core of the loops, and all cores of PyTorch, which is faster
+# with many filters, or many faces a step and cores.
+FACES_ALONE, CORES_ALONE, FILTERS_ALONE = 10, 2, 24
 
 
 class NativeEpochs(ABC):
@@ -59,7 +59,7 @@ class NativeEpochs(ABC):
 
     @staticmethod
     @abstractmethod
-    def pay_alone(batch_size: int, n_threads: int) -> bool:
+    def pay_alone(network: nn.Module, batch_size: int, n_threads: int) -> bool:
         """Return whether a single model, on one core, takes less time than PyTorch's threads."""
 
     @abstractmethod
@@ -93,7 +93,7 @@ class NativePerceptrons(NativeEpochs):
     """Trains models of nothing but linear layers and ReLU."""
 
     @staticmethod
-    def pay_alone(batch_size: int, n_threads: int) -> bool:
+    def pay_alone(network: nn.Module, batch_size: int, n_threads: int) -> bool:
         return True
 
     def _train(self, m: int, seen: tuple[Any, ...], settings: tuple[Any, ...]) -> None:
@@ -123,8 +123,11 @@ class NativeCNNs(NativeEpochs):
         layout.scatter(velocity, [v[m].numpy() for v in moving])
 
     @staticmethod
-    def pay_alone(batch_size: int, n_threads: int) -> bool:
-        return batch_size <= FACES_ALONE or n_threads <= CORES_ALONE
+    def pay_alone(network: nn.Module, batch_size: int, n_threads: int) -> bool:
+        layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+        is_narrow = max(layer.out_channels for layer in layers) <= FILTERS_ALONE
+        is_short = batch_size <= FACES_ALONE or n_threads <= CORES_ALONE
+        return n_threads == 1 or (is_narrow and is_short)
 
     def logits(self, faces: SideBySide) -> Tensor:
         """Return the logits of faces, (M, T, 7), without training."""

@@ -57,7 +57,15 @@ class Block(NamedTuple):
     def after(
         cls, before: "Block | None", n_filters: int, kernel: int, pool: int, side: int
     ) -> "Block":
-        """Return the next block."""
+        """Return the block that follows one, or the first.
+
+        Args:
+            before: The one before, or None.
+            n_filters: Its filters, as the network has them.
+            kernel: Their side.
+            pool: Side of a pool.
+            side: Side of its input in pixels.
+        """
         width = _LANES if pool == 3 else 2 * _LANES
         n_in = before.n_out if before else 1
         w, f, q, x = (0, 0, 0, 0)

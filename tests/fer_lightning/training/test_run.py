@@ -192,17 +192,24 @@ def test_linear_layers_with_few_faces_a_minibatch_take_the_fused_loop(
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "n_threads", "engine"),
-    [(10, 16, "fused"), (11, 2, "fused"), (1000, 1, "fused"), (11, 3, "lightning")],
+    ("filters", "batch_size", "n_threads", "engine"),
+    [
+        ([8, 16], 10, 16, "fused"),
+        ([8, 16], 11, 3, "lightning"),
+        ([8, 24], 1000, 2, "fused"),
+        ([25, 8], 1, 2, "lightning"),
+        ([25, 8], 1000, 1, "fused"),
+    ],
 )
-def test_a_cnn_takes_the_fused_loop_unless_many_faces_have_many_cores(
-    composed, csv_path, tmp_path, monkeypatch, batch_size, n_threads, engine
+def test_a_cnn_takes_the_fused_loop_unless_much_work_has_many_cores(
+    composed, csv_path, tmp_path, monkeypatch, filters, batch_size, n_threads, engine
 ):
     from fer_lightning.fused.single_run import chosen_engine
     from fer_lightning.training.run import Run
 
     given = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null", "model=cnn"]
-    given += [f"data.batch_size={batch_size}", "trainer.accelerator=cpu"]
+    given += [f"data.batch_size={batch_size}", f"model.filters={filters}"]
+    given += ["trainer.accelerator=cpu"]
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     assert chosen_engine(Run(composed("train", *given), tmp_path, [])) == engine
 

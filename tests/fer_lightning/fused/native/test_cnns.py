@@ -212,5 +212,7 @@ def test_the_loops_do_the_same_as_python():
 
 
 def test_what_is_not_written_as_loops():
-    adam = member(AdamW(0.01))
-    assert FusedTraining([adam], 1).native is None
+    adam, other = member(AdamW(0.01)), member(SGD(0.01))
+    other.network.layers.append(torch.nn.Dropout(0))
+    for one in (adam, other):
+        assert FusedTraining([one], 1).native is None
