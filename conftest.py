@@ -24,7 +24,8 @@ from fer_lightning.shell.command_line import (
 )
 from fer_lightning.shell.configuration import CONF, register_resolvers
 
-KERNELS = Path(__file__).parent / "gmm" / "kernels"
+ROOT = Path(__file__).parent
+COMPILED = (ROOT / "gmm" / "kernels", ROOT / "fer_lightning" / "fused" / "native")
 
 CONFIGS = {
     "train.py": "train",
@@ -134,7 +135,8 @@ pytest_collect_file = (pages + docstrings).pytest()
 
 def pytest_configure() -> None:
     """Delete compiled loops that are older than any file of their folder: one calls another."""
-    changed = max(file.stat().st_mtime for file in KERNELS.glob("*.py"))
-    for kept in KERNELS.glob("__pycache__/*.nb[ic]"):
-        if kept.stat().st_mtime < changed:
-            kept.unlink(missing_ok=True)
+    for folder in COMPILED:
+        changed = max(file.stat().st_mtime for file in folder.glob("*.py"))
+        for kept in folder.glob("__pycache__/*.nb[ic]"):
+            if kept.stat().st_mtime < changed:
+                kept.unlink(missing_ok=True)

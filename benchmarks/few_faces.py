@@ -25,13 +25,17 @@ SIZES = (1, 2, 4, 8, 10, 16, 32)
 MODELS, STEPS, SIDE = 15, 1000, 48
 
 
-def training(batch_size: int, n_steps: int, by_loops: bool) -> FusedTraining:
-    """Return a training of all models on faces of noise, by compiled loops or by products."""
+def noise(n: int) -> FaceSplits:
+    """Return n faces of noise, for training and validation."""
     generator = torch.Generator().manual_seed(0)
-    n = n_steps * batch_size
     images = torch.randint(0, 256, (n, 1, SIDE, SIDE), dtype=torch.uint8, generator=generator)
     faces = Faces(images, *[torch.randint(0, 7, (n,), generator=generator)] * 3)
-    splits = FaceSplits(faces, faces, faces)
+    return FaceSplits(faces, faces, faces)
+
+
+def training(batch_size: int, n_steps: int, by_loops: bool) -> FusedTraining:
+    """Return a training of all models on faces of noise, by compiled loops or by products."""
+    splits = noise(n_steps * batch_size)
     made = FusedTraining([Member(MLP(), SGD(0.001, 0.9), splits, 0)] * MODELS, batch_size)
     if not by_loops:
         made.native = None

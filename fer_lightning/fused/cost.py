@@ -154,11 +154,13 @@ class _Tries:
             Member(copy.deepcopy(member.network), member.optimizer, noise, m // shared)
             for m, member in enumerate(members[: size.models])
         ]
-        is_whole = size.faces == batch_size  # else loops for few faces may not be what is wanted
-        all_at_once = _training(copies, size.faces, is_whole)
-        by_itself = _training(copies[:1], size.faces, is_whole)
+        by_loops = FusedTraining(copies, batch_size).native is not None  # as of whole minibatches
+        all_at_once = _training(copies, size.faces, by_loops)
+        by_itself = _training(copies[:1], size.faces, by_loops)
         train_one: Callable[[], object] = partial(by_itself.train_epoch, 0)
-        if by_itself.native is None and not noise.train.labels.is_cuda:
+        native, network = by_itself.native, copies[0].network
+        pays = native is not None and native.pay_alone(network, batch_size, alone)
+        if not pays and not noise.train.labels.is_cuda:
             train_one = partial(_train_plainly, copies[0], size.faces)
         train_all: Callable[[], object] = partial(all_at_once.train_epoch, 0)
         self._epochs = [*((train_all, n) for n in threads), (train_one, alone)]
@@ -188,11 +190,11 @@ class _Tries:
         return [min(times[1:] or times) for times in self._took]
 
 
-def _training(members: Sequence[Member], batch_size: int, is_whole: bool) -> FusedTraining:
-    """Return a training as runs have it: with CUDA graphs on a GPU, in loops on few faces."""
+def _training(members: Sequence[Member], batch_size: int, by_loops: bool) -> FusedTraining:
+    """Return a training as runs have it: with CUDA graphs on a GPU, in loops if those pay."""
     training = FusedTraining(members, batch_size)
     training.use_graphs = True
-    if not is_whole:
+    if not by_loops:
         training.native = None
     return training
 

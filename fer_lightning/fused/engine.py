@@ -10,7 +10,7 @@ from torch import Tensor
 from fer_lightning.data import EVALUATION_BATCH, FaceSplits, epoch_order
 from fer_lightning.fused.gradients import Shares, gradients
 from fer_lightning.fused.graphs import Bundles, Graph
-from fer_lightning.fused.native_epochs import native_epochs
+from fer_lightning.fused.native.epochs import NativeCNNs, native_epochs
 from fer_lightning.fused.optimizers import stacked
 from fer_lightning.fused.side_by_side import Minibatch, SideBySide, gathered
 from fer_lightning.fused.stacking import Network, StackedNetwork, cross_entropies
@@ -78,7 +78,7 @@ class FusedTraining:
         bundles: These graphs.
         train: The training faces in the order of an epoch.
         val: The validation faces.
-        native: What trains epochs of few faces a step on a CPU, or None.
+        native: What trains epochs by compiled loops on a CPU, or None.
     """
 
     def __init__(self, members: Sequence[Member], batch_size: int) -> None:
@@ -156,6 +156,8 @@ class FusedTraining:
 
     @torch.no_grad()
     def _validate(self) -> Tensor:
+        if isinstance(self.native, NativeCNNs):
+            return _means([self.native.logits(self.val)], self.val)
         parameters = self.network.parameters
         outputs = []
         for batch in self.val.minibatches(EVALUATION_BATCH):

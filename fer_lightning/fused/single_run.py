@@ -14,11 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from fer_lightning.errors import require
 from fer_lightning.fused.gradients import is_written_out
 from fer_lightning.fused.grouping import obstacle
+from fer_lightning.fused.native.epochs import NativeCNNs
 from fer_lightning.fused.together import train_together
-from fer_lightning.networks import MLP
+from fer_lightning.networks import CNN, MLP
 from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
-from fer_lightning.training import ALL_THREADS, Judge, Run, import_torchmetrics, leave_group
+from fer_lightning.training import ALL_THREADS, SGD, Judge, Run, import_torchmetrics, leave_group
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +137,10 @@ def engine_and_reason(run: Run) -> tuple[str, str]:
     if run.device.type == "cuda":
         return "fused", "steps are launched as CUDA graphs"
     network, batch_size = run.model.network, run.datamodule.batch_size
+    if isinstance(network, CNN) and isinstance(run.model.optimizer, SGD):
+        if NativeCNNs.pay_alone(network, batch_size, torch.get_num_threads()):
+            return "fused", "a compiled loop on one core is faster"
+        return "lightning", "all cores are faster than a compiled loop on one"
     if not (isinstance(network, MLP) and is_written_out(network.layers)):
         return "lightning", "the fused loop would hardly be faster"
     if batch_size > SMALL_BATCH:

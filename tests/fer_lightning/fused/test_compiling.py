@@ -7,17 +7,18 @@ import torch
 
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.errors import InputError
-from fer_lightning.fused import compiling, native_epochs
+from fer_lightning.fused import compiling, engine
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.engine import FusedTraining, Member
+from fer_lightning.fused.native.epochs import native_epochs
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.optim.optimizers import SGD
 
 
 @pytest.fixture(autouse=True)
 def products(monkeypatch):
-    """Leave steps of few faces to products of tensors, too."""
-    monkeypatch.setattr(native_epochs, "FEW_FACES", 0)
+    """Leave steps to products of tensors."""
+    monkeypatch.setattr(engine, "native_epochs", lambda *_: None)
 
 
 def training(n_models: int = 2, device: str = "cpu") -> FusedTraining:
@@ -103,7 +104,7 @@ def test_compiled_steps_give_the_same_curves_and_weights():
 
 
 def test_loops_that_are_compiled_are_not_compiled_again(monkeypatch):
-    monkeypatch.setattr(native_epochs, "FEW_FACES", 4)
+    monkeypatch.setattr(engine, "native_epochs", native_epochs)
     fused = training()
     assert Compilation(fused, None).consider(1000) is None
     told = Compilation(fused, True).consider(1000)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.minibatches import epoch_order
-from fer_lightning.fused import native_epochs
+from fer_lightning.fused import engine
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
@@ -20,7 +20,7 @@ EPOCHS, BATCH = 5, 8
 def way(request, monkeypatch):
     """Train by products of tensors, or, where a test asks for both, by compiled loops, too."""
     if request.param == "products":
-        monkeypatch.setattr(native_epochs, "FEW_FACES", 0)
+        monkeypatch.setattr(engine, "native_epochs", lambda *_: None)
 
 
 BOTH = pytest.mark.parametrize("way", ["products", "loops"], indirect=True)
@@ -85,6 +85,7 @@ SGDS = [SGD(0.01), SGD(0.05, momentum=0.9), SGD(0.02, 0.5, 0.1), SGD(0.02, 0.5, 
 ADAMS = [AdamW(0.001), AdamW(0.01, (0.8, 0.99), 1e-6, 0.1), AdamW(0.003, weight_decay=0.0)]
 
 
+@BOTH
 @pytest.mark.parametrize("network", [MLP, CNN])
 @pytest.mark.parametrize("optimizers", [SGDS, SGDS[:1] * 2, ADAMS], ids=["sgd", "plain", "adamw"])
 def test_models_that_share_their_minibatches_train_as_alone(network, optimizers):
@@ -93,6 +94,7 @@ def test_models_that_share_their_minibatches_train_as_alone(network, optimizers)
     assert_as_alone(members, rtol=1e-9)
 
 
+@BOTH
 @pytest.mark.parametrize("network", [MLP, CNN])
 def test_two_orders_of_two_models_train_as_alone(network):
     shared = splits(30)
@@ -102,11 +104,12 @@ def test_two_orders_of_two_models_train_as_alone(network):
 
 
 @BOTH
+@pytest.mark.parametrize("network", [MLP, CNN])
 @pytest.mark.parametrize("optimizers", [SGDS, ADAMS], ids=["sgd", "adamw"])
-def test_folds_of_other_sizes_train_as_alone(optimizers):
+def test_folds_of_other_sizes_train_as_alone(network, optimizers):
     # 32 faces make four steps, 33 five; the last of 30 is short
     sets = [splits(n, n_val, seed=n) for n, n_val in ((32, 9), (33, 8), (30, 10))]
-    members = [member(MLP, optimizers[i % 3], sets[i], seed=i) for i in range(3)]
+    members = [member(network, optimizers[i % 3], sets[i], seed=i) for i in range(3)]
     assert_as_alone(members, rtol=1e-9)
 
 
@@ -118,6 +121,7 @@ def test_models_that_stand_in_no_rectangle_train_as_alone():
     assert_as_alone(members, rtol=1e-9)
 
 
+@BOTH
 @pytest.mark.parametrize("network", [MLP, CNN])
 def test_float32_stays_within_1e_4(network):
     shared = splits(30)

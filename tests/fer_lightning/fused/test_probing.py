@@ -7,20 +7,21 @@ import pytest
 import torch
 
 from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.fused import cost as probing, engine, native_epochs
+from fer_lightning.fused import cost as probing, engine
 from fer_lightning.fused.cost import decided_by, fused_cost
 from fer_lightning.fused.engine import FusedTraining, Member
+from fer_lightning.fused.native.epochs import NativeEpochs
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.optim.optimizers import SGD, AdamW
 
 
-def four_members(dtype=torch.float32):
+def four_members(dtype=torch.float32, network=lambda: MLP((4,))):
     images = torch.zeros(8, 1, 48, 48, dtype=torch.uint8)
     index = torch.arange(8)
     faces = Faces(images, index % 7, index, index)
     shared = FaceSplits(faces, faces, faces)
-    return [Member(MLP((4,)).to(dtype), SGD(0.1), shared, seed=0) for _ in range(4)]
+    return [Member(network().to(dtype), SGD(0.1), shared, seed=0) for _ in range(4)]
 
 
 @pytest.fixture
@@ -115,20 +116,20 @@ def test_models_of_few_faces_are_trained_each_by_the_loops_that_train_all(monkey
     monkeypatch.setattr(probing, "_ENOUGH", 0)
     monkeypatch.setattr(probing, "_train_plainly", None)
     sizes = []
-    train = native_epochs.NativeEpochs.__call__
+    train = NativeEpochs.__call__
 
     def counted(self):
         sizes.append(len(self._network))
         return train(self)
 
-    monkeypatch.setattr(native_epochs.NativeEpochs, "__call__", counted)
+    monkeypatch.setattr(NativeEpochs, "__call__", counted)
     fused_cost(four_members(), 1, threads=[1], alone=1)
     assert set(sizes[-4:]) == {1, 4}
 
 
 def test_small_tries_for_larger_minibatches_do_not_run_in_the_loops_for_few_faces(monkeypatch):
     monkeypatch.setattr(probing, "_ENOUGH", 0)
-    monkeypatch.setattr(native_epochs.NativeEpochs, "__call__", None)
+    monkeypatch.setattr(NativeEpochs, "__call__", None)
     fused_cost(four_members(), 40, threads=[1], alone=1)
 
 
@@ -168,3 +169,18 @@ def test_beyond_those_that_are_measured_the_number_of_models_does_not_matter():
     assert decided_by(many, 100, [1], 1) == decided_by(many[:8], 100, [1], 1)
     assert decided_by(many[:7], 100, [1], 1) != decided_by(many[:8], 100, [1], 1)
     assert FusedTraining(many, 100).n_shared == 1
+
+
+def test_a_cnn_alone_is_trained_as_its_run_would_be(monkeypatch):
+    # by compiled loops on one core, or by PyTorch where a run has many cores for many faces
+    monkeypatch.setattr(probing, "_ENOUGH", 0)
+    by_pytorch = []
+    monkeypatch.setattr(probing, "_train_plainly", lambda *_: by_pytorch.append(True))
+    before = torch.get_num_threads()
+    try:
+        fused_cost(four_members(network=lambda: CNN((2,))), 11, threads=[1], alone=2)
+        assert not by_pytorch
+        fused_cost(four_members(network=lambda: CNN((2,))), 11, threads=[1], alone=3)
+        assert by_pytorch
+    finally:
+        torch.set_num_threads(before)

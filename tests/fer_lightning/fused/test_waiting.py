@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fer_lightning.data.faces import Faces, FaceSplits
+from fer_lightning.fused import engine
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
@@ -21,6 +22,12 @@ def splits(n: int) -> FaceSplits:
     images = torch.zeros(n, 1, 48, 48, dtype=torch.uint8)
     faces = Faces(images, labels, labels, labels)
     return FaceSplits(faces, faces, faces)
+
+
+@pytest.fixture(autouse=True)
+def products(monkeypatch):
+    """Leave steps to products of tensors, as elsewhere than on a CPU."""
+    monkeypatch.setattr(engine, "native_epochs", lambda *_: None)
 
 
 @pytest.mark.parametrize("network", [MLP, CNN])

@@ -140,13 +140,24 @@ def assert_same(a, b):
         ["model=cnn"],
         ["optim.momentum=0.0", "optim.weight_decay=0.1"],
         ["engine=fused", "compile=false"],
+        ["model=cnn", "engine=fused", "optim.momentum=0.9"],
         PLATEAU,
         [*PLATEAU, "engine=fused", "compile=false"],
         ["trainer=ddp", "trainer.devices=2"],
         [*RECIPE, "augment.mixup=0.4"],
         DROPOUT,
     ],
-    ids=["cnn", "mlp", "fused", "plateau", "plateau, fused", "two processes", "recipe", "dropout"],
+    ids=[
+        "cnn",
+        "mlp",
+        "fused",
+        "cnn, fused",
+        "plateau",
+        "plateau, fused",
+        "two processes",
+        "recipe",
+        "dropout",
+    ],
 )
 def test_a_run_cut_off_twice_leaves_what_an_uninterrupted_one_does(
     run_here, cut_off, tmp_path, settings

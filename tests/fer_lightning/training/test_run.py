@@ -174,7 +174,7 @@ def test_both_engines_leave_the_same_curve(train_here, tmp_path):
         (["data.batch_size=1", "callbacks=none", "schedule=cosine", "logger=csv"], "fused"),
         (["data.batch_size=1", "loss.label_smoothing=0.1"], "lightning"),
         (["data.batch_size=1", "trainer.log_every_n_steps=1"], "lightning"),
-        (["model=cnn", "data.batch_size=1", "trainer.max_epochs=100000"], "lightning"),
+        (["model=cnn", "data.batch_size=1", "optim=adamw"], "lightning"),
         (["data.batch_size=1", "trainer.max_epochs=100000", "engine=lightning"], "lightning"),
         (["data.batch_size=1", "trainer.max_epochs=100000", "+trainer.min_epochs=1"], "lightning"),
         (["engine=fused"], "fused"),
@@ -189,6 +189,29 @@ def test_linear_layers_with_few_faces_a_minibatch_take_the_fused_loop(
 
     run = Run(composed("train", *given, "trainer.accelerator=cpu"), tmp_path, [])
     assert chosen_engine(run) == engine
+
+
+@pytest.mark.parametrize(
+    ("filters", "batch_size", "n_threads", "engine"),
+    [
+        ([8, 16], 10, 16, "fused"),
+        ([8, 16], 11, 3, "lightning"),
+        ([8, 24], 1000, 2, "fused"),
+        ([25, 8], 1, 2, "lightning"),
+        ([25, 8], 1000, 1, "fused"),
+    ],
+)
+def test_a_cnn_takes_the_fused_loop_unless_much_work_has_many_cores(
+    composed, csv_path, tmp_path, monkeypatch, filters, batch_size, n_threads, engine
+):
+    from fer_lightning.fused.single_run import chosen_engine
+    from fer_lightning.training.run import Run
+
+    given = ["data=fer2013", f"data.path={csv_path}", "data.cache_dir=null", "model=cnn"]
+    given += [f"data.batch_size={batch_size}", f"model.filters={filters}"]
+    given += ["trainer.accelerator=cpu"]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    assert chosen_engine(Run(composed("train", *given), tmp_path, [])) == engine
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.minibatches import epoch_order
 from fer_lightning.fused.engine import FusedTraining, Member
-from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.optim.optimizers import SGD, AdamW
 
@@ -159,7 +158,6 @@ def test_a_network_that_diverges_has_no_number_for_its_loss():
 
 def test_what_is_not_written_as_loops():
     adam = Member(MLP((4,), 12), AdamW(0.01), splits(), 0)
-    cnn = Member(CNN(image_size=12), SGD(0.01), splits(), 0)
     many = Member(MLP((4,), 12), SGD(0.01), splits(), 0)
-    for one, batch_size in ((adam, 1), (cnn, 1), (many, 17)):
+    for one, batch_size in ((adam, 1), (many, 17)):
         assert FusedTraining([one], batch_size).native is None

@@ -5,11 +5,13 @@ and a core has them in its cache. Between calls of PyTorch it would wait for Pyt
 time. The loops are compiled by numba when they are first needed, and kept on disk.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
 # No flag lets the compiler assume that numbers are finite.
-_compiled = njit(
+_compiled: Any = njit(
     nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}
 )
 _TILE = 512  # pixels at a time: a row's gradients, and some of the faces, stay in the nearest cache
@@ -66,7 +68,7 @@ def train_epoch(
     for step in range((T + B - 1) // B):
         start = step * B
         _forward(widths, rest, units, n)
-        _of_logits(units[L], labels, start, n, logits, d)
+        of_logits(units[L], labels, start, n, logits, d)
         d, d_before = _backward(
             widths, rest, rest_velocity, units, d, d_before, n, rates[step], mu, wd, ahead, room
         )
@@ -115,15 +117,15 @@ def _first_layer(w, velocity, d, old, n_old, new, n_new, z, rate, mu, wd, ahead,
                     of_each = (d[b, j], d[b + 1, j], d[b + 2, j], d[b + 3, j])
                     _add_four(g, *of_each, *_four(old, b, left, right))
                 for b in range(n_old - n_old % 4, n_old):
-                    _add_one(g, d[b, j], old[b, left:right])
+                    add_one(g, d[b, j], old[b, left:right])
                 of_row = velocity[j, left:right] if velocity.shape[0] else room[:0]
-                _update(row, of_row, g, rate, mu, wd, ahead)
+                update(row, of_row, g, rate, mu, wd, ahead)
             for b in range(0, n_new - 3, 4):
                 found = _dot_four(row, *_four(new, b, left, right))
                 for i in range(4):
                     z[b + i, j] += found[i]
             for b in range(n_new - n_new % 4, n_new):
-                z[b, j] += _dot(row, new[b, left:right])
+                z[b, j] += dot(row, new[b, left:right])
 
 
 @_compiled
@@ -185,13 +187,13 @@ def _dot_four(w, x, y, z, u):
 
 
 @_compiled
-def _add_one(g, a, x):
+def add_one(g, a, x):
     for i in range(g.shape[0]):
         g[i] += a * x[i]
 
 
 @_compiled
-def _dot(a, b):
+def dot(a, b):
     total = a.dtype.type(0)
     for i in range(a.shape[0]):
         total += a[i] * b[i]
@@ -199,7 +201,7 @@ def _dot(a, b):
 
 
 @_compiled
-def _update(w, velocity, g, rate, mu, wd, ahead):
+def update(w, velocity, g, rate, mu, wd, ahead):
     """Take a step of SGD with weights, from their gradients."""
     n = w.shape[0]
     if velocity.shape[0] == 0:
@@ -227,7 +229,7 @@ def _forward(widths, rest, units, n):
             before = units[layer - 1]
             for b in range(n):
                 for j in range(n_out):
-                    made[b, j] = _dot(rest[at + j * n_in : at + (j + 1) * n_in], before[b, :n_in])
+                    made[b, j] = dot(rest[at + j * n_in : at + (j + 1) * n_in], before[b, :n_in])
             at += n_in * n_out
         zero = rest.dtype.type(0)
         for b in range(n):
@@ -239,7 +241,7 @@ def _forward(widths, rest, units, n):
 
 
 @_compiled
-def _of_logits(z, labels, start, n, logits, d):
+def of_logits(z, labels, start, n, logits, d):
     """Keep the logits, and set d to their gradients of the mean cross-entropy."""
     n_classes = logits.shape[1]
     one = z.dtype.type(1)
@@ -269,9 +271,9 @@ def _backward(widths, rest, velocity, units, d, d_before, n, rate, mu, wd, ahead
         g = room[:n_out]
         g[:] = 0
         for b in range(n):
-            _add_one(g, rest.dtype.type(1), d[b, :n_out])
+            add_one(g, rest.dtype.type(1), d[b, :n_out])
         of_bias = velocity[at : at + n_out] if moves else none
-        _update(rest[at : at + n_out], of_bias, g, rate, mu, wd, ahead)
+        update(rest[at : at + n_out], of_bias, g, rate, mu, wd, ahead)
         if layer == 1:
             break
         at -= n_in * n_out
@@ -283,10 +285,10 @@ def _backward(widths, rest, velocity, units, d, d_before, n, rate, mu, wd, ahead
             row = rest[here : here + n_in]
             g[:] = 0
             for b in range(n):
-                _add_one(d_before[b, :n_in], d[b, j], row)
-                _add_one(g, d[b, j], before[b, :n_in])
+                add_one(d_before[b, :n_in], d[b, j], row)
+                add_one(g, d[b, j], before[b, :n_in])
             of_row = velocity[here : here + n_in] if moves else none
-            _update(row, of_row, g, rate, mu, wd, ahead)
+            update(row, of_row, g, rate, mu, wd, ahead)
         for b in range(n):
             for i in range(n_in):
                 if not before[b, i] > 0:
