@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fer_lightning.training.optim.optimizers import SGD, AdamW
 
 from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.data.minibatches import epoch_order
@@ -16,6 +15,7 @@ from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.fused.native.epochs import NativeCNNs
 from fer_lightning.fused.optimizers import StackedSGD
 from fer_lightning.networks.cnn import CNN
+from fer_lightning.training.optim.optimizers import SGD, AdamW
 
 N = 11  # training faces
 SETTINGS = {
