@@ -71,11 +71,11 @@ def halving(seed: int, epochs: int) -> Row:
     return _row("halving", seed, Sweep(*common), Sweep(*common, "hydra/sweeper=halving"))
 
 
-def searches(epochs: int, n_trials: int) -> list[Row]:
-    """Return the rows of searches beside the grid, and whether one is repeated to the digit."""
+def searches(epochs: int, n_trials: int, n_seeds: int) -> list[Row]:
+    """Return the rows of searches beside the grid, and say if one is repeated to the digit."""
     common = [f"trainer.max_epochs={epochs}"]
     grid, found, rows = Sweep(*GRID, *common), {}, []
-    for name, seed in (("TPE", 0), ("TPE", 1), ("TPE", 2), ("TPE again", 0)):
+    for name, seed in [*(("TPE", seed) for seed in range(n_seeds)), ("TPE again", 0)]:
         own = [f"hydra.sweeper.n_trials={n_trials}", f"hydra.sweeper.seed={seed}"]
         found[name, seed] = Sweep(*SEARCHED, *common, *own)
         rows.append(_row(name, seed, grid, found[name, seed]))
@@ -105,10 +105,15 @@ def _row(name: str, seed: int, grid: Sweep, own: Sweep) -> Row:
 
 def main() -> None:
     """Run the sweeps, print the table and write it as JSON."""
-    options = parser("search", __doc__ or "", rounds=3).parse_args()
-    epochs, trials = (9, 5) if options.quick else (81, 60)
-    rows = [halving(seed, epochs) for seed in range(options.rounds)]
-    publish(options.json, [*rows, *searches(4 if options.quick else 60, trials)])
+    made = parser("search", __doc__ or "", rounds=3)
+    made.add_argument("--only", choices=("halving", "search"), help="by default both")
+    options = made.parse_args()
+    epochs, rows = (9, 4) if options.quick else (81, 60), []
+    if options.only != "search":
+        rows += [halving(seed, epochs[0]) for seed in range(options.rounds)]
+    if options.only != "halving":
+        rows += searches(epochs[1], 5 if options.quick else 60, options.rounds)
+    publish(options.json, rows)
 
 
 if __name__ == "__main__":
