@@ -90,3 +90,18 @@ def test_what_survives_a_rung_has_the_curves_of_the_grid(sweep, tmp_path):
             assert line == pytest.approx(other, rel=1e-4)
         events = (tmp_path / "sweep" / row["run"]).glob("events*")
         assert (b"stopped at rung" in next(events).read_bytes()) == row["status"].startswith("stop")
+
+
+@needs_joblib
+def test_a_pruner_stops_runs_in_other_processes(sweep, tmp_path):
+    rows = sweep(
+        *("hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2"),
+        *("hydra.sweeper.pruner=ThresholdPruner", "hydra.sweeper.pruner_args={lower:1.5}"),
+        *("hydra/launcher=joblib", "optim.lr=interval(0.01,0.1)", "trainer.max_epochs=3"),
+    )
+    assert [row["status"] for row in rows] == ["stopped at epoch 1 by ThresholdPruner"] * 2
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "sweep/optuna.journal"))
+    study = optuna.load_study(study_name="sweep", storage=optuna.storages.JournalStorage(backend))
+    for trial in study.trials:
+        assert trial.state == optuna.trial.TrialState.PRUNED
+        assert list(trial.intermediate_values) == [1]
