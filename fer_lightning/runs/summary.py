@@ -104,7 +104,7 @@ def status_of(summary: Mapping[str, Any]) -> str:
     return f"stopped {stopped}" if stopped else "done"
 
 
-def finished_run(folder: Path, pause: int | None) -> dict[str, Any] | None:
+def finished_run(folder: Path, pause: int | None = None) -> dict[str, Any] | None:
     """Return the summary of a run that is already finished, and log that; return None otherwise."""
     summary = run_summary(folder)
     if not is_finished(summary, pause):
