@@ -92,8 +92,7 @@ class FusedTraining:
         self.bundles = Bundles(self.step, self.changing)
         self._validation: Graph | None = None
         self.train = SideBySide([member.splits.train for member in self.orders], self.n_shared)
-        self.val = SideBySide([member.splits.val for member in self.orders], self.n_shared)
-        self.val.arrange([torch.arange(n) for n in self.val.lengths])
+        self.val = self._in_order("val")
         self._minibatches = self.train.minibatches(batch_size)
         self.native = native_epochs(self.network, self.optimizer, self.train, batch_size)
 
@@ -154,16 +153,31 @@ class FusedTraining:
             return Means.of(self._validation())
         return Means.of(self._validate())
 
-    @torch.no_grad()
+    def means_on(self, split: str) -> Means:
+        """Return the means of all models on all faces of a split."""
+        faces = self._in_order(split)
+        return Means.of(_means(self._logits(faces), faces))
+
+    def _in_order(self, split: str) -> SideBySide:
+        faces = [getattr(member.splits, split) for member in self.orders]
+        arranged = SideBySide(faces, self.n_shared)
+        arranged.arrange([torch.arange(n) for n in arranged.lengths])
+        return arranged
+
     def _validate(self) -> Tensor:
+        return _means(self._logits(self.val), self.val)
+
+    @torch.no_grad()
+    def _logits(self, faces: SideBySide) -> list[Tensor]:
+        """Return the logits of all models, (M, B, 7) of each minibatch."""
         if isinstance(self.native, NativeCNNs):
-            return _means([self.native.logits(self.val)], self.val)
+            return [self.native.logits(faces)]
         parameters = self.network.parameters
         outputs = []
-        for batch in self.val.minibatches(EVALUATION_BATCH):
+        for batch in faces.minibatches(EVALUATION_BATCH):
             images = gathered(batch.pixels, batch.rows, parameters[0].dtype)
             outputs.append(self.network(parameters, images))
-        return _means(outputs, self.val)
+        return outputs
 
     def _plain_step(self, batch: Minibatch) -> Tensor:
         """Take a step, not compiled, with every model that has faces left; return the logits."""

@@ -11,6 +11,7 @@ from fer_lightning.data import SPLITS, FaceSplits
 from fer_lightning.fused.compiling import Compilation
 from fer_lightning.fused.driver import Driver
 from fer_lightning.fused.engine import FusedTraining, Means, Member, sharing
+from fer_lightning.fused.scoring import score_together
 from fer_lightning.networks import CNN, MLP
 from fer_lightning.processes import signals_wait, stop_if_waiting
 from fer_lightning.runs import as_now
@@ -73,6 +74,8 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
         bar.draw(max(driver.epoch for driver in drivers), _figures(drivers))
     finally:
         bar.stop()
+    if len(runs) > 1:
+        score_together(runs, members(runs))
     return drivers
 
 

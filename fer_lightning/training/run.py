@@ -52,6 +52,7 @@ class Run:
         judge: Who may stop the run after an epoch.
 
     Attributes:
+        scores: Of the last network and of the best, where these are known before `finish`.
         stored: The checkpoint that the training goes on from, or None.
         device: Where it is trained.
         watchers: What of it writes files while it is trained.
@@ -71,6 +72,7 @@ class Run:
         check_settings(config)
         self.config, self.folder, self.overrides = config, folder, overrides
         self.stored: Stored | None = None
+        self.scores: tuple[Scores, Scores] | None = None
         _set_precision(config.get("float32_matmul_precision", "highest"))
         self.device = device_of(config.trainer.get("accelerator", "auto"))
         _seed(config.seed)
@@ -130,10 +132,10 @@ class Run:
         if not self.writes:
             log.info("all of a training went through once; nothing was written")
             return 0.0
-        final = scores_of(self.model, self.datamodule, self.epochs)
+        final, best = self.scores or self._scores()
         summary = Summary(
             final=final,
-            best=_best(final, self.checkpoints, self.model, self.datamodule),
+            best=best,
             n_parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             epochs=self.epochs,
             seconds=round(self.epoch_log.seconds_before + seconds, 3),
@@ -163,6 +165,17 @@ class Run:
             log.info("stopped %s; resume=%s goes on to the end", summary.stopped, self.folder)
         return summary.best.val["acc"] or 0.0
 
+    def _scores(self) -> tuple[Scores, Scores]:
+        """Return the scores of the last network, and of the best by the monitored metric."""
+        final = scores_of(self.model, self.datamodule, self.epochs)
+        epoch = self.checkpoints.best_epoch
+        if epoch is None:
+            return final, Scores.none()
+        if epoch == final.epoch:
+            return final, final
+        self.model.load_state_dict(self.checkpoints.best_weights)
+        return final, scores_of(self.model, self.datamodule, epoch)
+
 
 def _seed(seed: int) -> None:
     """Seed all generators of random numbers, as Lightning does it."""
@@ -191,21 +204,6 @@ def _announce(
         ", ".join(f"{n:,} {split}" for split, n in sizes.items()),
         folder,
     )
-
-
-def _best(
-    final: Scores,
-    checkpoints: Checkpoints,
-    model: ExpressionNetwork,
-    datamodule: ResidentFaces,
-) -> Scores:
-    """Return the scores of the best network by the metric that is monitored."""
-    if checkpoints.best_epoch is None:
-        return Scores.none()
-    if checkpoints.best_epoch == final.epoch:
-        return final
-    model.load_state_dict(torch.load(checkpoints.best_path, weights_only=True)["state_dict"])
-    return scores_of(model, datamodule, checkpoints.best_epoch)
 
 
 def leave_group() -> None:

@@ -189,6 +189,7 @@ class FusedSweep:
             begun = self.run_job(self.jobs[i], functools.partial(_begin, runs[i]))
             if begun.status != JobStatus.COMPLETED:
                 raise begun.return_value
+            self.jobs[i].hydra.output_subdir = None  # Hydra has written the settings of the job
         started = time.perf_counter()
         try:
             with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from fer_lightning.errors import require
 from fer_lightning.files import new_generation, one_before, whole_file
@@ -71,6 +72,12 @@ class Checkpoints(Watcher):
     def best_epoch(self) -> int | None:
         """Return the first epoch, from 1, with the best value, or None before there is one."""
         return self._best[0].epoch if self._best else None
+
+    @property
+    def best_weights(self) -> dict[str, Tensor]:
+        """Return the weights of the best network, under their names in the model."""
+        weights: dict[str, Tensor] = self._best[0].content["state_dict"]
+        return weights
 
     @property
     def best_value(self) -> float | None:
