@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
@@ -189,7 +189,8 @@ class FusedSweep:
             begun = self.run_job(self.jobs[i], functools.partial(_begin, runs[i]))
             if begun.status != JobStatus.COMPLETED:
                 raise begun.return_value
-            self.jobs[i].hydra.output_subdir = None  # Hydra has written the settings of the job
+            with read_write(self.jobs[i].hydra):  # Hydra has written the settings of the job
+                self.jobs[i].hydra.output_subdir = None
         started = time.perf_counter()
         try:
             with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):
