@@ -1,8 +1,7 @@
 """Runs that are trained together, each with the files of a run of its own."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -57,7 +56,7 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
     compilation, riding = Compilation(training, wanted), drivers
     bar = EpochBar(runs[0].config.trainer.max_epochs, runs[0].config.trainer.enable_progress_bar)
     try:
-        with signals_wait(), _denormals_as_zero():
+        with signals_wait():
             while not all(driver.has_ended for driver in drivers):
                 began = time.perf_counter()
                 if _is_worth_fewer(training, riding):  # here, as one that goes on begins so
@@ -77,20 +76,6 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
     if len(runs) > 1:
         score_together(runs, members(runs))
     return drivers
-
-
-@contextmanager
-def _denormals_as_zero() -> Iterator[None]:
-    """Let the processor take numbers below 1e-38 for zero.
-
-    Velocities of units that have died decay to such numbers, with which it computes so slowly that
-    an epoch takes half as long again.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def members(runs: Sequence[Run]) -> list[Member]:
