@@ -16,6 +16,12 @@ from fer_lightning.fused.native.epochs import NativeCNNs
 from fer_lightning.fused.optimizers import StackedSGD
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.training.optim.optimizers import SGD, AdamW
+from tests.fer_lightning.fused.native.alone import (
+    assert_as_alone,
+    first_means,
+    images_of,
+    train_alone,
+)
 
 N = 11  # training faces
 SETTINGS = {
@@ -38,47 +44,6 @@ def splits(side: int, n: int = N, levels: int = 256) -> FaceSplits:
 def member(settings, filters=(3, 5), kernel=5, side=13, dtype=torch.float64, init=0, n=N) -> Member:
     torch.manual_seed(init)
     return Member(CNN(filters, kernel, side).to(dtype), settings, splits(side, n), 3)
-
-
-def images_of(m: Member) -> torch.Tensor:
-    return m.splits.train.images.to(next(m.network.parameters()).dtype) / 255
-
-
-def train_alone(m: Member, batch_size: int, epochs: int, rates=None) -> list[float]:
-    """Train in place, and return the mean cross-entropies of the epochs."""
-    layers, images, labels = m.network.layers, images_of(m), m.splits.train.labels
-    optimizer = m.optimizer(layers.parameters())
-    means = []
-    for epoch in range(epochs):
-        total = 0.0
-        for step, rows in enumerate(epoch_order(len(labels), m.seed, epoch).split(batch_size)):
-            if rates is not None:
-                optimizer.param_groups[0]["lr"] = rates[step]
-            loss = F.cross_entropy(layers(images[rows]), labels[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-        means.append(total / len(labels))
-    return means
-
-
-def assert_as_alone(members, batch_size, epochs=3, rtol=1e-10) -> None:
-    training = FusedTraining(members, batch_size)
-    assert isinstance(training.native, NativeCNNs)
-    means = torch.stack([training.train_epoch(epoch).ce for epoch in range(epochs)], 1)
-    validated = training.validate()
-    for m, one in enumerate(members):
-        np.testing.assert_allclose(means[m], train_alone(one, batch_size, epochs), rtol=rtol)
-        for name, weight in training.network.state_dict(m).items():
-            own = one.network.state_dict()[name]
-            torch.testing.assert_close(weight, own, rtol=100 * rtol, atol=rtol)
-        with torch.no_grad():
-            logits, labels = one.network.layers(images_of(one)), one.splits.val.labels
-        np.testing.assert_allclose(validated.ce[m], F.cross_entropy(logits, labels), rtol=rtol)
-        assert validated.acc[m].item() == pytest.approx(
-            (logits.argmax(1) == labels).double().mean()
-        )
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -162,14 +127,7 @@ def test_the_velocities_are_those_of_pytorch():
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_the_number_of_threads_changes_nothing(n_threads):
     members = [member(s, init=i) for i, s in enumerate(SETTINGS.values())]
-    expected = FusedTraining(members, 2).train_epoch(0).ce
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        found = FusedTraining(members, 2).train_epoch(0).ce
-    finally:
-        torch.set_num_threads(before)
-    assert found.equal(expected)
+    assert first_means(members, n_threads).equal(first_means(members, torch.get_num_threads()))
 
 
 def test_a_network_that_diverges_has_no_number_for_its_loss():

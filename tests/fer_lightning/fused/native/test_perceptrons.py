@@ -7,13 +7,16 @@ import sys
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from fer_lightning.data.faces import Faces, FaceSplits
-from fer_lightning.data.minibatches import epoch_order
 from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.optim.optimizers import SGD, AdamW
+from tests.fer_lightning.fused.native.alone import (
+    assert_as_alone,
+    first_means,
+    train_alone,
+)
 
 N = 22  # training faces
 SETTINGS = {
@@ -37,39 +40,6 @@ def splits(side: int = 12, n: int = N) -> FaceSplits:
 def member(settings, dtype=torch.float64, hidden=(16, 32), init=0, side=12, n=N) -> Member:
     torch.manual_seed(init)
     return Member(MLP(hidden, side).to(dtype), settings, splits(side, n), 3)
-
-
-def train_alone(m: Member, batch_size: int, epochs: int, rates=None) -> list[float]:
-    """Train in place, and return the mean cross-entropies of the epochs."""
-    layers = m.network.layers
-    optimizer = m.optimizer(layers.parameters())
-    images, labels = m.splits.train.images, m.splits.train.labels
-    means = []
-    for epoch in range(epochs):
-        total = 0.0
-        for step, rows in enumerate(epoch_order(len(labels), m.seed, epoch).split(batch_size)):
-            if rates is not None:
-                optimizer.param_groups[0]["lr"] = rates[step]
-            x = images[rows].to(next(layers.parameters()).dtype) / 255
-            loss = F.cross_entropy(layers(x), labels[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-        means.append(total / len(labels))
-    return means
-
-
-def assert_as_alone(members: list[Member], batch_size: int, rtol: float = 1e-10) -> None:
-    training = FusedTraining(members, batch_size)
-    assert training.native is not None
-    means = torch.stack([training.train_epoch(epoch).ce for epoch in range(3)], 1)
-    for m, one in enumerate(members):
-        expected = train_alone(one, batch_size, 3)
-        np.testing.assert_allclose(means[m], expected, rtol=rtol)
-        for name, weight in training.network.state_dict(m).items():
-            own = one.network.state_dict()[name]
-            torch.testing.assert_close(weight, own, rtol=100 * rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -139,14 +109,7 @@ def test_a_learning_rate_of_every_step(batch_size):
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_the_number_of_threads_changes_nothing(n_threads):
     members = [member(s, init=i) for i, s in enumerate(SETTINGS.values())]
-    expected = FusedTraining(members, 2).train_epoch(0).ce
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        found = FusedTraining(members, 2).train_epoch(0).ce
-    finally:
-        torch.set_num_threads(before)
-    assert found.equal(expected)
+    assert first_means(members, n_threads).equal(first_means(members, torch.get_num_threads()))
 
 
 def test_a_network_that_diverges_has_no_number_for_its_loss():
