@@ -110,9 +110,8 @@ class FusedLauncher(SerialLauncher):
         return [list(group.jobs) for group in grouped(settings)]
 
     def run_numbered(self, numbered: Sequence[Numbered]) -> list[JobReturn]:
-        from fer_lightning.sweeps.launching.fused_sweep import (
-            FusedSweep,  # Lightning takes seconds to import
-        )
+        # PyTorch takes a second to import
+        from fer_lightning.sweeps.launching.fused_sweep import FusedSweep
 
         jobs = [self._composed(*job) for job in numbered]
         done: dict[int, JobReturn] = {}

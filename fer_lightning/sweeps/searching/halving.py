@@ -8,7 +8,7 @@ from typing import Any
 
 from fer_lightning.errors import require, require_integer
 from fer_lightning.files import write_json
-from fer_lightning.runs import SweptRun, is_finished
+from fer_lightning.runs import is_finished
 from fer_lightning.sweeps.searching.rungs import (
     Bracket,
     brackets,
@@ -130,23 +130,22 @@ class HalvingSweeper(OwnSweeper):
 
     def _train(self, plan: Plan, alive: Mapping[Bracket, Sequence[int]], epoch: int) -> None:
         """Train the runs up to an epoch, except those that have been there."""
-        begun, jobs = self.runs(), {}
+        jobs = {}
         for bracket, runs in alive.items():
             is_last = epoch == bracket.rungs[-1]
             rung = 1 + bracket.rungs.index(epoch)
             pause = [] if is_last else [f"pause.epoch={epoch}", f"pause.rung={rung}"]
-            for run in runs:
-                if not is_finished(_summary(begun.get(run)), None if is_last else epoch):
+            for run, summary in self.summaries(runs).items():
+                if not is_finished(summary, None if is_last else epoch):
                     jobs[run] = [*plan.jobs[run], *pause]
         if jobs:
             self.launch(dict(sorted(jobs.items())))
 
     def _survivors(self, begun: Sequence[int], epoch: int) -> list[int]:
         """Return the runs that go on from a rung, the best first."""
-        runs, merits = self.runs(), {}
-        for number in begun:
-            summary = _summary(runs.get(number))
-            reached = merit(runs[number].folder, epoch) if summary else None
+        folders, merits = self.folders(), {}
+        for number, summary in self.summaries(begun).items():
+            reached = merit(folders[number], epoch) if summary else None
             if reached and summary["stopped"]:  # those that have diverged are done
                 merits[number] = reached
         return survivors(merits, len(begun), self.eta)
@@ -183,7 +182,3 @@ class AsynchronousRungs:
         if own and goes_on(own, [other for other in reached if other], self.eta):
             return None
         return f"at rung {1 + self.rungs.index(epoch)}"
-
-
-def _summary(run: SweptRun | None) -> dict[str, Any]:
-    return (run.summary if run else None) or {}

@@ -8,9 +8,14 @@ from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.runs import run_number
-from fer_lightning.sweeps.searching.choosers import PRUNERS, known_as, pruner_of, require_optuna
 from fer_lightning.sweeps.searching.halving import AsynchronousRungs
 from fer_lightning.sweeps.searching.rungs import rung_epochs
+from fer_lightning.sweeps.searching.samplers_pruners import (
+    PRUNERS,
+    known_as,
+    pruner_of,
+    require_optuna,
+)
 from fer_lightning.sweeps.searching.trials import PrunedTrials
 
 if TYPE_CHECKING:  # PyTorch takes a second to import

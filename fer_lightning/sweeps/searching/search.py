@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_lightning.errors import require, require_integer
-from fer_lightning.sweeps.searching.choosers import (
+from fer_lightning.sweeps.searching.objectives import DIRECTIONS, require_objectives, values_of
+from fer_lightning.sweeps.searching.samplers_pruners import (
     PRUNERS,
     SAMPLERS,
     known_as,
@@ -12,7 +13,6 @@ from fer_lightning.sweeps.searching.choosers import (
     require_optuna,
     sampler_of,
 )
-from fer_lightning.sweeps.searching.objectives import DIRECTIONS, require_objectives, values_of
 from fer_lightning.sweeps.searching.space import Choice, Space
 from fer_lightning.sweeps.searching.sweeper import OwnSweeper
 from fer_lightning.sweeps.searching.trials import STORAGES, Trials
@@ -90,20 +90,15 @@ class OptunaSweeper(OwnSweeper):
         left, running = self.n_trials - len(trials), trials.running()
         n_new = -len(trials) % self.n_jobs or (0 if running else self.n_jobs)
         batch = [*running, *trials.ask(max(0, min(n_new, left)))]
-        begun = self.runs()
-        jobs = {
-            trial.number: trials.overrides(trial)
-            for trial in batch
-            if trial.number not in begun or begun[trial.number].summary is None
-        }
+        numbers = [trial.number for trial in batch]
+        done = self.summaries(numbers)
+        jobs = {t.number: trials.overrides(t) for t in batch if not done[t.number]}
         if jobs:
             self.launch(jobs)
-        begun = self.runs()
-        for trial in batch:
-            summary = begun[trial.number].summary if trial.number in begun else None
-            pruned = bool((summary or {}).get("stopped"))
+            done |= self.summaries(jobs)
+        for number, summary in done.items():
             values = values_of(summary, self.objectives) if summary else None
-            trials.tell(trial.number, values, pruned=pruned)
+            trials.tell(number, values, pruned=bool(summary.get("stopped")))
         return bool(batch)
 
 

@@ -41,6 +41,11 @@ class Choice:
         """Return all values."""
         return self.values
 
+    @property
+    def first(self) -> Value:
+        """Return the first value."""
+        return self.values[0]
+
     def text(self, value: Value) -> str:
         """Return a value as one types it."""
         places = (i for i, v in enumerate(self.values) if v == value and type(v) is type(value))
@@ -78,6 +83,11 @@ class Span:
             return None
         n = round((self.high - self.low) / self.step) + 1
         return tuple(self.rounded(self.low + i * self.step) for i in range(n))
+
+    @property
+    def first(self) -> Value:
+        """Return the least value."""
+        return self.rounded(self.low)
 
     def rounded(self, value: float) -> Value:
         """Return a value with the digits of one that is drawn, within the bounds."""

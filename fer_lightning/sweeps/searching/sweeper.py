@@ -1,7 +1,7 @@
 """What the sweepers of this project share: the sweep's folder, its space, and its numbered jobs."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from fer_lightning.errors import require
 from fer_lightning.runs import (
     PAUSE,
     RESUME,
-    SweptRun,
     quoted,
     run_name,
+    run_number,
+    run_summary,
     swept_keys,
-    swept_runs,
     without_resume,
 )
 from fer_lightning.sweeps.searching.space import Space, space_of
@@ -84,9 +84,15 @@ class OwnSweeper(Sweeper):
         """Return the configuration of a job with these overrides."""
         return self.hydra_context.config_loader.load_sweep_config(self.config, list(job))
 
-    def runs(self) -> dict[int, SweptRun]:
-        """Return the runs that have begun, by their numbers from 0."""
-        return {run.number - 1: run for run in swept_runs(self.folder)}
+    def folders(self) -> dict[int, Path]:
+        """Return the folders of the runs that have begun, by their numbers from 0."""
+        begun = [path.parent for path in self.folder.glob("*/.hydra")]
+        return {run_number(folder) - 1: folder for folder in begun}
+
+    def summaries(self, numbers: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Return the content of the summaries of runs; empty for those that have none."""
+        folders = self.folders()
+        return {n: run_summary(folders[n]) if n in folders else {} for n in numbers}
 
     def launch(self, jobs: Mapping[int, Sequence[str]]) -> None:
         """Run jobs, each in the folder of its number; those that have begun go on.
@@ -94,11 +100,11 @@ class OwnSweeper(Sweeper):
         Args:
             jobs: By number, from 0, their overrides.
         """
-        begun, keys = self.runs(), swept_keys(self.folder)
+        begun, keys = self.folders(), swept_keys(self.folder)
         told = []
         for number, overrides in jobs.items():
             name = run_name(number, overrides, keys)
-            name = begun[number].folder.name if number in begun else name
+            name = begun[number].name if number in begun else name
             goes_on = [f"{RESUME}{quoted(str(self.folder.absolute()))}"] if number in begun else []
             words = [*overrides, *(self.resume or goes_on)]
             told.append([*words, f"hydra.sweep.subdir={quoted(name)}"])
@@ -110,14 +116,10 @@ class OwnSweeper(Sweeper):
 
     def _require_legal(self, space: Space) -> None:
         """Raise Hydra's error if a value of a setting, whichever, cannot be composed."""
-        first = [(dimension.options or (_end(dimension),))[0] for dimension in space.dimensions]
+        first = [dimension.first for dimension in space.dimensions]
         batch = [space.overrides(first)]
         for i, dimension in enumerate(space.dimensions):
             if "." not in dimension.key:  # an option of a group may be missing
                 options = (dimension.options or ())[1:]
                 batch += [space.overrides([*first[:i], o, *first[i + 1 :]]) for o in options]
         self.validate_batch_is_legal(batch)
-
-
-def _end(dimension: Any) -> Any:
-    return dimension.low

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fer_lightning.errors import InputError, one_line
-from fer_lightning.sweeps.searching.choosers import distributions_of
+from fer_lightning.sweeps.searching.samplers_pruners import distributions_of
 from fer_lightning.sweeps.searching.space import Space, Span, Value
 
 if TYPE_CHECKING:  # optuna is an extra, and takes a while to import

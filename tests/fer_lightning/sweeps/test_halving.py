@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fer_lightning.errors import InputError
-from fer_lightning.runs import COLUMNS, SweptRun
+from fer_lightning.runs import COLUMNS
 from fer_lightning.sweeps.searching.halving import AsynchronousRungs, HalvingSweeper
 from fer_lightning.sweeps.searching.rungs import brackets, rung_epochs, survivors
 from fer_lightning.sweeps.searching.space import space_of
@@ -53,12 +53,8 @@ class Halving(HalvingSweeper):
     def say(self, text) -> None:
         pass
 
-    def runs(self):
-        found = {}
-        for path in self.folder.glob("*_/summary.json"):
-            number = int(path.parent.name[:-1]) - 1
-            found[number] = SweptRun(path.parent, {}, json.loads(path.read_text()))
-        return found
+    def folders(self):
+        return {int(path.name[:-1]) - 1: path for path in self.folder.glob("*_")}
 
     def launch(self, jobs) -> None:
         for number, overrides in jobs.items():
@@ -69,8 +65,7 @@ class Halving(HalvingSweeper):
             assert values["seed"] == str(number)
             epochs = int(values.get("pause.epoch", MAX_EPOCHS))
             stopped = f"at rung {values['pause.rung']}" if "pause.rung" in values else None
-            begun = self.runs().get(number)
-            self.trained[number] += epochs - (begun.summary["epochs"] if begun else 0)
+            self.trained[number] += epochs - self.summaries([number])[number].get("epochs", 0)
             folder = self.folder / f"{number + 1}_"
             write_curves(folder, number, epochs)
             summary = {"epochs": epochs, "stopped": stopped, "diverged": False}
@@ -78,7 +73,8 @@ class Halving(HalvingSweeper):
 
 
 def endings(sweep: Halving) -> dict[int, tuple[int, str | None]]:
-    return {n: (r.summary["epochs"], r.summary["stopped"]) for n, r in sweep.runs().items()}
+    summaries = sweep.summaries(sweep.folders())
+    return {n: (summary["epochs"], summary["stopped"]) for n, summary in summaries.items()}
 
 
 @pytest.mark.parametrize(
@@ -105,6 +101,8 @@ def test_the_best_third_survives_and_ties_go_to_the_smaller_loss_and_number():
 def test_brackets_share_all_runs_and_cost_about_the_same():
     found = brackets(400, (1, 3, 9, 27, 81), 3, seed=0)
     assert sorted(run for bracket in found for run in bracket.runs) == list(range(400))
+    # by hand: 3^s / (s + 1) for s = 4 to 0 is 16.2, 6.75, 3, 1.5 and 1 of 28.45
+    assert [len(bracket.runs) for bracket in found] == [228, 95, 42, 21, 14]
     costs = []
     for bracket in found:
         n, before, cost = len(bracket.runs), 0, 0

@@ -29,6 +29,7 @@ def require_optuna() -> None:
     except ImportError as error:
         told = "hydra/sweeper=optuna needs another package: pip install -e '.[search]'"
         raise InputError(told) from error
+    # it tells of each trial and each option that may change; this project tells of runs
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
