@@ -47,7 +47,7 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
     ]
     for driver in drivers:
         if len(runs) > 1 and driver.run.image_log.every_n_epochs is None:
-            # pictures of many runs would take as long as their training
+            # pictures of many runs would take nearly as long as their training
             driver.run.image_log.every_n_epochs = 0
         driver.start()
         driver.run.epoch_log.share = 1 / len(runs)

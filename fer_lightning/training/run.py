@@ -87,7 +87,7 @@ class Run:
             folder / "checkpoints", config.checkpoint_every_seconds, **best_by
         )
         pause = plain(config.pause) if "pause" in config else {}  # not in older runs
-        # a rung would take longer to draw the pictures of its runs than to train them
+        # the pictures of a first rung would take longer than its few epochs
         often = 0 if pause.get("rung") is not None else config.image_every_n_epochs
         self.image_log = ImageLog(self.loggers.boards, often)
         self.stops = Stops(**pause, judge=judge)

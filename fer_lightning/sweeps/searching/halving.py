@@ -153,9 +153,10 @@ class HalvingSweeper(OwnSweeper):
     def _say(self, rung: Rung, bracket: Bracket, n_brackets: int) -> None:
         race = f"bracket {rung.bracket}, " * (n_brackets > 1)
         told = f"{race}rung {rung.rung} of {len(bracket.rungs)}, epoch {rung.epoch}: "
-        told += f"{len(rung.runs)} runs"
+        told += f"{len(rung.runs)} run" + "s" * (len(rung.runs) != 1)
         best = ", ".join(map(str, rung.survivors[:5])) + ", ..." * (len(rung.survivors) > 5)
-        self.say(f"{told}; {len(rung.survivors)} go on ({best})" if rung.survivors else told)
+        goes = "goes" if len(rung.survivors) == 1 else "go"
+        self.say(f"{told}; {len(rung.survivors)} {goes} on ({best})" if rung.survivors else told)
 
 
 class AsynchronousRungs:
