@@ -1,6 +1,5 @@
 """The trials of a search in optuna's storage, in the folder of the sweep."""
 
-import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -141,13 +140,13 @@ class Trials:
         """Return a copy of the study in memory, with what its sampler has stored beside it."""
         import optuna
 
-        trials = self.study.get_trials()
+        trials = self.study.get_trials(deepcopy=False)  # the storage copies them
         copied = optuna.create_study(
             study_name=self.study.study_name, directions=self._directions, pruner=self.pruner
         )
         storage = copied._storage
         for trial in trials:
-            storage.create_new_trial(copied._study_id, copy.deepcopy(trial))
+            storage.create_new_trial(copied._study_id, trial)
         beside: Mapping[str, Any] = trials[-1].system_attrs.get(_OF_STUDY, {}) if trials else {}
         for key, value in beside.items():
             storage.set_study_system_attr(copied._study_id, key, value)
