@@ -16,11 +16,6 @@ from fer_lightning.fused.side_by_side import Minibatch, SideBySide, gathered
 from fer_lightning.fused.stacking import Network, StackedNetwork, cross_entropies
 from fer_lightning.training import OptimizerSettings
 
-# Velocities of units that have died decay to numbers below 1e-38, with which a processor computes
-# so slowly that an epoch takes half as long again: it takes them for zero. Threads inherit that
-# from the thread that starts them, so it is set before there are any.
-torch.set_flush_denormal(True)
-
 # Takes a step: from pixels (N, H * H), rows (G, B) and labels (M, B) to logits (M, B, 7).
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
