@@ -58,7 +58,8 @@ def fused_cost(
     if on_gpu:  # where small steps take as long as large ones
         sizes = sizes[-1:]
     if on_gpu or FusedTraining(few, batch_size).native is not None:
-        _Tries(few, _Size(len(few), batch_size, 1), batch_size, threads, alone).go()
+        warm_up = _Size(len(few), batch_size if on_gpu else 1, 1)
+        _Tries(few, warm_up, batch_size, threads, alone).go()
     began = time.perf_counter()
     for i, size in enumerate(sizes):
         tries = _Tries(few, size, batch_size, threads, alone)
@@ -136,7 +137,7 @@ class _Tries:
     Args:
         members: Models, of which some are trained.
         size: How many, and how long.
-        batch_size: Faces of their own minibatches.
+        batch_size: Faces of their minibatches.
         threads: Numbers of threads of all at once.
         alone: Threads of one by itself.
     """
@@ -154,14 +155,14 @@ class _Tries:
             Member(copy.deepcopy(member.network), member.optimizer, noise, m // shared)
             for m, member in enumerate(members[: size.models])
         ]
-        by_loops = FusedTraining(copies, batch_size).native is not None  # as of whole minibatches
-        all_at_once = _training(copies, size.faces, by_loops)
-        by_itself = _training(copies[:1], size.faces, by_loops)
+        # a try on fewer faces is one smaller minibatch, in the loops of whole ones
+        all_at_once = _training(copies, batch_size)
+        by_itself = _training(copies[:1], batch_size)
         train_one: Callable[[], object] = partial(by_itself.train_epoch, 0)
         native, network = by_itself.native, copies[0].network
         pays = native is not None and native.pay_alone(network, batch_size, alone)
         if not pays and not noise.train.labels.is_cuda:
-            train_one = partial(_train_plainly, copies[0], size.faces)
+            train_one = partial(_train_plainly, copies[0], batch_size)
         train_all: Callable[[], object] = partial(all_at_once.train_epoch, 0)
         self._epochs = [*((train_all, n) for n in threads), (train_one, alone)]
         self._took: list[list[float]] = [[] for _ in self._epochs]
@@ -190,12 +191,10 @@ class _Tries:
         return [min(times[1:] or times) for times in self._took]
 
 
-def _training(members: Sequence[Member], batch_size: int, by_loops: bool) -> FusedTraining:
-    """Return a training as runs have it: with CUDA graphs on a GPU, in loops if those pay."""
+def _training(members: Sequence[Member], batch_size: int) -> FusedTraining:
+    """Return a training as runs have it, with CUDA graphs on a GPU."""
     training = FusedTraining(members, batch_size)
     training.use_graphs = True
-    if not by_loops:
-        training.native = None
     return training
 
 

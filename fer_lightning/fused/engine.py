@@ -1,6 +1,7 @@
 """The training of many models as one: their epochs, and the figures of these."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from fer_lightning.data import EVALUATION_BATCH, FaceSplits, epoch_order
 from fer_lightning.fused.gradients import Shares, gradients
 from fer_lightning.fused.graphs import Bundles, Graph
-from fer_lightning.fused.native.epochs import NativeCNNs, native_epochs
+from fer_lightning.fused.native.epochs import native_epochs
 from fer_lightning.fused.optimizers import stacked
 from fer_lightning.fused.side_by_side import Minibatch, SideBySide, gathered
 from fer_lightning.fused.stacking import Network, StackedNetwork, cross_entropies
@@ -113,7 +114,8 @@ class FusedTraining:
 
     def train_epoch(self, epoch: int) -> Means:
         """Train for an epoch, counted from 0; its means are taken while the weights change."""
-        return Means.of(_means(self.train_steps(epoch), self.train))
+        with self._side_by_side():
+            return Means.of(_means(self.train_steps(epoch), self.train))
 
     def train_steps(self, epoch: int) -> list[Tensor]:
         """Train for an epoch without waiting for the device; return all logits, (M, B, 7) each."""
@@ -151,12 +153,17 @@ class FusedTraining:
                 self._validate()
                 self._validation = Graph(self._validate)
             return Means.of(self._validation())
-        return Means.of(self._validate())
+        with self._side_by_side():
+            return Means.of(self._validate())
 
     def means_on(self, split: str) -> Means:
         """Return the means of all models on all faces of a split."""
         faces = self._in_order(split)
-        return Means.of(_means(self._logits(faces), faces))
+        with self._side_by_side():
+            return Means.of(_means(self._logits(faces), faces))
+
+    def _side_by_side(self) -> AbstractContextManager[object]:
+        return self.native.side_by_side() if self.native is not None else nullcontext()
 
     def _in_order(self, split: str) -> SideBySide:
         faces = [getattr(member.splits, split) for member in self.orders]
@@ -170,7 +177,7 @@ class FusedTraining:
     @torch.no_grad()
     def _logits(self, faces: SideBySide) -> list[Tensor]:
         """Return the logits of all models, (M, B, 7) of each minibatch."""
-        if isinstance(self.native, NativeCNNs):
+        if self.native is not None:
             return [self.native.logits(faces)]
         parameters = self.network.parameters
         outputs = []

@@ -63,7 +63,7 @@ def train_epoch(
     room = np.empty(max(_TILE, widest), first.dtype)
     mu, wd, ahead = momentum[0], decay[0], nesterov[0] != 0
     n = B
-    _look(pixels, rows, 0, n, new)
+    look(pixels, rows, 0, n, new)
     _first_layer(first, first_velocity, d, old, 0, new, n, units[1], rates[0], mu, wd, ahead, room)
     for step in range((T + B - 1) // B):
         start = step * B
@@ -75,7 +75,7 @@ def train_epoch(
         old, new = new, old
         n_old, n = n, max(0, min(B, T - start - B))
         if n > 0:
-            _look(pixels, rows, start + B, n, new)
+            look(pixels, rows, start + B, n, new)
         _first_layer(
             *(first, first_velocity, d, old, n_old, new, n, units[1]),
             *(rates[step], mu, wd, ahead, room),
@@ -83,7 +83,7 @@ def train_epoch(
 
 
 @_compiled
-def _look(pixels, rows, start, n, x):
+def look(pixels, rows, start, n, x):
     """Set x (n, P) to faces in [0, 1]."""
     scale = x.dtype.type(1) / x.dtype.type(255)
     for b in range(n):

@@ -10,6 +10,7 @@ from fer_lightning.data.faces import Faces, FaceSplits
 from fer_lightning.fused import cost as probing, engine
 from fer_lightning.fused.cost import decided_by, fused_cost
 from fer_lightning.fused.engine import FusedTraining, Member
+from fer_lightning.fused.native import perceptron
 from fer_lightning.fused.native.epochs import NativeEpochs
 from fer_lightning.networks.cnn import CNN
 from fer_lightning.networks.mlp import MLP
@@ -129,7 +130,7 @@ def test_models_of_few_faces_are_trained_each_by_the_loops_that_train_all(monkey
 
 def test_small_tries_for_larger_minibatches_do_not_run_in_the_loops_for_few_faces(monkeypatch):
     monkeypatch.setattr(probing, "_ENOUGH", 0)
-    monkeypatch.setattr(NativeEpochs, "__call__", None)
+    monkeypatch.setattr(perceptron, "train_epoch", None)
     fused_cost(four_members(), 40, threads=[1], alone=1)
 
 

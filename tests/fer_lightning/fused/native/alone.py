@@ -49,11 +49,11 @@ def assert_as_alone(members: list[Member], batch_size: int, epochs=3, rtol=1e-10
         assert validated.acc[m].item() == pytest.approx(right)
 
 
-def first_means(members: list[Member], n_threads: int) -> torch.Tensor:
+def first_means(members: list[Member], n_threads: int, batch_size=2) -> torch.Tensor:
     """Return the mean cross-entropies of a first epoch, trained with so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
-        return FusedTraining(members, 2).train_epoch(0).ce
+        return FusedTraining(members, batch_size).train_epoch(0).ce
     finally:
         torch.set_num_threads(before)
