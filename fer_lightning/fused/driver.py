@@ -24,13 +24,15 @@ class Driver:
         optimizer: The optimiser of the network, with a state that follows the training.
 
     Attributes:
-        should_stop: Whether the training ends before its last epoch.
+        max_epochs: Number of epochs after which the training ends.
+        should_stop: Whether it ends before its last epoch.
         callback_metrics: The metrics of the last epoch.
     """
 
     def __init__(self, run: Run, optimizer: Optimizer) -> None:
         self.run, self.optimizer = run, optimizer
         optimizer._opt_called = True  # type: ignore[attr-defined]  # what schedulers look for
+        self.max_epochs: int = run.config.trainer.max_epochs
         self.should_stop = False
         self.callback_metrics: dict[str, Tensor] = {}
         splits = run.datamodule.splits
@@ -60,12 +62,6 @@ class Driver:
         return self.run.epochs
 
     current_epoch = epoch
-
-    @property
-    def max_epochs(self) -> int:
-        """Return the number of epochs after which the training ends."""
-        n: int = self.run.config.trainer.max_epochs
-        return n
 
     @property
     def has_ended(self) -> bool:

@@ -114,7 +114,7 @@ class FusedTraining:
 
     def train_epoch(self, epoch: int) -> Means:
         """Train for an epoch, counted from 0; its means are taken while the weights change."""
-        with self._side_by_side():
+        with self.side_by_side():
             return Means.of(_means(self.train_steps(epoch), self.train))
 
     def train_steps(self, epoch: int) -> list[Tensor]:
@@ -153,16 +153,17 @@ class FusedTraining:
                 self._validate()
                 self._validation = Graph(self._validate)
             return Means.of(self._validation())
-        with self._side_by_side():
+        with self.side_by_side():
             return Means.of(self._validate())
 
     def means_on(self, split: str) -> Means:
         """Return the means of all models on all faces of a split."""
         faces = self._in_order(split)
-        with self._side_by_side():
+        with self.side_by_side():
             return Means.of(_means(self._logits(faces), faces))
 
-    def _side_by_side(self) -> AbstractContextManager[object]:
+    def side_by_side(self) -> AbstractContextManager[object]:
+        """Leave the cores to the compiled loops within, if those train: see `NativeEpochs`."""
         return self.native.side_by_side() if self.native is not None else nullcontext()
 
     def _in_order(self, split: str) -> SideBySide:

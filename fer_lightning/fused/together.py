@@ -62,7 +62,9 @@ def train_together(runs: Sequence[Run]) -> list[Driver]:
                 if _is_worth_fewer(training, riding):  # here, as one that goes on begins so
                     training, riding = _of_the_others(riding, training.batch_size)
                     compilation = Compilation(training, wanted)
-                if _epoch(training, riding):
+                with training.side_by_side():  # also what is done between epochs
+                    saved = _epoch(training, riding)
+                if saved:
                     stop_if_waiting()
                 left = bar.epochs - max(driver.epoch for driver in drivers)
                 told = compilation.consider(left * (time.perf_counter() - began))

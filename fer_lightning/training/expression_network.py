@@ -1,6 +1,7 @@
 """A network with its settings: how it is trained, and how it is evaluated."""
 
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -86,7 +87,7 @@ class ExpressionNetwork(nn.Module):
         checkpoint: dict[str, Any] = {
             "epoch": epoch,
             "global_step": global_step,
-            "pytorch-lightning_version": version("lightning"),
+            "pytorch-lightning_version": _lightning_version(),
             "state_dict": {name: w.clone() for name, w in self.state_dict().items()},
         }
         self.on_save_checkpoint(checkpoint)
@@ -98,3 +99,8 @@ class ExpressionNetwork(nn.Module):
         checkpoint["hyper_parameters"] = self.settings
         checkpoint.update({name: getattr(self, name) for name in AS_EVALUATED})
         checkpoint["random"] = random_state(self.device)
+
+
+@cache
+def _lightning_version() -> str:
+    return version("lightning")  # which reads a file
