@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -122,6 +123,10 @@ class FaceSplits:
 
     def fingerprint(self) -> str:
         """Return a hash of the pixels, labels and targets of all splits, in their order."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         for split, faces in self:
             digest.update(f"{split} {len(faces)} ".encode())

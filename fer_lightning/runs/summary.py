@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,6 +143,7 @@ def versions() -> dict[str, str | None]:
     return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
 
 
+@cache
 def _version(package: str) -> str | None:
     """Return the version of an installed package; None of a clone that is on the path alone."""
     try:
@@ -150,8 +152,12 @@ def _version(package: str) -> str | None:
         return None
 
 
+@cache
 def commit() -> str | None:
-    """Return the project's commit, with `-dirty` if files have changed since; None without git."""
+    """Return the project's commit, with `-dirty` if files have changed since; None without git.
+
+    It is looked up once: a process goes on with the code that it has loaded.
+    """
     clone = Path(__file__).resolve().parents[2]
     if not (clone / ".git").exists():  # an installed package may lie within another repository
         return None

@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import gc
 import logging
 import os
 import re
@@ -76,6 +77,7 @@ def command(
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     handle_signals()
+    atexit.register(gc.freeze)  # to look once more for garbage at the end would take a second
     leave_full_disks_to_the_run()
     # shells leave the ~ of `data.path=~/faces.zip` alone, and Hydra's grammar does not know it
     words = [re.sub(r"(?<==)~(?=/)", str(Path.home()), word) for word in sys.argv[1:]]

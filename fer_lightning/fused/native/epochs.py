@@ -250,7 +250,7 @@ def _of_one(own: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @cache
 def _blas() -> ThreadpoolController:
-    """Return what limits the threads of the BLAS libraries, with that of SciPy, which numba uses."""
+    """Return what limits the threads of BLAS, also of that of SciPy, which numba uses."""
     import scipy.linalg.cython_blas  # noqa: F401
 
     return ThreadpoolController().select(user_api="blas")

@@ -1,5 +1,6 @@
 """Hydra launchers that run the jobs of a sweep in this process, by themselves or together."""
 
+import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -113,6 +114,7 @@ class FusedLauncher(SerialLauncher):
         # PyTorch takes a second to import
         from fer_lightning.sweeps.launching.fused_sweep import FusedSweep
 
+        gc.freeze()  # what is imported is no garbage, and is long to look through
         jobs = [self._composed(*job) for job in numbered]
         done: dict[int, JobReturn] = {}
         settings = self.memory_gb, self.threads, self.measure, self.costs
