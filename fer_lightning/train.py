@@ -6,6 +6,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from fer_lightning.machine import first_import
 from fer_lightning.shell import command
 from fer_lightning.sweeps import judge_of, rank, trained
 from fer_lightning.training import check_settings
@@ -17,7 +18,8 @@ def main(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     if finish:
         return finish()
     check_settings(config)
-    from fer_lightning.fused import train  # PyTorch takes a second to import
+    with first_import("torch"):  # which takes a second
+        from fer_lightning.fused import train
 
     hydra = HydraConfig.get()
     in_sweep = hydra.mode == RunMode.MULTIRUN

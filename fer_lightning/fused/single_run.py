@@ -16,6 +16,7 @@ from fer_lightning.fused.gradients import is_written_out
 from fer_lightning.fused.grouping import obstacle
 from fer_lightning.fused.native.epochs import NativeCNNs
 from fer_lightning.fused.together import train_together
+from fer_lightning.machine import first_import
 from fer_lightning.networks import CNN, MLP
 from fer_lightning.processes import joined_by_others, leads, place_of_run, require_processes
 from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
@@ -91,9 +92,10 @@ def _train(
     engine, reason = engine_and_reason(run)
     trained: Callable[[], object] = functools.partial(train_together, [run])
     if engine == "lightning":
-        if is_command:
-            import_torchmetrics(config)
-        from fer_lightning.training import Fit  # Lightning takes seconds to import
+        with first_import("lightning"):  # which takes seconds
+            if is_command:
+                import_torchmetrics(config)
+            from fer_lightning.training import Fit
 
         trained = Fit(run)
     if not leads():

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import TaskFunction
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
@@ -59,10 +59,12 @@ class Ready:
     Attributes:
         jobs: Their positions in the sweep.
         finish: By folder, the function that finishes the run of a network that is trained already.
+        begun: By position, what `run_job` has returned for those that have begun.
     """
 
     jobs: Sequence[int]
     finish: Mapping[Path, Callable[[], float]] = field(default_factory=dict)
+    begun: Mapping[int, JobReturn] = field(default_factory=dict)
 
 
 class FusedSweep:
@@ -185,30 +187,30 @@ class FusedSweep:
 
     def _train(self, runs: dict[int, Run], told: str) -> Ready:
         self._say(list(runs), told)
-        for i in list(runs):
-            begun = self.run_job(self.jobs[i], functools.partial(_begin, runs[i]))
-            if begun.status != JobStatus.COMPLETED:
-                raise begun.return_value
-            with read_write(self.jobs[i].hydra):  # Hydra has written the settings of the job
-                self.jobs[i].hydra.output_subdir = None
+        begun = {}
+        for i, run in runs.items():
+            begun[i] = self.run_job(self.jobs[i], functools.partial(_begin, run))
+            if begun[i].status != JobStatus.COMPLETED:
+                raise begun[i].return_value
         started = time.perf_counter()
         try:
             with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):
                 _train_or_close(list(runs.values()))
         except InputError as error:
-            return self._failed(runs, str(error))
+            return self._failed(runs, begun, str(error))
         except Exception as error:  # the other groups go on
             self.console.print_exception()
             told = f"the training of its group failed, as told above: {type(error).__name__}"
-            return self._failed(runs, told)
+            return self._failed(runs, begun, told)
         seconds = (time.perf_counter() - started) / len(runs)
         finish = {run.folder: functools.partial(run.finish, seconds) for run in runs.values()}
-        return Ready(list(runs), finish)
+        return Ready(list(runs), finish, begun)
 
-    def _failed(self, runs: dict[int, Run], told: str) -> Ready:
+    def _failed(self, runs: Mapping[int, Run], begun: Mapping[int, JobReturn], told: str) -> Ready:
         """Return the runs as jobs that fail with this message when they are run."""
         failed = functools.partial(_fail, InputError(told))
-        return Ready(list(runs), dict.fromkeys((run.folder for run in runs.values()), failed))
+        finish = dict.fromkeys((run.folder for run in runs.values()), failed)
+        return Ready(list(runs), finish, begun)
 
     def _say(self, jobs: Sequence[int], what: str) -> None:
         numbers = ", ".join(str(_number(self.jobs[i])) for i in sorted(jobs))

@@ -1,16 +1,26 @@
 """Hydra launchers that run the jobs of a sweep in this process, by themselves or together."""
 
-import gc
+import copy
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import (
+    JobReturn,
+    JobStatus,
+    configure_log,
+    env_override,
+    run_job,
+    setup_globals,
+)
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from fer_lightning.errors import require
 from fer_lightning.fused import grouped
+from fer_lightning.machine import first_import
 from fer_lightning.runs import flat_settings, task_settings
 from fer_lightning.sweeps.launching.composing import compose_quickly
 
@@ -42,7 +52,7 @@ class SerialLauncher(Launcher):
     def begin(self) -> None:
         """Make the sweep's folder."""
         setup_globals()
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        self._log_the_sweep()
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
 
     def groups(self, numbered: Sequence[Numbered]) -> list[list[int]]:
@@ -69,8 +79,41 @@ class SerialLauncher(Launcher):
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        self._log_the_sweep()
         return done
+
+    def _go_on(self, job: DictConfig, begun: JobReturn) -> JobReturn:
+        """Call the task of a job whose folder Hydra has prepared, as `_run` would.
+
+        Hydra would prepare it once more, and copy the settings of the job five times for that.
+
+        Args:
+            job: The job.
+            begun: What `_run` has returned for a function that began it.
+        """
+        hydra, callbacks = HydraConfig.instance(), self.hydra_context.callbacks
+        before = hydra.cfg, Path.cwd()
+        hydra.cfg = begun.hydra_cfg  # type: ignore[assignment]
+        done = copy.copy(begun)
+        try:
+            os.chdir(str(begun.working_dir))
+            configure_log(job.hydra.job_logging, job.hydra.verbose)
+            with env_override(job.hydra.job.env_set):
+                callbacks.on_job_start(config=job, task_function=self.task_function)
+                try:
+                    done.return_value = self.task_function(begun.cfg)
+                    done.status = JobStatus.COMPLETED
+                except Exception as error:
+                    done.return_value, done.status = error, JobStatus.FAILED
+            callbacks.on_job_end(config=job, job_return=done)
+        finally:
+            hydra.cfg = before[0]
+            os.chdir(before[1])
+            self._log_the_sweep()
+        return done
+
+    def _log_the_sweep(self) -> None:
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
 
 class FusedLauncher(SerialLauncher):
@@ -111,17 +154,18 @@ class FusedLauncher(SerialLauncher):
         return [list(group.jobs) for group in grouped(settings)]
 
     def run_numbered(self, numbered: Sequence[Numbered]) -> list[JobReturn]:
-        # PyTorch takes a second to import
-        from fer_lightning.sweeps.launching.fused_sweep import FusedSweep
+        with first_import("torch"):  # which takes a second
+            from fer_lightning.sweeps.launching.fused_sweep import FusedSweep
 
-        gc.freeze()  # what is imported is no garbage, and is long to look through
         jobs = [self._composed(*job) for job in numbered]
         done: dict[int, JobReturn] = {}
         settings = self.memory_gb, self.threads, self.measure, self.costs
         for ready in FusedSweep(jobs, self._run, *settings):
             TRAINED.update(ready.finish)
             for i in ready.jobs:
-                done[i] = self._run(jobs[i], self.task_function)
+                begun = ready.begun.get(i)
+                task = self.task_function
+                done[i] = self._go_on(jobs[i], begun) if begun else self._run(jobs[i], task)
         return [done[i] for i in range(len(jobs))]
 
 

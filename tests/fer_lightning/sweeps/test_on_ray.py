@@ -71,9 +71,8 @@ def test_an_interrupted_sweep_saves_the_epoch_begins_no_more_runs_and_goes_on(
     assert "Traceback" not in done.stderr
     (begun,) = (path.parent for path in sweep.glob("*/.hydra"))
     n_done = (begun / "metrics.csv").read_text().count("\n") - 1
-    assert (
-        torch.load(begun / "checkpoints" / "last.ckpt", weights_only=False)["epoch"] == n_done - 1
-    )
+    stored = torch.load(begun / "checkpoints" / "last.ckpt", weights_only=False)
+    assert stored["epoch"] in (n_done - 1, n_done)  # at the end of an epoch, or on its way
 
     line = next(line for line in done.stderr.splitlines() if line.startswith("interrupted; "))
     _, *words = shlex.split(line.removeprefix("interrupted; go on with: "))
