@@ -215,7 +215,7 @@ def _means(outputs: Sequence[Tensor], faces: SideBySide) -> Tensor:
         outputs: The logits of all minibatches, (M, B, 7) each.
         faces: The faces.
     """
-    logits = torch.cat(list(outputs), 1)
+    logits = torch.cat(list(outputs), 1) if len(outputs) > 1 else outputs[0]
     counts = faces.valid.sum(1)
     ce = (cross_entropies(logits, faces.labels) * faces.valid).sum(1) / counts
     right = (logits.argmax(-1) == faces.labels) & faces.valid

@@ -9,6 +9,7 @@ import itertools
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,11 @@ class EventFile:
         if time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
 
-    def add_scalar(self, tag: str, value: float, step: int) -> None:
-        """Add a point of a curve."""
-        self.add(Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step)
+    def add_scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Add a point to each of some curves, by their tags."""
+        points = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        if points:
+            self.add(Summary(value=points), step)
 
     def flush(self) -> None:
         """Write what has been added."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 from tensorboard.compat.proto.summary_pb2 import Summary as Event
 from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
@@ -22,6 +22,7 @@ from fer_lightning.runs.event_file import EventFile
 from fer_lightning.runs.overrides import override_values
 from fer_lightning.runs.summary import Summary, status_of
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # some builds have the slow one alone
 # They decide where and how fast a run goes rather than what comes of it, or are seldom changed.
 PLUMBING = (
     "trainer",
@@ -60,7 +61,8 @@ def open_row(
         overrides: What the user changed.
     """
     # TensorBoard shows Markdown, where only an indented block takes every text for what it is
-    told = textwrap.indent(OmegaConf.to_yaml(config), "    ")
+    told = yaml.dump(config, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+    told = textwrap.indent(told, "    ")
     events.add(text("config", told))
     # without a name for its group, a run has a row of its own even if another has its settings
     events.add(hparams_pb(row_settings(dict(settings), overrides), trial_id=""))
@@ -97,9 +99,8 @@ def row_settings(settings: dict[str, Any], overrides: Sequence[str]) -> dict[str
 
 
 def _add_scalars(events: EventFile, figures: Mapping[str, float | None], epoch: int | None) -> None:
-    for name, value in figures.items():
-        if value is not None:
-            events.add_scalar(f"summary/{name}", value, epoch or 0)
+    known = {f"summary/{name}": value for name, value in figures.items() if value is not None}
+    events.add_scalars(known, epoch or 0)
 
 
 def _session_end(diverged: bool) -> Event:

@@ -61,14 +61,19 @@ class TensorBoard:
         if not (leads() and local_rank() == 0):
             return
         epoch = metrics.get("epoch")
+        others: dict[str, float] = {}
+        of_splits: dict[str, dict[str, float]] = {split: {} for split in self._of_splits}
         for name, value in metrics.items():
             if name == "epoch" or not math.isfinite(value):
                 continue  # TensorBoard's tables cannot sort by a column with others
             split, _, measure = name.partition("/")
-            if measure in ("ce", "acc") and split in self._of_splits and epoch is not None:
-                self._of_splits[split].add_scalar(measure, value, int(epoch) + 1)
+            if measure in ("ce", "acc") and split in of_splits and epoch is not None:
+                of_splits[split][measure] = value
             else:
-                self.events.add_scalar(name, value, step or 0)
+                others[name] = value
+        for split, values in of_splits.items():
+            self._of_splits[split].add_scalars(values, int(epoch or 0) + 1)
+        self.events.add_scalars(others, step or 0)
 
     def save(self) -> None:
         """Do nothing: events are written within a second."""
