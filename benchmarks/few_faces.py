@@ -21,7 +21,7 @@ from fer_lightning.fused.engine import FusedTraining, Member
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.optim.optimizers import SGD
 
-SIZES = (1, 2, 4, 8, 10, 16, 32)
+SIZES = (1, 2, 4, 8, 10, 16, 32, 100)
 MODELS, STEPS, SIDE = 15, 1000, 48
 
 

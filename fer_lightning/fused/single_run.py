@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from fer_lightning.errors import require
 from fer_lightning.fused.gradients import is_written_out
 from fer_lightning.fused.grouping import obstacle
-from fer_lightning.fused.native.epochs import NativeCNNs
+from fer_lightning.fused.native.epochs import FACES_ALONE, NativeCNNs
 from fer_lightning.fused.together import train_together
 from fer_lightning.machine import first_import
 from fer_lightning.networks import CNN, MLP
@@ -23,10 +23,6 @@ from fer_lightning.runs import Stored, finished_run, flat_settings, goes_on_from
 from fer_lightning.training import ALL_THREADS, SGD, Judge, Run, import_torchmetrics, leave_group
 
 log = logging.getLogger(__name__)
-
-# Up to this number of faces a minibatch, the work of Lightning and autograd around the step of an
-# MLP takes longer than the step itself.
-SMALL_BATCH = 10
 
 
 def train(
@@ -145,6 +141,6 @@ def engine_and_reason(run: Run) -> tuple[str, str]:
         return "lightning", "all cores are faster than a compiled loop on one"
     if not (isinstance(network, MLP) and is_written_out(network.layers)):
         return "lightning", "the fused loop would hardly be faster"
-    if batch_size > SMALL_BATCH:
-        return "lightning", f"the fused loop pays up to {SMALL_BATCH} faces a minibatch"
-    return "fused", f"minibatches have {SMALL_BATCH} faces at most"
+    if batch_size > FACES_ALONE:
+        return "lightning", f"minibatches have more than {FACES_ALONE} faces"
+    return "fused", f"minibatches have {FACES_ALONE} faces at most"

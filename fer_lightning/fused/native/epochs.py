@@ -22,9 +22,10 @@ from fer_lightning.fused.stacking import StackedNetwork
 
 # Faces of a step up to which the loops of perceptrons are faster than products of matrices.
 FEW_FACES = 16
-# A CNN that is trained alone has one core of the loops, and all cores of PyTorch, which is faster
-# with many filters, or many faces a step and cores.
+# One model has one core of the loops, and all cores of PyTorch, which is faster with many filters,
+# or many faces a step and cores.
 FACES_ALONE, CORES_ALONE, FILTERS_ALONE = 10, 2, 24
+_FACES_OF_ONE = 100  # of the last perceptron of several, on so few cores
 _OF_PART = 0.35  # what a part of few models takes longer, in the time of a model
 
 
@@ -89,7 +90,7 @@ class NativeEpochs(ABC):
     @staticmethod
     @abstractmethod
     def pay_alone(network: nn.Module, batch_size: int, n_threads: int) -> bool:
-        """Return whether a single model, on one core, takes less time than PyTorch's threads."""
+        """Return whether a run by itself takes the loops, with one core, by default."""
 
     @abstractmethod
     def _train(self, models: slice, seen: tuple[Any, ...], own: tuple[Any, ...]) -> None:
@@ -128,7 +129,7 @@ class NativePerceptrons(NativeEpochs):
 
     @staticmethod
     def pay_alone(network: nn.Module, batch_size: int, n_threads: int) -> bool:
-        return batch_size <= FEW_FACES or n_threads == 1
+        return batch_size <= FACES_ALONE
 
     def logits(self, faces: SideBySide) -> Tensor:
         from fer_lightning.fused.native.wide import logits_of
@@ -216,7 +217,10 @@ def native_epochs(
         return None
     if is_cnn(network.layers):
         return NativeCNNs(network, optimizer, faces, batch_size)
-    if is_written_out(network.layers) and (batch_size <= FEW_FACES or len(network) > 1):
+    pays_one = batch_size <= FEW_FACES or (
+        batch_size <= _FACES_OF_ONE and torch.get_num_threads() <= CORES_ALONE
+    )
+    if is_written_out(network.layers) and (pays_one or len(network) > 1):
         return NativePerceptrons(network, optimizer, faces, batch_size)
     return None
 

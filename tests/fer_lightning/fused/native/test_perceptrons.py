@@ -92,6 +92,10 @@ def test_many_faces_a_step_of_models_that_share_them(batch_size, n_groups):
     assert_as_alone(members_that_share(n_groups), batch_size)
 
 
+def test_many_faces_a_step_of_one_model():
+    assert_as_alone([member(SETTINGS["all"])], 17)
+
+
 @pytest.mark.parametrize("hidden", [(1,), (9, 3, 11), (100,), (200, 5)])
 def test_many_faces_a_step_and_layers_of_any_size(hidden):
     assert_as_alone(members_that_share(1, hidden=hidden), 17)
@@ -207,5 +211,5 @@ def test_a_network_that_diverges_has_no_number_for_its_loss():
 def test_what_is_not_written_as_loops():
     adam = Member(MLP((4,), 12), AdamW(0.01), splits(), 0)
     many = Member(MLP((4,), 12), SGD(0.01), splits(), 0)
-    for some, batch_size in (([adam], 1), ([adam] * 2, 17), ([many], 17)):
+    for some, batch_size in (([adam], 1), ([adam] * 2, 17), ([many], 101)):
         assert FusedTraining(some, batch_size).native is None
