@@ -9,7 +9,8 @@ import torch
 
 from benchmarks.project_run import as_in_a_long_training, composed
 from fer_lightning.fused.cost import fused_cost
-from fer_lightning.fused.together import members, train_together
+from fer_lightning.fused.membership import members
+from fer_lightning.fused.together import train_together
 from fer_lightning.training.run import ALL_THREADS, Run
 
 

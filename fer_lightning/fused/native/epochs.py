@@ -19,6 +19,7 @@ from fer_lightning.fused.native.layout import Layout, is_cnn
 from fer_lightning.fused.optimizers import StackedOptimizer, StackedSGD
 from fer_lightning.fused.side_by_side import SideBySide
 from fer_lightning.fused.stacking import StackedNetwork
+from fer_lightning.training import SGD
 
 # Faces of a step up to which the loops of perceptrons are faster than products of matrices.
 FEW_FACES = 16
@@ -217,12 +218,20 @@ def native_epochs(
         return None
     if is_cnn(network.layers):
         return NativeCNNs(network, optimizer, faces, batch_size)
+    n_threads = torch.get_num_threads()
     pays_one = batch_size <= FEW_FACES or (
-        batch_size <= _FACES_OF_ONE and torch.get_num_threads() <= CORES_ALONE
+        n_threads == 1 or (batch_size <= _FACES_OF_ONE and n_threads <= CORES_ALONE)
     )
     if is_written_out(network.layers) and (pays_one or len(network) > 1):
         return NativePerceptrons(network, optimizer, faces, batch_size)
     return None
+
+
+def has_loops(network: nn.Module, optimizer: object) -> bool:
+    """Return whether there are loops for a network and the settings of its optimiser."""
+    layers = network.layers
+    known = isinstance(layers, nn.Sequential) and (is_cnn(layers) or is_written_out(layers))
+    return known and isinstance(optimizer, SGD)
 
 
 def n_parts(n_groups: int, n_shared: int, n_threads: int) -> int:

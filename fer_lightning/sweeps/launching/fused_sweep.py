@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -44,8 +45,9 @@ from fer_lightning.runs import (
     whole_checkpoints,
     without_resume,
 )
-from fer_lightning.sweeps.launching.memory import bytes_of_model, free_bytes, waves
+from fer_lightning.sweeps.launching.memory import bytes_of_run, free_bytes, waves
 from fer_lightning.sweeps.launching.remembered_costs import RememberedCosts
+from fer_lightning.sweeps.launching.small_groups import is_small, side_by_side
 from fer_lightning.sweeps.searching.judging import judge_of
 from fer_lightning.training import ALL_THREADS, Run
 
@@ -107,6 +109,7 @@ class FusedSweep:
         done = [i for i, job in enumerate(self.jobs) if _is_done(job)]
         yield Ready(done)
         left = [i for i in range(len(self.jobs)) if i not in done]
+        small: list[dict[int, Run]] = []
         for group in grouped([_settings(self.jobs[i]) for i in left]):
             jobs = [left[position] for position in group.jobs]
             if not group.can_be_fused:
@@ -116,16 +119,21 @@ class FusedSweep:
             for part in parts(jobs, {i: _checkpoints(self.jobs[i]) for i in jobs}):
                 if group.alone and not part.were_together:
                     self._say(jobs, f"by itself, as {group.alone}")
-                yield from self._part(part)
+                runs = self._made(part)
+                # those that cannot be made say themselves what is wrong with them
+                yield Ready([i for i in part.jobs if i not in runs])
+                torch.set_num_threads(self.threads or min(part.threads or ALL_THREADS, ALL_THREADS))
+                if not (part.stored and part.were_together):
+                    yield from self._part(part, runs)
+                elif is_small(list(runs.values())):
+                    small.append(runs)
+                elif runs:
+                    yield self._train([runs])
+        torch.set_num_threads(self.threads or ALL_THREADS)
+        for groups in side_by_side(small, self._budget):
+            yield self._train(groups)
 
-    def _part(self, part: Part) -> Iterator[Ready]:
-        torch.set_num_threads(self.threads or min(part.threads or ALL_THREADS, ALL_THREADS))
-        runs = self._made(part)
-        # those that cannot be made say themselves what is wrong with them
-        yield Ready([i for i in part.jobs if i not in runs])
-        if part.stored and part.were_together and runs:
-            yield self._train(runs, "go on together" if len(runs) > 1 else "goes on")
-            return
+    def _part(self, part: Part, runs: dict[int, Run]) -> Iterator[Ready]:
         if len(runs) < 2:
             yield Ready(list(runs))
             return
@@ -144,7 +152,7 @@ class FusedSweep:
             told += f" ({n_threads}; {known})"
             torch.set_num_threads(cost.threads)
         for wave in self._waves(runs):
-            yield self._train({i: runs[i] for i in wave}, told)
+            yield self._train([{i: runs[i] for i in wave}], told)
 
     def _cost(self, runs: list[Run]) -> tuple[Cost, str]:
         """Return what training the runs together costs, and whether it is remembered."""
@@ -179,14 +187,17 @@ class FusedSweep:
     def _waves(self, runs: dict[int, Run]) -> Iterator[list[int]]:
         """Divide the runs into waves, each of which fits into memory."""
         first = next(iter(runs.values()))
-        budget = free_bytes(first.device)
-        if self.memory_gb is not None:
-            budget = int(1e9 * self.memory_gb)
-        n_fitting = max(1, budget // bytes_of_model(first.model, first.datamodule.batch_size))
+        n_fitting = max(1, self._budget(first.device) // bytes_of_run(first))
         yield from waves([(i, _order(run)) for i, run in runs.items()], n_fitting)
 
-    def _train(self, runs: dict[int, Run], told: str) -> Ready:
-        self._say(list(runs), told)
+    def _budget(self, device: torch.device) -> int:
+        """Return how many bytes the runs that are trained at once may take."""
+        return free_bytes(device) if self.memory_gb is None else int(1e9 * self.memory_gb)
+
+    def _train(self, groups: Sequence[dict[int, Run]], told: str | None = None) -> Ready:
+        for group in groups:
+            self._say(list(group), told or ("go on together" if len(group) > 1 else "goes on"))
+        runs = {i: run for group in groups for i, run in group.items()}
         begun = {}
         for i, run in runs.items():
             begun[i] = self.run_job(self.jobs[i], functools.partial(_begin, run))
@@ -195,7 +206,7 @@ class FusedSweep:
         started = time.perf_counter()
         try:
             with full_disk_is_told(Path(self.jobs[0].hydra.sweep.dir)):
-                _train_or_close(list(runs.values()))
+                _train_or_close([list(group.values()) for group in groups])
         except InputError as error:
             return self._failed(runs, begun, str(error))
         except Exception as error:  # the other groups go on
@@ -223,12 +234,12 @@ def _order(run: Run) -> tuple[int, int | None]:
     return run.datamodule.seed, run.datamodule.cv_fold
 
 
-def _train_or_close(runs: list[Run]) -> None:
-    """Train runs together; if that fails or is interrupted, end them in their loggers."""
+def _train_or_close(groups: Sequence[list[Run]]) -> None:
+    """Train groups of runs; if that fails or is interrupted, end them in their loggers."""
     try:
-        train_together(runs)
+        train_together(*groups)
     except BaseException:  # Ctrl-C, too
-        for run in runs:
+        for run in chain.from_iterable(groups):
             run.loggers.close(None)
         raise
 

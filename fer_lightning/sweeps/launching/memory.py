@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_lightning.data import EVALUATION_BATCH, SIZE
-from fer_lightning.training import AdamW, ExpressionNetwork
+from fer_lightning.training import AdamW, ExpressionNetwork, Run
 
 _SHARE = 0.5
 
@@ -33,6 +33,11 @@ def bytes_of_model(model: ExpressionNetwork, batch_size: int) -> int:
     side = model.settings.get("image_size", SIZE)
     numbers = (4 + n_state) * n_weights + 2 * batch * _passed_on(model.network, side)
     return numbers * next(model.parameters()).element_size()
+
+
+def bytes_of_run(run: Run) -> int:
+    """Return what `bytes_of_model` does for the network of a run."""
+    return bytes_of_model(run.model, run.datamodule.batch_size)
 
 
 @torch.no_grad()
