@@ -10,6 +10,7 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -28,6 +29,7 @@ class QuickComposition:
     def __init__(self, loader: ConfigLoaderImpl) -> None:
         self._loader = loader
         self._by_hydra = loader.load_sweep_config
+        _, self._files = loader._parse_overrides_and_create_caching_repo(None, [])
         self._merged: dict[tuple[str, ...], DictConfig] = {}
 
     def __call__(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
@@ -38,9 +40,11 @@ class QuickComposition:
             sweep_overrides: The overrides of the job.
         """
         loader, lines = self._loader, list(sweep_overrides)
-        parsed, repository = loader._parse_overrides_and_create_caching_repo(None, lines)
+        parsed = OverridesParser.create().parse_overrides(lines)
+        if any(override.key_or_group == "hydra.searchpath" for override in parsed):
+            return self._by_hydra(master_config, lines)
         loader.validate_sweep_overrides_legal(parsed, RunMode.RUN, from_shell=True)
-        is_choice = [repository.group_exists(override.key_or_group) for override in parsed]
+        is_choice = [self._files.group_exists(override.key_or_group) for override in parsed]
         choices = tuple(line for line, its in zip(lines, is_choice, strict=True) if its)
         if choices not in self._merged:
             self._merged[choices] = self._by_hydra(master_config, list(choices))

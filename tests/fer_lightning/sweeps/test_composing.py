@@ -19,6 +19,7 @@ JOBS = [
     ["++new.key={c:3}", "~compile"],
     ["hydra.sweep.subdir='1_x'", "optim.lr=0.1", "callbacks=[ema]"],
     ["data=fer2013", "data.path='a b=c'", "optim.lr=${study.lr}"],
+    ["hydra.searchpath=[]", "model=cnn"],
 ]
 
 
