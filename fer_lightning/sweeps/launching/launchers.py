@@ -85,7 +85,7 @@ class SerialLauncher(Launcher):
     def _go_on(self, job: DictConfig, begun: JobReturn) -> JobReturn:
         """Call the task of a job whose folder Hydra has prepared, as `_run` would.
 
-        Hydra would prepare it once more, and copy the settings of the job five times for that.
+        Hydra would prepare it once more, and copy the settings of the job four times for that.
 
         Args:
             job: The job.
@@ -93,7 +93,7 @@ class SerialLauncher(Launcher):
         """
         hydra, callbacks = HydraConfig.instance(), self.hydra_context.callbacks
         before = hydra.cfg, Path.cwd()
-        hydra.cfg = begun.hydra_cfg  # type: ignore[assignment]
+        hydra.set_config(job)
         done = copy.copy(begun)
         try:
             os.chdir(str(begun.working_dir))

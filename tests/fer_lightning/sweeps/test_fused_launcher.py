@@ -6,7 +6,7 @@ import pytest
 
 
 def test_a_sweep_under_the_fused_launcher(shell, csv_path, tmp_path):
-    folder = tmp_path / "sweep"
+    folder = f"{tmp_path}/${{now:%H-%M-%S-%f}}_sweep"  # is the same for all that ask for it
     done = shell(
         *("train.py", "-m", "hydra/launcher=fused", "data=fer2013", f"data.path={csv_path}"),
         *("optim.lr=0.01,0.05,-1", "seed=0,1", "optim=sgd", "trainer.max_epochs=2"),
@@ -17,6 +17,7 @@ def test_a_sweep_under_the_fused_launcher(shell, csv_path, tmp_path):
     assert "4 runs (1, 2, 3, 4): trained together" in done.stderr.replace("\n", " ")
     assert "measured now" in done.stderr
     assert (tmp_path / "costs.json").exists()
+    (folder,) = tmp_path.glob("*_sweep")
     assert done.stderr.count("optim.lr must be a number above 0, got -1") == 2
     with (folder / "summary.csv").open() as file:
         rows = list(csv.DictReader(file))
