@@ -6,7 +6,7 @@ import pytest
 
 
 def test_a_sweep_under_the_fused_launcher(shell, csv_path, tmp_path):
-    folder = f"{tmp_path}/${{now:%H-%M-%S-%f}}_sweep"  # is the same for all that ask for it
+    folder = tmp_path / "sweep"
     done = shell(
         *("train.py", "-m", "hydra/launcher=fused", "data=fer2013", f"data.path={csv_path}"),
         *("optim.lr=0.01,0.05,-1", "seed=0,1", "optim=sgd", "trainer.max_epochs=2"),
@@ -17,7 +17,6 @@ def test_a_sweep_under_the_fused_launcher(shell, csv_path, tmp_path):
     assert "4 runs (1, 2, 3, 4): trained together" in done.stderr.replace("\n", " ")
     assert "measured now" in done.stderr
     assert (tmp_path / "costs.json").exists()
-    (folder,) = tmp_path.glob("*_sweep")
     assert done.stderr.count("optim.lr must be a number above 0, got -1") == 2
     with (folder / "summary.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -35,6 +34,20 @@ def test_a_sweep_under_the_fused_launcher(shell, csv_path, tmp_path):
         assert "MLP with 37,655 parameters" in log
         assert "best by val acc" in log
         assert f"seed={row['seed']}" in (run / ".hydra" / "overrides.yaml").read_text()
+
+
+def test_a_folder_that_is_named_by_the_time_is_the_same_for_all_that_ask_for_it(
+    shell, csv_path, tmp_path
+):
+    done = shell(
+        *("train.py", "-m", "hydra/launcher=fused", "data=fer2013", f"data.path={csv_path}"),
+        *("seed=0,1", "trainer.max_epochs=1", "hydra.launcher.measure=false"),
+        f"data.cache_dir={tmp_path / 'cache'}",
+        f"hydra.sweep.dir={tmp_path}/${{now:%H-%M-%S-%f}}_sweep",
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("*_sweep")
+    assert (folder / "summary.csv").exists()
 
 
 @pytest.mark.parametrize(
