@@ -146,7 +146,7 @@ class HalvingSweeper(OwnSweeper):
         folders, merits = self.folders(), {}
         for number, summary in self.summaries(begun).items():
             reached = merit(folders[number], epoch) if summary else None
-            if reached and summary["stopped"]:  # those that have diverged are done
+            if reached and not (summary["diverged"] and summary["epochs"] <= epoch):
                 merits[number] = reached
         return survivors(merits, len(begun), self.eta)
 

@@ -150,6 +150,21 @@ def test_a_sweep_that_was_killed_trains_only_what_is_left(tmp_path, method, surv
     assert rungs[0] == rungs[1]
 
 
+@pytest.mark.parametrize("method", ["successive", "hyperband"])
+def test_a_sweep_that_has_ended_decides_the_same_again_and_trains_nothing(tmp_path, method):
+    sweep = Halving(tmp_path, method=method)
+    sweep.search(sweep.plan(space_of({}, ["seed=range(0,27)"])))
+    # one that came to the end diverged there, long after the rungs that it had passed
+    last = next(n for n, (_, stopped) in endings(sweep).items() if stopped is None)
+    path = tmp_path / f"{last + 1}_" / "summary.json"
+    path.write_text(json.dumps({"epochs": MAX_EPOCHS, "stopped": None, "diverged": True}))
+    before = (tmp_path / "rungs.json").read_text()
+    again = Halving(tmp_path, method=method)
+    again.search(again.plan(space_of({}, ["seed=range(0,27)"])))
+    assert not again.trained
+    assert (tmp_path / "rungs.json").read_text() == before
+
+
 def test_a_run_that_fails_or_diverges_does_not_go_on(tmp_path, monkeypatch):
     sweep = Halving(tmp_path)
     launch = sweep.launch
