@@ -11,13 +11,13 @@ import numpy as np
 from numba import njit
 
 # No flag lets the compiler assume that numbers are finite.
-_compiled: Any = njit(
+compiled: Any = njit(
     nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}
 )
 _TILE = 512  # pixels at a time: a row's gradients, and some of the faces, stay in the nearest cache
 
 
-@_compiled
+@compiled
 def train_epoch(
     pixels,
     rows,
@@ -82,7 +82,7 @@ def train_epoch(
         )
 
 
-@_compiled
+@compiled
 def look(pixels, rows, start, n, x):
     """Set x (n, P) to faces in [0, 1]."""
     scale = x.dtype.type(1) / x.dtype.type(255)
@@ -92,7 +92,7 @@ def look(pixels, rows, start, n, x):
             made[p] = x.dtype.type(face[p]) * scale
 
 
-@_compiled
+@compiled
 def _first_layer(w, velocity, d, old, n_old, new, n_new, z, rate, mu, wd, ahead, room):
     """Update the first layer by the gradients d (n_old, units), and set z to new w^T."""
     H, P = w.shape
@@ -128,7 +128,7 @@ def _first_layer(w, velocity, d, old, n_old, new, n_new, z, rate, mu, wd, ahead,
                 z[b, j] += dot(row, new[b, left:right])
 
 
-@_compiled
+@compiled
 def _plain(w, a, old, new, rate, wd):
     total = w.dtype.type(0)
     for i in range(w.shape[0]):
@@ -138,7 +138,7 @@ def _plain(w, a, old, new, rate, wd):
     return total
 
 
-@_compiled
+@compiled
 def _moving(w, velocity, a, old, new, rate, mu, wd):
     total = w.dtype.type(0)
     for i in range(w.shape[0]):
@@ -150,7 +150,7 @@ def _moving(w, velocity, a, old, new, rate, mu, wd):
     return total
 
 
-@_compiled
+@compiled
 def _ahead(w, velocity, a, old, new, rate, mu, wd):
     total = w.dtype.type(0)
     for i in range(w.shape[0]):
@@ -163,18 +163,18 @@ def _ahead(w, velocity, a, old, new, rate, mu, wd):
     return total
 
 
-@_compiled
+@compiled
 def _four(x, b, left, right):
     return x[b, left:right], x[b + 1, left:right], x[b + 2, left:right], x[b + 3, left:right]
 
 
-@_compiled
+@compiled
 def _add_four(g, a, b, c, d, x, y, z, u):
     for i in range(g.shape[0]):
         g[i] += (a * x[i] + b * y[i]) + (c * z[i] + d * u[i])
 
 
-@_compiled
+@compiled
 def _dot_four(w, x, y, z, u):
     none = w.dtype.type(0)
     a, b, c, d = none, none, none, none
@@ -186,13 +186,13 @@ def _dot_four(w, x, y, z, u):
     return a, b, c, d
 
 
-@_compiled
+@compiled
 def add_one(g, a, x):
     for i in range(g.shape[0]):
         g[i] += a * x[i]
 
 
-@_compiled
+@compiled
 def dot(a, b):
     total = a.dtype.type(0)
     for i in range(a.shape[0]):
@@ -200,7 +200,7 @@ def dot(a, b):
     return total
 
 
-@_compiled
+@compiled
 def update(w, velocity, g, rate, mu, wd, ahead):
     """Take a step of SGD with weights, from their gradients."""
     n = w.shape[0]
@@ -218,7 +218,7 @@ def update(w, velocity, g, rate, mu, wd, ahead):
             w[i] -= rate * velocity[i]
 
 
-@_compiled
+@compiled
 def _forward(widths, rest, units, n):
     """Set units[l] (B, widest) to the outputs of each layer, from the products of the first."""
     L, at = widths.shape[0] - 1, 0
@@ -240,7 +240,7 @@ def _forward(widths, rest, units, n):
         at += n_out
 
 
-@_compiled
+@compiled
 def of_logits(z, labels, start, n, logits, d):
     """Keep the logits, and set d to their gradients of the mean cross-entropy."""
     n_classes = logits.shape[1]
@@ -260,7 +260,7 @@ def of_logits(z, labels, start, n, logits, d):
             d[b, c] = (d[b, c] / total - of_class) * share
 
 
-@_compiled
+@compiled
 def _backward(widths, rest, velocity, units, d, d_before, n, rate, mu, wd, ahead, room):
     """Update all but the first layer's weights; return the gradients before it, and the other."""
     at, none = rest.shape[0], velocity[0:0]

@@ -4,22 +4,15 @@ Such a step is products of matrices, which SciPy's BLAS computes, and it is take
 at a time, whose weights, velocities and gradients a core has in its cache until they are updated.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-from fer_lightning.fused.native.perceptron import look, of_logits, update
+from fer_lightning.fused.native.perceptron import compiled, look, of_logits, update
 
-# No flag lets the compiler assume that numbers are finite.
-_compiled: Any = njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}
-)
 _WIDE = 160  # rows of a product, where models are not wider: more would leave the cache
 _FACES = 256  # of a product without training
 
 
-@_compiled
+@compiled
 def train_epoch(
     pixels,
     rows,
@@ -96,7 +89,7 @@ def train_epoch(
                 )
 
 
-@_compiled
+@compiled
 def logits_of(pixels, rows, widths, first, rest, logits):
     """Set the logits of faces, without training; all as in `train_epoch`."""
     K, H, P = first.shape
@@ -121,7 +114,7 @@ def logits_of(pixels, rows, widths, first, rest, logits):
                         logits[m, start + b, c] = found[c, b]
 
 
-@_compiled
+@compiled
 def _forward(widths, weights, z, units):
     """Return the logits of a model, (classes, B), from the products of its first layer.
 
@@ -145,7 +138,7 @@ def _forward(widths, weights, z, units):
     return before
 
 
-@_compiled
+@compiled
 def _gradients(widths, weights, z, labels, start, logits, units, d_units, g):
     """Set g to the gradients of all but the first weights, and z to those before these.
 
@@ -182,7 +175,7 @@ def _gradients(widths, weights, z, labels, start, logits, units, d_units, g):
     z[:] = d
 
 
-@_compiled
+@compiled
 def _add_bias(z, bias, is_hidden):
     zero = z.dtype.type(0)
     for j in range(z.shape[0]):
@@ -193,7 +186,7 @@ def _add_bias(z, bias, is_hidden):
             row[i] = zero if is_hidden and value < zero else value
 
 
-@_compiled
+@compiled
 def _where_positive(d, outputs):
     for j in range(d.shape[0]):
         row, out = d[j], outputs[j]
