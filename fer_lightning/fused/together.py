@@ -34,6 +34,8 @@ def train_together(*groups: Sequence[Run]) -> list[Driver]:
         if len(groups) > 1:
             torch.set_num_threads(1)
         made = [TrainingGroup(runs) for runs in groups]
+        for driver in (driver for group in made for driver in group.drivers):
+            driver.run.epoch_log.threads = n_threads  # if the group goes on by itself
         _train(made, n_threads)
     finally:
         torch.set_num_threads(n_threads)

@@ -24,6 +24,7 @@ class EpochLog(Watcher):
     Attributes:
         share: The run's share of the time of an epoch, where several are trained together.
         together: Whether it is or was trained together with others.
+        threads: Number of CPU threads for those that are trained with it.
         diverged_at: The epoch, from 1, in which the training loss was not finite, or None.
         seconds_before: Seconds of the epochs done before the run went on from a checkpoint.
     """
@@ -32,6 +33,7 @@ class EpochLog(Watcher):
         self.folder, self.flush = folder, flush
         self.share = 1.0
         self.together = False
+        self.threads = torch.get_num_threads()
         self.diverged_at: int | None = None
         self.seconds_before = 0.0
         self._files = growing_files(folder)
@@ -52,9 +54,10 @@ class EpochLog(Watcher):
             "diverged_at": self.diverged_at,
             "share": self.share,
             "together": self.together,
+            "threads": self.threads,
             "seconds_so_far": so_far,
         }
-        return {**kept, "threads": torch.get_num_threads(), "files": sizes}
+        return {**kept, "files": sizes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state saved in a checkpoint, and cut later epochs off the files."""
@@ -70,6 +73,7 @@ class EpochLog(Watcher):
             self.seconds_before = sum(float(row["seconds"]) for row in csv.DictReader(file))
 
     def on_train_start(self, training: Training) -> None:
+        self.threads = torch.get_num_threads()
         if training.current_epoch == 0:
             with self.path.open("w", newline="") as file:
                 csv.writer(file).writerow(COLUMNS)
