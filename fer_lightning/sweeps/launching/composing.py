@@ -6,6 +6,7 @@ options of the same groups.
 """
 
 import copy
+import pickle
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
@@ -48,11 +49,21 @@ class QuickComposition:
         choices = tuple(line for line, its in zip(lines, is_choice, strict=True) if its)
         if choices not in self._merged:
             self._merged[choices] = self._by_hydra(master_config, list(choices))
-        config = copy.deepcopy(self._merged[choices])
+        config = _copied(self._merged[choices])
         values = [override for override, its in zip(parsed, is_choice, strict=True) if not its]
         loader._apply_overrides_to_config(values, config)
         _note(config, master_config, parsed)
         return config
+
+
+def _copied(config: DictConfig) -> DictConfig:
+    """Return a copy, in a fifth of the time of `copy.deepcopy` where pickle makes it."""
+    try:
+        made = pickle.loads(pickle.dumps(config, pickle.HIGHEST_PROTOCOL))
+    except pickle.PicklingError:  # Hydra may have loaded the class of a part twice
+        return copy.deepcopy(config)
+    assert isinstance(made, DictConfig)
+    return made
 
 
 def _note(config: DictConfig, master_config: DictConfig, overrides: list[Override]) -> None:

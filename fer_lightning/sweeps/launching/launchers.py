@@ -1,19 +1,9 @@
 """Hydra launchers that run the jobs of a sweep in this process, by themselves or together."""
 
-import copy
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import (
-    JobReturn,
-    JobStatus,
-    configure_log,
-    env_override,
-    run_job,
-    setup_globals,
-)
+from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
@@ -23,6 +13,7 @@ from fer_lightning.fused import grouped
 from fer_lightning.machine import first_import
 from fer_lightning.runs import flat_settings, task_settings
 from fer_lightning.sweeps.launching.composing import compose_quickly
+from fer_lightning.sweeps.launching.running import run_in_place
 
 # The functions that finish the runs of networks that are trained already, by folder.
 TRAINED: dict[Path, Callable[[], float]] = {}
@@ -70,46 +61,12 @@ class SerialLauncher(Launcher):
             config.hydra.job.num = number
         return config
 
-    def _run(self, job: DictConfig, task: TaskFunction) -> JobReturn:
+    def _run(
+        self, job: DictConfig, task: TaskFunction, begun: JobReturn | None = None
+    ) -> JobReturn:
         """Call a function as Hydra calls the task of a job: with its folder and its log."""
-        done = run_job(
-            hydra_context=self.hydra_context,
-            task_function=task,
-            config=job,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
+        done = run_in_place(job, task, self.hydra_context, begun)
         self._log_the_sweep()
-        return done
-
-    def _go_on(self, job: DictConfig, begun: JobReturn) -> JobReturn:
-        """Call the task of a job whose folder Hydra has prepared, as `_run` would.
-
-        Hydra would prepare it once more, and copy the settings of the job four times for that.
-
-        Args:
-            job: The job.
-            begun: What `_run` has returned for a function that began it.
-        """
-        hydra, callbacks = HydraConfig.instance(), self.hydra_context.callbacks
-        before = hydra.cfg, Path.cwd()
-        hydra.set_config(job)
-        done = copy.copy(begun)
-        try:
-            os.chdir(str(begun.working_dir))
-            configure_log(job.hydra.job_logging, job.hydra.verbose)
-            with env_override(job.hydra.job.env_set):
-                callbacks.on_job_start(config=job, task_function=self.task_function)
-                try:
-                    done.return_value = self.task_function(begun.cfg)
-                    done.status = JobStatus.COMPLETED
-                except Exception as error:
-                    done.return_value, done.status = error, JobStatus.FAILED
-            callbacks.on_job_end(config=job, job_return=done)
-        finally:
-            hydra.cfg = before[0]
-            os.chdir(before[1])
-            self._log_the_sweep()
         return done
 
     def _log_the_sweep(self) -> None:
@@ -163,9 +120,7 @@ class FusedLauncher(SerialLauncher):
         for ready in FusedSweep(jobs, self._run, *settings):
             TRAINED.update(ready.finish)
             for i in ready.jobs:
-                begun = ready.begun.get(i)
-                task = self.task_function
-                done[i] = self._go_on(jobs[i], begun) if begun else self._run(jobs[i], task)
+                done[i] = self._run(jobs[i], self.task_function, ready.begun.get(i))
         return [done[i] for i in range(len(jobs))]
 
 
