@@ -75,7 +75,8 @@ def test_a_job_has_what_hydra_gives_it(context, tmp_path, monkeypatch):
         given = ("optim.lr=0.2", "+hydra.job.env_set.OF_JOB=x", "hydra.job.chdir=true")
         done = run(job_in(tmp_path / name, *given), task, context)
         assert done.status == JobStatus.COMPLETED
-        assert Path.cwd() == tmp_path and "OF_JOB" not in os.environ
+        assert Path.cwd() == tmp_path
+        assert "OF_JOB" not in os.environ
         assert HydraConfig.instance().cfg is None
         folder = tmp_path / name / "7_3"
         files = {p.name: OmegaConf.to_container(OmegaConf.load(p)) for p in folder.rglob("*.yaml")}
@@ -85,7 +86,8 @@ def test_a_job_has_what_hydra_gives_it(context, tmp_path, monkeypatch):
         logs = sorted(p.name for p in folder.iterdir())
         told[name] = done.return_value, files, logs, list(done.overrides)[1:], done.task_name
         assert "within" in (folder / "train.log").read_text()
-    assert told["own"][0]["cwd"] == "7_3" and told["own"][0]["variable"] == "x"
+    assert told["own"][0]["cwd"] == "7_3"
+    assert told["own"][0]["variable"] == "x"
     assert told["own"] == told["hydra"]
     assert context.callbacks.called == [("start", 3), ("end", JobStatus.COMPLETED)] * 2
 
@@ -120,4 +122,5 @@ def test_a_job_that_fails_returns_its_error_and_leaves_no_trace(context, tmp_pat
     assert done.status == JobStatus.FAILED
     with pytest.raises(ValueError, match="no"):
         _ = done.return_value
-    assert Path.cwd() == before and HydraConfig.instance().cfg is None
+    assert Path.cwd() == before
+    assert HydraConfig.instance().cfg is None
