@@ -15,15 +15,19 @@ def score_together(runs: Sequence[Run], members: Sequence[Member]) -> None:
         runs: The runs.
         members: They as members of a training.
     """
-    training = FusedTraining(members, runs[0].datamodule.batch_size)
-    finals = _scores(training, [run.epochs for run in runs])
+    batch_size = runs[0].datamodule.batch_size
+    finals = _scores(FusedTraining(members, batch_size), [run.epochs for run in runs])
+    bests = dict(enumerate(finals))
     epochs = [run.checkpoints.best_epoch for run in runs]
     others = [m for m, run in enumerate(runs) if epochs[m] not in (None, run.epochs)]
-    for m in others:
-        best, network = runs[m].checkpoints.best_weights, training.network
-        for name, stack in zip(network.names, network.parameters, strict=True):
-            stack[m].copy_(best[f"network.{name}"])
-    bests = _scores(training, epochs) if others else finals
+    if others:
+        training = FusedTraining([members[m] for m in others], batch_size)
+        for i, m in enumerate(others):
+            best, network = runs[m].checkpoints.best_weights, training.network
+            for name, stack in zip(network.names, network.parameters, strict=True):
+                stack[i].copy_(best[f"network.{name}"])
+        found = _scores(training, [epochs[m] for m in others])
+        bests |= dict(zip(others, found, strict=True))
     for m, run in enumerate(runs):
         run.scores = finals[m], Scores.none() if epochs[m] is None else bests[m]
 
