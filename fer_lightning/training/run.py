@@ -2,6 +2,7 @@
 
 import logging
 import random
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,14 @@ class Run:
         _announce(self.model, self.datamodule, self.device, self.folder)
         if not self.writes:
             return
-        settings = flat_settings(self.config)
-        self._begin(settings)
-        self.loggers.open(settings, goes_on=self.stored is not None)
+        self._begin()
+        self.loggers.open(self._settings, goes_on=self.stored is not None)
 
-    def _begin(self, settings: dict[str, Any]) -> None:
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return flat_settings(self.config)
+
+    def _begin(self) -> None:
         if self.stored:
             where = "within epoch" if self.stored.is_within else "after epoch"
             epoch = self.stored.epoch + self.stored.is_within
@@ -121,7 +125,7 @@ class Run:
             log.info("begins anew: there is no checkpoint to go on from")
             begin_anew(self.folder)
         for board in self.loggers.boards:
-            open_row(board.events, plain(self.config), settings, self.overrides)
+            open_row(board.events, plain(self.config), self._settings, self.overrides)
 
     def finish(self, seconds: float) -> float:
         """Evaluate the network, write the summary, and return the best one's validation accuracy.
@@ -144,7 +148,7 @@ class Run:
             stopped=self.stops.stopped,
             seed=self.config.seed,
             overrides=self.overrides,
-            settings=flat_settings(self.config),
+            settings=self._settings,
             data=data_facts(
                 self.datamodule.source, self.datamodule.splits, self.datamodule.left_out
             ),

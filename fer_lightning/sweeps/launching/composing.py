@@ -32,6 +32,7 @@ class QuickComposition:
         self._by_hydra = loader.load_sweep_config
         _, self._files = loader._parse_overrides_and_create_caching_repo(None, [])
         self._merged: dict[tuple[str, ...], DictConfig] = {}
+        self._parser, self._parsed = OverridesParser.create(), dict[str, Override]()
 
     def __call__(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Return the configuration of a job.
@@ -41,7 +42,7 @@ class QuickComposition:
             sweep_overrides: The overrides of the job.
         """
         loader, lines = self._loader, list(sweep_overrides)
-        parsed = OverridesParser.create().parse_overrides(lines)
+        parsed = [self._override(line) for line in lines]
         if any(override.key_or_group == "hydra.searchpath" for override in parsed):
             return self._by_hydra(master_config, lines)
         loader.validate_sweep_overrides_legal(parsed, RunMode.RUN, from_shell=True)
@@ -54,6 +55,12 @@ class QuickComposition:
         loader._apply_overrides_to_config(values, config)
         _note(config, master_config, parsed)
         return config
+
+    def _override(self, line: str) -> Override:
+        """Return an override, of which other jobs may have the same."""
+        if line not in self._parsed:
+            (self._parsed[line],) = self._parser.parse_overrides([line])
+        return self._parsed[line]
 
 
 def _copied(config: DictConfig) -> DictConfig:

@@ -104,13 +104,15 @@ class FusedSweep:
             require_path("hydra.launcher.costs", costs, "a file, or null")
         self.memory_gb, self.threads, self.measure = memory_gb, threads, measure
         self.costs = RememberedCosts(None if costs is None else Path(costs).expanduser())
+        self._configs: dict[int, DictConfig] = {}  # of the jobs that are left
 
     def __iter__(self) -> Iterator[Ready]:
         done = [i for i, job in enumerate(self.jobs) if _is_done(job)]
         yield Ready(done)
         left = [i for i in range(len(self.jobs)) if i not in done]
+        self._configs = {i: task_settings(self.jobs[i]) for i in left}
         small: list[dict[int, Run]] = []
-        for group in grouped([_settings(self.jobs[i]) for i in left]):
+        for group in grouped([flat_settings(self._configs[i]) for i in left]):
             jobs = [left[position] for position in group.jobs]
             if not group.can_be_fused:
                 self._say(jobs, f"by itself, as {group.alone}")
@@ -174,7 +176,7 @@ class FusedSweep:
         holders: dict[int | None, Run] = {}  # of the faces of each fold
         for i in part.jobs:
             try:
-                run = _run_of(self.jobs[i])
+                run = _run_of(self.jobs[i], self._configs[i])
                 holder = holders.setdefault(run.datamodule.cv_fold, run)
                 run.datamodule.share(holder.datamodule)
             except (InputError, OmegaConfBaseException):
@@ -269,16 +271,12 @@ def _checkpoints(job: DictConfig) -> list[Stored]:
     return whole_checkpoints(_folder(job) / "checkpoints")
 
 
-def _settings(job: DictConfig) -> dict[str, object]:
-    return flat_settings(task_settings(job))
-
-
 def _folder(job: DictConfig) -> Path:
     return (Path(job.hydra.sweep.dir) / job.hydra.sweep.subdir).resolve()
 
 
-def _run_of(job: DictConfig) -> Run:
-    config, folder = task_settings(job), _folder(job)
+def _run_of(job: DictConfig, config: DictConfig) -> Run:
+    folder = _folder(job)
     return Run(config, folder, _overrides(job), judge_of(config, job.hydra, folder))
 
 
