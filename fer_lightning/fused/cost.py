@@ -15,7 +15,7 @@ from fer_lightning.fused.engine import FusedTraining, Member, sharing
 from fer_lightning.fused.optimizers import of_pytorch
 from fer_lightning.machine import n_cores, processor
 
-VERSION = 1  # of the measuring; what is remembered of another is not used
+VERSION = 2  # of the measuring; what is remembered of another is not used
 _MODELS, _STEPS, _FACES, _TRIES = 8, 4, 64, 3
 # A measurement lasts about so long, in seconds, and begins no try that would end after the other.
 _ENOUGH, _MOST = 0.8, 1.5

@@ -47,8 +47,8 @@ def train_together(*groups: Sequence[Run]) -> list[Driver]:
 
 def _train(groups: Sequence[TrainingGroup], n_threads: int) -> None:
     drivers = [driver for group in groups for driver in group.drivers]
-    trainer = drivers[0].run.config.trainer
-    bar = EpochBar(trainer.max_epochs, trainer.enable_progress_bar)
+    shown = drivers[0].run.config.trainer.enable_progress_bar
+    bar = EpochBar(max(driver.max_epochs for driver in drivers), shown)
     try:
         with signals_wait(), ThreadPoolExecutor(n_threads) as pool:
             while not all(group.has_ended for group in groups):

@@ -22,7 +22,7 @@ from fer_lightning.fused.stacking import StackedNetwork
 from fer_lightning.training import SGD
 
 # Faces of a step up to which the loops of perceptrons are faster than products of matrices.
-FEW_FACES = 16
+FEW_FACES = 7
 # One model has one core of the loops, and all cores of PyTorch, which is faster with many filters,
 # or many faces a step and cores.
 FACES_ALONE, CORES_ALONE, FILTERS_ALONE = 10, 2, 24
@@ -232,6 +232,14 @@ def has_loops(network: nn.Module, optimizer: object) -> bool:
     layers = network.layers
     known = isinstance(layers, nn.Sequential) and (is_cnn(layers) or is_written_out(layers))
     return known and isinstance(optimizer, SGD)
+
+
+def loops_pay_on_one_core(network: nn.Module, batch_size: int, n_threads: int) -> bool:
+    """Return whether loops with one core train a run about as fast as PyTorch with all cores."""
+    layers = network.layers
+    if isinstance(layers, nn.Sequential) and is_cnn(layers):
+        return NativeCNNs.pay_alone(network, batch_size, n_threads)
+    return batch_size <= FACES_ALONE or n_threads <= CORES_ALONE
 
 
 def n_parts(n_groups: int, n_shared: int, n_threads: int) -> int:

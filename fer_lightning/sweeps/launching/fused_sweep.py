@@ -119,18 +119,20 @@ class FusedSweep:
                 yield Ready(jobs)
                 continue
             for part in parts(jobs, {i: _checkpoints(self.jobs[i]) for i in jobs}):
-                if group.alone and not part.were_together:
-                    self._say(jobs, f"by itself, as {group.alone}")
                 runs = self._made(part)
                 # those that cannot be made say themselves what is wrong with them
                 yield Ready([i for i in part.jobs if i not in runs])
                 torch.set_num_threads(self.threads or min(part.threads or ALL_THREADS, ALL_THREADS))
-                if not (part.stored and part.were_together):
-                    yield from self._part(part, runs)
-                elif is_small(list(runs.values())):
+                go_on = bool(part.stored) and part.were_together
+                if is_small(list(runs.values()), go_on=go_on):
                     small.append(runs)
-                elif runs:
+                elif go_on:
                     yield self._train([runs])
+                elif runs and group.alone and not part.were_together:
+                    self._say(list(runs), f"by itself, as {group.alone}")
+                    yield Ready(list(runs))
+                else:
+                    yield from self._part(part, runs)
         torch.set_num_threads(self.threads or ALL_THREADS)
         for groups in side_by_side(small, self._budget):
             yield self._train(groups)
@@ -198,7 +200,7 @@ class FusedSweep:
 
     def _train(self, groups: Sequence[dict[int, Run]], told: str | None = None) -> Ready:
         for group in groups:
-            self._say(list(group), told or ("go on together" if len(group) > 1 else "goes on"))
+            self._say(list(group), told or _how(list(group.values()), len(groups) > 1))
         runs = {i: run for group in groups for i, run in group.items()}
         begun = {}
         for i, run in runs.items():
@@ -229,6 +231,15 @@ class FusedSweep:
         numbers = ", ".join(str(_number(self.jobs[i])) for i in sorted(jobs))
         name = "run" if len(jobs) == 1 else f"{len(jobs)} runs"
         self.console.print(f"{name} ({numbers}): {what}", markup=False, highlight=False)
+
+
+def _how(runs: Sequence[Run], beside_others: bool) -> str:
+    """Return, for the user, how runs are trained of which no cost was measured."""
+    if runs[0].stored:
+        told = "go on together" if len(runs) > 1 else "goes on"
+    else:
+        told = "trained together" if len(runs) > 1 else "trained"
+    return f"{told}, beside others" if beside_others else told
 
 
 def _order(run: Run) -> tuple[int, int | None]:

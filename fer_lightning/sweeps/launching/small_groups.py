@@ -5,18 +5,30 @@ from itertools import accumulate
 
 import torch
 
-from fer_lightning.fused import has_loops
+from fer_lightning.fused import has_loops, loops_pay_on_one_core
 from fer_lightning.sweeps.launching.memory import bytes_of_run
 from fer_lightning.training import Run
 
 Group = dict[int, Run]  # by position in the sweep
 
 
-def is_small(runs: Sequence[Run]) -> bool:
-    """Return whether so few runs leave cores idle that compiled loops train them on one."""
-    if not 0 < len(runs) < 2 * torch.get_num_threads() or runs[0].device.type != "cpu":
+def is_small(runs: Sequence[Run], *, go_on: bool) -> bool:
+    """Return whether so few runs leave cores idle that compiled loops train them on one.
+
+    Args:
+        runs: Runs that can be trained together.
+        go_on: Whether they were, which decides that they are.
+    """
+    first, n_threads = runs[0] if runs else None, torch.get_num_threads()
+    if first is None or first.device.type != "cpu" or not len(runs) < 2 * n_threads > 2:
         return False
-    return has_loops(runs[0].model.network, runs[0].model.optimizer)
+    network, config = first.model.network, first.config
+    if not has_loops(network, first.model.optimizer):
+        return False
+    if go_on or config.engine == "lightning":
+        return go_on
+    n_threads = config.threads or n_threads
+    return loops_pay_on_one_core(network, first.datamodule.batch_size, n_threads)
 
 
 def side_by_side(
@@ -24,14 +36,15 @@ def side_by_side(
 ) -> Iterator[list[Group]]:
     """Yield sets of small groups that are trained side by side, each by one core at a time.
 
-    A group that is more work than a core's share of all is trained by itself, by all of them.
+    A group that would keep one core busy when the others are done is trained by itself, by as many
+    cores as it has runs.
 
     Args:
         groups: The groups.
         budget: Returns how many bytes runs on a device may take at once.
     """
     left = sorted(groups, key=_work, reverse=True)
-    while left and torch.get_num_threads() * _work(left[0]) > sum(map(_work, left)):
+    while len(left) > 1 and _alone(left[0]) + _together(left[1:]) < _together(left):
         yield [left.pop(0)]
     while left:
         taken = list(accumulate(_bytes(group) for group in left))
@@ -39,6 +52,17 @@ def side_by_side(
         n = max(1, sum(total <= allowed for total in taken))
         yield left[:n]
         left = left[n:]
+
+
+def _alone(group: Group) -> float:
+    """Return about how long a group takes by itself, in the unit of `_work`."""
+    return _work(group) / min(len(group), torch.get_num_threads())
+
+
+def _together(groups: Sequence[Group]) -> float:
+    """Return about how long groups take side by side, in the unit of `_work`."""
+    work = [_work(group) for group in groups]
+    return max(*work, sum(work) / torch.get_num_threads())
 
 
 def _work(group: Group) -> int:

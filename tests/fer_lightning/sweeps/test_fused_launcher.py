@@ -50,6 +50,32 @@ def test_a_folder_that_is_named_by_the_time_is_the_same_for_all_that_ask_for_it(
     assert (folder / "summary.csv").exists()
 
 
+def test_runs_of_their_own_shapes_are_trained_side_by_side(shell, csv_path, tmp_path):
+    folder, alone = tmp_path / "sweep", tmp_path / "alone"
+    common = ["data=fer2013", f"data.path={csv_path}", f"data.cache_dir={tmp_path / 'cache'}"]
+    common += ["trainer.accelerator=cpu", "image_every_n_epochs=0"]
+    done = shell(
+        *("train.py", "-m", "hydra/launcher=fused", "hydra.launcher.threads=2", *common),
+        *("model.hidden=[5],[6]", "trainer.max_epochs=2,3", f"hydra.sweep.dir={folder}"),
+    )
+    assert done.returncode == 0, done.stderr
+    for number in range(1, 5):
+        assert f"run ({number}): trained, beside others" in done.stderr
+    with (folder / "summary.csv").open() as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    assert sorted(row["epochs"] for row in rows.values()) == ["2", "2", "3", "3"]
+    (last,) = (run for run in rows if run.startswith("4_"))
+    done = shell(
+        *("train.py", "engine=fused", *common, "model.hidden=[6]", "trainer.max_epochs=3"),
+        f"hydra.run.dir={alone}",
+    )
+    assert done.returncode == 0, done.stderr
+    for run in (folder / last, alone):
+        with (run / "metrics.csv").open() as file:
+            rows[run] = [float(row["val_ce"]) for row in csv.DictReader(file)]
+    assert rows[folder / last] == pytest.approx(rows[alone], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [

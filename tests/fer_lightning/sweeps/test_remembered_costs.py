@@ -122,7 +122,7 @@ def test_processes_that_write_at_once_lose_nothing(path):
 
 @pytest.fixture
 def sweep(composed, csv_path, tmp_path, monkeypatch, capsys):
-    """Sweep over two seeds of a perceptron; return how often it was measured, and what is said."""
+    """Sweep over four seeds of a perceptron; return how often it was measured, and what is said."""
     measured = []
 
     def cost(*_):
@@ -141,7 +141,7 @@ def sweep(composed, csv_path, tmp_path, monkeypatch, capsys):
     def run(*overrides, share=0.5, threads=1, **settings):
         shares[:] = [share]
         measured.clear()
-        jobs = [composed("train", *given, f"seed={i}", *overrides) for i in range(2)]
+        jobs = [composed("train", *given, f"seed={i}", *overrides) for i in range(4)]
         for i, job in enumerate(jobs):
             OmegaConf.set_struct(job, False)
             place = {"dir": str(tmp_path), "subdir": str(i)}

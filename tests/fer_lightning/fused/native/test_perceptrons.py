@@ -56,12 +56,12 @@ def members_that_share(n_groups: int, names=tuple(SETTINGS), **kwargs) -> list[M
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("batch_size", [1, 3, 5, 9, 16])
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 7])
 def test_every_step_is_that_of_pytorch(batch_size, name):
     assert_as_alone([member(SETTINGS[name])], batch_size)
 
 
-@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize("batch_size", [1, 7])
 def test_models_of_other_settings_side_by_side(batch_size):
     assert_as_alone([member(s, init=i) for i, s in enumerate(SETTINGS.values())], batch_size)
 
@@ -82,12 +82,13 @@ def test_float32_stays_within_1e_4(batch_size):
     assert_as_alone([member(SETTINGS["moving"], dtype=torch.float32)], batch_size, rtol=1e-4)
 
 
-def test_more_faces_a_step_than_there_are():
-    assert_as_alone([member(SETTINGS["moving"], n=5)], 16)
+@pytest.mark.parametrize("batch_size", [7, 16])
+def test_more_faces_a_step_than_there_are(batch_size):
+    assert_as_alone([member(SETTINGS["moving"], n=5)], batch_size)
 
 
 @pytest.mark.parametrize("n_groups", [1, 3])
-@pytest.mark.parametrize("batch_size", [17, 20, 22, 40])
+@pytest.mark.parametrize("batch_size", [8, 17, 20, 22, 40])
 def test_many_faces_a_step_of_models_that_share_them(batch_size, n_groups):
     assert_as_alone(members_that_share(n_groups), batch_size)
 
@@ -159,7 +160,7 @@ from fer_lightning.fused.native.epochs import n_parts
 from fer_lightning.networks.mlp import MLP
 from fer_lightning.training.optim.optimizers import SGD
 
-for n, batch_size in ((7, 3), (7, 5), (4, 1), (9, 8), (19, 17)):
+for n, batch_size in ((7, 3), (7, 5), (4, 1), (9, 7), (19, 17)):
     faces = Faces(torch.zeros(n, 1, 8, 8, dtype=torch.uint8), *[torch.arange(n) % 7] * 3)
     splits = FaceSplits(faces, faces, faces)
     some = [Member(MLP((3,), 8), SGD(0.1, 0.9), splits, 0) for _ in range(2)]
