@@ -1,5 +1,6 @@
 """The trials of a search in optuna's storage, in the folder of the sweep."""
 
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -186,7 +187,10 @@ class PrunedTrials:
     def _report(self, number: int, epoch: int, means: Mapping[str, float]) -> str | None:
         trial_id = self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
         self.storage.set_trial_intermediate_value(trial_id, epoch, means[self.objective])
-        trial = self.storage.get_trial(trial_id)
+        trial = copy.copy(self.storage.get_trial(trial_id))
+        # a run that was killed and begins anew has reported later epochs, too
+        so_far = {at: value for at, value in trial.intermediate_values.items() if at <= epoch}
+        trial.intermediate_values = so_far
         if not self.study.pruner.prune(self.study, trial):
             return None
         return f"at epoch {epoch} by {type(self.study.pruner).__name__}"

@@ -6,6 +6,7 @@ import pytest
 from fer_lightning.errors import InputError
 from fer_lightning.sweeps.searching.search import OptunaSweeper
 from fer_lightning.sweeps.searching.space import space_of
+from fer_lightning.sweeps.searching.trials import PrunedTrials, storage_in
 
 optuna = pytest.importorskip("optuna")
 
@@ -175,3 +176,20 @@ def test_numbers_are_rounded_to_what_people_read(tmp_path):
 def test_a_wrong_setting_is_told_in_one_line(tmp_path, settings, message):
     with pytest.raises(InputError, match=message):
         Search(tmp_path, **settings).plan(SPACE)
+
+
+def test_a_run_that_begins_anew_is_judged_as_when_it_began(tmp_path):
+    study = optuna.create_study(
+        study_name="x", storage=storage_in(tmp_path, "journal"), direction="maximize"
+    )
+    before = study.ask()
+    for epoch, value in ((1, 0.1), (2, 0.9)):
+        before.report(value, epoch)
+    study.tell(before, 0.9)
+    study.ask()
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=1)
+    judge = PrunedTrials(tmp_path, "journal", pruner, "val/acc").judge(1)
+    for _ in range(2):  # killed after the second epoch, before it was said to have been stopped
+        assert judge(1, {"val/acc": 0.2}) is None
+        assert judge(2, {"val/acc": 0.3}) == "at epoch 2 by MedianPruner"
+    assert study.trials[1].intermediate_values == {1: 0.2, 2: 0.3}
