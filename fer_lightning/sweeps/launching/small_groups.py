@@ -19,16 +19,17 @@ def is_small(runs: Sequence[Run], *, go_on: bool) -> bool:
         runs: Runs that can be trained together.
         go_on: Whether they were, which decides that they are.
     """
-    first, n_threads = runs[0] if runs else None, torch.get_num_threads()
-    if first is None or first.device.type != "cpu" or not len(runs) < 2 * n_threads > 2:
+    n_threads = torch.get_num_threads()
+    if n_threads == 1 or not 0 < len(runs) < 2 * n_threads:
         return False
-    network, config = first.model.network, first.config
-    if not has_loops(network, first.model.optimizer):
+    first, network, config = runs[0], runs[0].model.network, runs[0].config
+    if first.device.type != "cpu" or not has_loops(network, first.model.optimizer):
         return False
-    if go_on or config.engine == "lightning":
-        return go_on
+    if go_on:
+        return True
     n_threads = config.threads or n_threads
-    return loops_pay_on_one_core(network, first.datamodule.batch_size, n_threads)
+    pays = loops_pay_on_one_core(network, first.datamodule.batch_size, n_threads)
+    return pays and config.engine != "lightning"
 
 
 def side_by_side(

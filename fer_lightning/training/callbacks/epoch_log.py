@@ -48,16 +48,15 @@ class EpochLog(Watcher):
 
     def state_dict(self) -> dict[str, Any]:
         self.flush()
-        sizes = self._files.sizes()
         so_far = 0.0 if self._started is None else time.perf_counter() - self._started
-        kept = {
+        return {
             "diverged_at": self.diverged_at,
             "share": self.share,
             "together": self.together,
             "threads": self.threads,
             "seconds_so_far": so_far,
+            "files": self._files.sizes(),
         }
-        return {**kept, "files": sizes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state saved in a checkpoint, and cut later epochs off the files."""

@@ -48,9 +48,7 @@ def test_groups_side_by_side_train_as_each_by_itself(begun, tmp_path):
     for group in groups:
         for run in group:
             run.datamodule.share(group[0].datamodule)
-    before = torch.get_num_threads()
     drivers = train_together(*groups)
-    assert torch.get_num_threads() == before
     assert [driver.run for driver in drivers] == [run for group in groups for run in group]
     for i, group in enumerate(GROUPS):
         for j, job in enumerate(group):
@@ -63,6 +61,24 @@ def test_groups_side_by_side_train_as_each_by_itself(begun, tmp_path):
             )
             assert (run.folder / "summary.json").exists()
             assert (run.folder / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("groups", [GROUPS[:1], GROUPS])
+def test_checkpoints_tell_the_threads_of_all_and_not_those_that_loops_leave(begun, groups):
+    made = [[begun(f"{i}-{j}", job) for j, job in enumerate(g)] for i, g in enumerate(groups)]
+    for group in made:
+        for run in group:
+            run.datamodule.share(group[0].datamodule)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train_together(*made)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    for run in (run for group in made for run in group):
+        content = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
+        assert content["callbacks"]["EpochLog"]["threads"] == 2
 
 
 def test_a_group_that_diverges_leaves_the_others_to_go_on(begun):
