@@ -22,9 +22,10 @@ def train_together(*groups: Sequence[Run]) -> list[Driver]:
     Several such groups are trained side by side, each by one core at a time.
 
     Args:
-        groups: Runs that have begun, with one batch size and number of epochs; those that share
-            their minibatches are adjacent. Those that go on from a checkpoint have all done equally
-            many epochs, except those that have diverged before. Several groups are on the CPU.
+        groups: Runs that have begun; those of a group have one batch size and number of epochs, and
+            those that share their minibatches are adjacent. Those that go on from a checkpoint have
+            all done equally many epochs, except those that have diverged before. Several groups are
+            on the CPU.
 
     Returns:
         The drivers of the runs, at the end of their training.
